@@ -1,0 +1,167 @@
+"""Write the zip container that `torch.load` reads: stored members, 64-byte aligned, CRC-32 after the data, one pass.
+
+The layout is that of torch 2.x (`caffe2/serialize/inline_container.cc`): `data.pkl` first, then one member a storage,
+each padded by an `FB` extra field; sizes and CRC-32 stand in a data descriptor behind the data (APPNOTE 4.3.9) and in
+the directory, so nothing is written twice and the SHA-256 of the file can be taken on the way.
+"""
+
+import hashlib
+import pickle
+import queue
+import struct
+import threading
+import zlib
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from verify.checkpoint import zipdir
+from verify.checkpoint.archive import ITEM_BYTES, STORAGES, TensorRecord
+from verify.errors import OutputError
+
+ALIGNMENT_BYTES = 64
+ROOT = "model"
+CHUNK_BYTES = 2**20  # fits a core's cache, so that checks read what the copy has just brought in
+_FLAGS = 0x0808  # data descriptor follows; names are UTF-8
+_WIDE = 0xFFFFFFFF
+_CLASS_OF = {dtype: kind for kind, (dtype, _) in STORAGES.items()}
+
+
+def index_pickle(tensors: Mapping[str, TensorRecord], config: Mapping[str, Any]) -> bytes:
+    """Return the `data.pkl` of `{"model": tensors, "config": config}`, one storage a tensor, without importing torch."""
+    model = b"".join(_text(key) + _tensor(record, str(i)) for i, (key, record) in enumerate(tensors.items()))
+    # The config's own pickle between PROTO and STOP; nothing else here uses the memo, so its memo slots stay its own.
+    plain = pickle.dumps(dict(config), protocol=2)[2:-1]
+    return b"\x80\x02}(" + _text("model") + b"}(" + model + b"u" + _text("config") + plain + b"u."
+
+
+def _text(value: str) -> bytes:
+    data = value.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def _integer(value: int) -> bytes:
+    if value < 2**31:
+        return b"J" + struct.pack("<i", value)
+    data = value.to_bytes(9, "little")
+    return b"\x8a" + bytes([len(data)]) + data
+
+
+def _tuple(values: tuple[int, ...]) -> bytes:
+    return b"(" + b"".join(map(_integer, values)) + b"t"
+
+
+def _tensor(record: TensorRecord, member: str) -> bytes:
+    """Return the call of `_rebuild_tensor_v2(storage, 0, shape, stride, False, OrderedDict())`."""
+    strides, step = [], 1
+    for size in reversed(record.shape):
+        strides.append(step)
+        step *= size
+    storage = b"ctorch\n" + _CLASS_OF[record.dtype].encode() + b"Storage\n"
+    pid = b"(" + _text("storage") + storage + _text(member) + _text("cpu") + _integer(record.elements) + b"tQ"
+    shape = _tuple(record.shape) + _tuple(tuple(reversed(strides)))
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + pid + _integer(0) + shape + b"\x89ccollections\nOrderedDict\n)RtR"
+
+
+class HashingFile:
+    """A file whose SHA-256 is computed on a second thread while it is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.position = file, 0
+        self._sha256 = hashlib.sha256()
+        self._queue: queue.Queue[tuple[memoryview | bytes, queue.SimpleQueue | None] | None] = queue.Queue(maxsize=16)
+        self._digest = ""
+        self._thread = threading.Thread(target=self._hash, name="sha256", daemon=True)
+        self._thread.start()
+
+    def _hash(self) -> None:
+        while (item := self._queue.get()) is not None:
+            data, home = item
+            self._sha256.update(data)
+            if home is not None:
+                home.put(data.obj)
+
+    def write(self, data: memoryview | bytes, home: queue.SimpleQueue | None = None) -> None:
+        """Write all of `data`; once hashed, its buffer goes back to `home`, and must not be changed before."""
+        written = 0
+        while written < len(data):  # an unbuffered file may take less than it was given
+            written += self.file.write(data[written:])
+        self.position += written
+        self._queue.put((data, home))
+
+    def close(self) -> str:
+        """Stop the thread and return the SHA-256 of everything written, in hexadecimal; may be called again."""
+        if not self._digest:
+            self._queue.put(None)
+            self._thread.join()
+            self._digest = self._sha256.hexdigest()
+        return self._digest
+
+
+class ContainerWriter:
+    """Appends members to a container; `finish` writes its directory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.out = HashingFile(file)
+        self._directory: list[tuple[bytes, int, int, int]] = []
+
+    def begin(self, name: str, size: int) -> None:
+        """Write the header of a member of `size` bytes, padded so that its data is aligned.
+
+        Raises:
+            OutputError: the member needs 4 GiB or more, which this format variant cannot hold in one tensor.
+        """
+        if size >= _WIDE:
+            raise OutputError(
+                "tensor-too-large", f"one tensor of {size:,} bytes is more than a member can hold (4 GiB)"
+            )
+        self._name, self._size, self._start = f"{ROOT}/{name}".encode(), size, self.out.position
+        data_start = self._start + zipdir.LOCAL_HEADER.size + len(self._name) + 4
+        padding = -data_start % ALIGNMENT_BYTES
+        header = zipdir.LOCAL_HEADER.pack(
+            zipdir.LOCAL_SIGNATURE, 0, _FLAGS, 0, 0, 0, 0, 0, 0, len(self._name), padding + 4
+        )
+        self.out.write(header + self._name + struct.pack("<2sH", b"FB", padding) + b"Z" * padding)
+
+    def end(self, crc: int) -> None:
+        """Close the member, whose data has the given CRC-32."""
+        self.out.write(struct.pack("<4sIII", b"PK\x07\x08", crc, self._size, self._size))
+        self._directory.append((self._name, self._start, self._size, crc))
+
+    def add(self, name: str, data: bytes) -> None:
+        """Write one small member."""
+        self.begin(name, len(data))
+        self.out.write(data)
+        self.end(zlib.crc32(data))
+
+    def finish(self) -> str:
+        """Write the directory and return the file's SHA-256."""
+        start = self.out.position
+        for name, offset, size, crc in self._directory:
+            extra = struct.pack("<HHQ", 1, 8, offset) if offset >= _WIDE else b""
+            self.out.write(
+                zipdir.CENTRAL_HEADER.pack(
+                    zipdir.CENTRAL_SIGNATURE, 0, 45 if extra else 0, _FLAGS, 0, 0, 0, crc, size, size,
+                    len(name), len(extra), 0, 0, 0, 0, min(offset, _WIDE),
+                )
+                + name
+                + extra
+            )  # fmt: skip
+        self._end_record(start, self.out.position - start)
+        return self.out.close()
+
+    def _end_record(self, start: int, size: int) -> None:
+        end, count = self.out.position, len(self._directory)
+        if end >= _WIDE or count >= 0xFFFF:
+            self.out.write(
+                zipdir.ZIP64_END_RECORD.pack(zipdir.ZIP64_END_SIGNATURE, 44, 45, 45, 0, 0, count, count, size, start)
+                + zipdir.ZIP64_LOCATOR.pack(zipdir.ZIP64_LOCATOR_SIGNATURE, 0, end, 1)
+            )
+        short = min(count, 0xFFFF)
+        self.out.write(
+            zipdir.END_RECORD.pack(zipdir.END_SIGNATURE, 0, 0, short, short, min(size, _WIDE), min(start, _WIDE), 0)
+        )
+
+
+def estimate_bytes(tensors: Mapping[str, TensorRecord]) -> int:
+    """Return an upper bound of the file's size: data, and at most 1 KB of index, headers and padding a tensor."""
+    return sum(record.elements * ITEM_BYTES[record.dtype] + 1024 for record in tensors.values()) + 2**20

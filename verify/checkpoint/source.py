@@ -1,0 +1,258 @@
+"""Find what belongs to a checkpoint: the file itself, its config, vocabulary, speakers and reference clips."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verify.checkpoint import recognise
+from verify.checkpoint.config import read_json
+from verify.errors import SourceError
+
+_BEST = re.compile(r"best_model_(\d+)\.pth")
+_STEP = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")
+MAX_VOCAB_BYTES = 20 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
+MAX_CLIPS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file, and in words where it was found."""
+
+    path: Path
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user pointed at; None means: find it."""
+
+    source: Path
+    checkpoint: str = "best"
+    config: Path | None = None
+    vocab: Path | None = None
+    base: Path | None = None
+    speaker_wavs: tuple[Path, ...] = ()
+    follow: bool = True  # whether paths inside the config may lead out of the run folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A checkpoint and what was found with it. `searched` lists the places without a vocabulary."""
+
+    checkpoint: Path
+    config: dict[str, Any]
+    config_origin: str
+    vocab: Found | None
+    searched: tuple[str, ...]
+    speakers: Found | None
+    clips: tuple[Found, ...]
+    language: str | None
+
+
+def find_checkpoint(source: Path, which: str = "best") -> Path:
+    """Return the checkpoint file that `source`, a file or a run folder, and `--checkpoint` mean.
+
+    Raises:
+        SourceError: there is none; the message says what was looked for and what is there.
+    """
+    if not os.path.lexists(source):
+        raise _missing(source)
+    if not source.exists():
+        raise SourceError("missing", f"{source} is a link to {os.readlink(source)}, which is not there")
+    if not source.is_dir():
+        recognise.require_regular_file(source)
+        return source
+    names = sorted(entry.name for entry in source.iterdir())
+    chosen = _choose(names, which)
+    if chosen is None:
+        raise _nothing_in(source, names, which)
+    return source / chosen
+
+
+def _missing(path: Path) -> SourceError:
+    text = str(path)
+    if "://" in text or ":/" in text:
+        return SourceError("missing", f"{text} is a URL; only files on this machine are read", "Download it first.")
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
+    if not folder.is_dir():
+        hint = f"Its folder {folder} is not there either."
+    return SourceError("missing", f"{text[:300]} is not there", hint)
+
+
+def _choose(names: list[str], which: str) -> str | None:
+    """Return the name that `best`, `last` or a step means among the names of a run folder."""
+    if which not in ("best", "last"):
+        return next((name for name in names if (match := _STEP.fullmatch(name)) and match[1] == which), None)
+    numbered = [
+        (int(match[1]), name) for name in names if (match := (_BEST if which == "best" else _STEP).fullmatch(name))
+    ]
+    if numbered:
+        return max(numbered)[1]
+    # best_model.pth is a copy of the newest best_model_N.pth, and the one that a killed run leaves cut short.
+    for name in ("best_model.pth", "model.pth", "model.safetensors"):
+        if name in names:
+            return name
+    if which == "best" and (last := _choose(names, "last")):
+        return last
+    files = [name for name in names if name.endswith(".safetensors")]
+    return files[0] if len(files) == 1 else None
+
+
+def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
+    looked = (
+        "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
+        if which in ("best", "last")
+        else f"a checkpoint of step {which}"
+    )
+    there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
+    steps = [name for name in names if _STEP.fullmatch(name)]
+    runs = [entry.name for entry in folder.iterdir() if entry.is_dir() and _choose(sorted(os.listdir(entry)), "best")]
+    if steps:
+        hint = "Steps there: " + ", ".join(_STEP.fullmatch(name)[1] for name in steps)
+    elif runs:
+        hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])
+    else:
+        hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
+    return SourceError("no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint)
+
+
+def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> Source:
+    """Find everything that goes with the checkpoint; `embedded` is the config inside it, where there is one.
+
+    Raises:
+        SourceError: a file that the user named is missing, or a config is unusable.
+    """
+    if request.base is not None and not request.base.is_dir():
+        raise SourceError(
+            "missing",
+            f"--base {request.base} is not a folder",
+            "Pass a model folder, such as the XTTS v2 base model's.",
+        )
+    config, origin = _config(request, checkpoint, embedded)
+    vocab, searched = _vocab(request, checkpoint, config)
+    return Source(
+        checkpoint=checkpoint,
+        config=config,
+        config_origin=origin,
+        vocab=vocab,
+        searched=searched,
+        speakers=_speakers(request, checkpoint),
+        clips=tuple(_clips(request, config)),
+        language=_language(config),
+    )
+
+
+def _config(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+    beside = checkpoint.parent / "config.json"
+    if request.config is not None:
+        return read_json(request.config), f"{request.config} (--config)"
+    if beside.is_file():
+        return read_json(beside), f"{beside.name} beside the checkpoint"
+    if embedded is not None:
+        return embedded, "inside the checkpoint"
+    if request.base is not None and (request.base / "config.json").is_file():
+        return read_json(request.base / "config.json"), f"{request.base / 'config.json'} (--base)"
+    raise SourceError(
+        "no-config",
+        f"no config for {checkpoint.name}: there is no config.json in {checkpoint.parent}, and none inside the checkpoint",
+        "Pass the run's config with --config FILE.",
+    )
+
+
+def _vocab(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[Found | None, tuple[str, ...]]:
+    """Return the first vocab.json in the order of trust, and the places looked at before it."""
+    if request.vocab is not None:
+        if not request.vocab.exists():
+            raise _missing(request.vocab)
+        return Found(path=request.vocab, origin="--vocab"), ()
+    searched = []
+    for path, origin in _vocab_places(request, checkpoint, config):
+        searched.append(f"{path} ({origin})")
+        if path.is_file() and 0 < path.stat().st_size <= MAX_VOCAB_BYTES:
+            return Found(path=path, origin=origin), tuple(searched[:-1])
+    return None, tuple(searched)
+
+
+def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    yield checkpoint.parent / "vocab.json", "beside the checkpoint"
+    if request.base is not None:
+        yield request.base / "vocab.json", "--base"
+    for parent in list(checkpoint.resolve().parents)[:3]:
+        for folder in sorted(parent.glob("XTTS_*_original_model_files")):
+            yield folder / "vocab.json", "the base model that the recipe downloaded"
+    args = config.get("model_args")
+    named = args.get("tokenizer_file") if isinstance(args, dict) else None
+    if isinstance(named, str) and named and request.follow and "://" not in named and len(named) < 4096:
+        yield Path(named), "model_args.tokenizer_file in the config"
+
+
+def _speakers(request: Request, checkpoint: Path) -> Found | None:
+    folders = [(checkpoint.parent, "beside the checkpoint")]
+    if request.base is not None:
+        folders.append((request.base, "--base"))
+    for folder, origin in folders:
+        if (path := folder / "speakers_xtts.pth").is_file():
+            return Found(path=path, origin=origin)
+    return None
+
+
+def _clips(request: Request, config: dict[str, Any]) -> Iterator[Found]:
+    """Yield the clips that may serve as reference, best first: the user's, the test sentences', the dataset's."""
+    if request.speaker_wavs:
+        for path in request.speaker_wavs:
+            if not path.exists():
+                raise _missing(path)
+            recognise.require_regular_file(path)
+            yield Found(path=path, origin="--speaker-wav")
+        return
+    if not request.follow:
+        return
+    sentences = config.get("test_sentences")
+    for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():
+        named = sentence.get("speaker_wav") if isinstance(sentence, dict) else None
+        for name in named[:MAX_CLIPS] if isinstance(named, list) else [named]:
+            if _is_local_file(name):
+                yield Found(path=Path(name), origin="a test sentence of the run's config")
+    for dataset in _datasets(config):
+        if isinstance(path := dataset.get("path"), str) and 0 < len(path) < 4096 and "://" not in path:
+            for clip in _first_wavs(Path(path)):
+                yield Found(path=clip, origin="the training dataset")
+
+
+def _is_local_file(name: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and 0 < len(name) < 4096
+        and "://" not in name
+        and "\0" not in name
+        and Path(name).is_file()
+    )
+
+
+def _first_wavs(folder: Path) -> list[Path]:
+    for place in (folder / "wavs", folder):
+        if place.is_dir():
+            names = sorted(entry.path for entry in os.scandir(place) if entry.name.endswith(".wav") and entry.is_file())
+            if names:
+                return [Path(name) for name in names[:MAX_CLIPS]]
+    return []
+
+
+def _datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
+    datasets = config.get("datasets")
+    return [item for item in datasets[:10] if isinstance(item, dict)] if isinstance(datasets, list) else []
+
+
+def _language(config: dict[str, Any]) -> str | None:
+    """Return the language of the run's datasets, if they name one."""
+    return next(
+        (item["language"] for item in _datasets(config) if isinstance(item.get("language"), str) and item["language"]),
+        None,
+    )

@@ -1,0 +1,424 @@
+"""Read a pickle as data. Nothing in it is imported, called or built: unknown names are listed, known ones become records.
+
+This is a small machine for the pickle opcodes that `torch.save` writes (protocols 2 to 5), not a subclass of
+`pickle.Unpickler`, so that no opcode has an effect beyond this module and every limit is ours.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from verify.errors import ArchiveError, UnsafePickleError
+
+# A genuine XTTS trainer file of the real size has 0.5 MB of pickle and about 120,000 opcodes.
+MAX_PICKLE_BYTES = 16 * 2**20
+MAX_OPCODES = 2_000_000
+MAX_INTEGER_BYTES = 16
+MAX_MARKS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A name the pickle asked for, as `module name`; never looked up."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The persistent id of a tensor's storage: the class that gives its dtype, its member and its length in elements."""
+
+    kind: str
+    member: str
+    elements: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """The arguments of `torch._utils._rebuild_tensor_v2`; offset and stride count elements."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """An object of a class that is known but never imported; `state` is what BUILD gave it."""
+
+    name: str
+    args: tuple = ()
+    state: Any = None
+
+
+class _Mark:
+    """The one value that MARK pushes."""
+
+
+_MARK = _Mark()
+_SCALARS = (str, bytes, int, float, bool, type(None))
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(type(n) is int and n >= 0 for n in value) and len(value) <= 16
+
+
+def _tensor(*args: Any) -> TensorSpec:
+    """Check the arguments of `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`."""
+    if not 4 <= len(args) <= 7 or not isinstance(args[0], Storage):
+        raise ArchiveError("bad-pickle", "a tensor in data.pkl is not built on a storage of the file")
+    storage, offset, shape, stride = args[:4]
+    if not (
+        type(offset) is int and offset >= 0 and _is_shape(shape) and _is_shape(stride) and len(shape) == len(stride)
+    ):
+        raise ArchiveError(
+            "bad-pickle", f"a tensor on storage {storage.member!r} has no valid offset, shape and stride"
+        )
+    if len(args) == 7 and args[6]:
+        raise ArchiveError(
+            "tensor-kind", f"the tensor on storage {storage.member!r} carries metadata (conjugate or negated)"
+        )
+    return TensorSpec(storage, offset, shape, stride)
+
+
+def _parameter(*args: Any) -> Any:
+    if not args or not isinstance(args[0], TensorSpec):
+        raise ArchiveError("bad-pickle", "a parameter in data.pkl is not built on a tensor")
+    return args[0]
+
+
+def _as_dict(*args: Any) -> dict:
+    """Return what `OrderedDict(items)`, `Counter(dict)` or `defaultdict(factory)` hold at first, as a plain dict."""
+    if args and isinstance(args[-1], dict):
+        return dict(args[-1])
+    result: dict = {}
+    for pair in args[0] if args and isinstance(args[0], list) else ():
+        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], _SCALARS)):
+            raise ArchiveError("bad-pickle", "a dictionary in data.pkl is not made of pairs")
+        result[pair[0]] = pair[1]
+    return result
+
+
+def _as_list(*args: Any) -> list:
+    return list(args[0]) if args and isinstance(args[0], (list, tuple)) else []
+
+
+def _encode(*args: Any) -> bytes:
+    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`."""
+    if len(args) != 2 or not isinstance(args[0], str) or args[1] not in ("latin1", "latin-1"):
+        raise ArchiveError("bad-pickle", "data.pkl encodes text in an unusual way")
+    return args[0].encode("latin-1", "replace")
+
+
+# Names that a checkpoint may use as values, without a meaning here.
+_INERT = frozenset(
+    {
+        f"torch {kind}Storage"
+        for kind in ["Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"]
+    }
+    | {
+        f"torch {kind}"
+        for kind in ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
+    }
+    | {"builtins list", "builtins dict", "builtins int", "builtins float", "__builtin__ list", "__builtin__ dict"}
+)
+# Storage classes of tensors that are refused one by one, by key and kind, when the tensor is met.
+_REFUSED_STORAGES = frozenset(
+    f"torch {kind}Storage"
+    for kind in ["ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32", "QUInt4x2", "Untyped"]
+)
+# What a call of each allowed name gives.
+_CALLS: dict[str, Callable[..., Any]] = {
+    "torch._utils _rebuild_tensor_v2": _tensor,
+    "torch._utils _rebuild_parameter": _parameter,
+    "collections OrderedDict": _as_dict,
+    "collections defaultdict": _as_dict,
+    "collections Counter": _as_dict,
+    "builtins set": _as_list,
+    "__builtin__ set": _as_list,
+    "torch Size": lambda *args: tuple(_as_list(*args)),
+    "torch device": lambda *args: ":".join(str(arg) for arg in args if isinstance(arg, (str, int))),
+    "_codecs encode": _encode,
+}
+# Classes that old trainers pickled, under each module that they have lived in. Their state is read as a dictionary.
+_CLASSES = frozenset(
+    {f"TTS.tts.{module} {name}" for module in ("models.xtts", "configs.xtts_config") for name in ("XttsArgs", "XttsAudioConfig", "XttsConfig")}
+    | {f"TTS.tts.layers.xtts.trainer.gpt_trainer {name}" for name in ("GPTArgs", "GPTTrainerConfig", "XttsAudioConfig")}
+    | {"TTS.config.shared_configs BaseDatasetConfig", "TTS.config.shared_configs BaseAudioConfig"}
+    | {"TTS.tts.configs.shared_configs CharactersConfig"}
+    | {"numpy.core.multiarray scalar", "numpy._core.multiarray scalar", "numpy dtype"}
+)  # fmt: skip
+# Tensors of kinds that are not dense and strided: named with their key instead of "unknown code".
+_TENSOR_KINDS = {
+    "torch._utils _rebuild_sparse_tensor": "sparse",
+    "torch._utils _rebuild_qtensor": "quantized",
+    "torch._utils _rebuild_nested_tensor": "nested",
+    "torch._utils _rebuild_meta_tensor_no_storage": "meta",
+    "torch._utils _rebuild_tensor_v3": "untyped",
+    "torch._utils _rebuild_parameter_with_state": "subclassed",
+    "torch._tensor _rebuild_from_type_v2": "subclassed",
+    "torch._utils _rebuild_wrapper_subclass": "subclassed",
+}
+_BENIGN = (
+    _INERT | _REFUSED_STORAGES | _CALLS.keys() | _CLASSES | _TENSOR_KINDS.keys() | {"torch.serialization _get_layout"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OddTensor:
+    """A tensor of a kind that is not written: sparse, quantized, nested, subclassed."""
+
+    kind: str
+
+
+class _Machine:
+    """One run over one pickle: a stack, a memo, and the names that were not allowed."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.position = data, 0
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self.blocked: list[str] = []
+        self.marks = 0
+
+    def take(self, count: int) -> bytes:
+        chunk = self.data[self.position : self.position + count]
+        if len(chunk) != count:
+            raise ArchiveError("truncated", "data.pkl ends in the middle of a value")
+        self.position += count
+        return chunk
+
+    def number(self, layout: struct.Struct) -> Any:
+        return layout.unpack(self.take(layout.size))[0]
+
+    def text(self, count: int) -> str:
+        return self.take(count).decode("utf-8", "surrogatepass")
+
+    def line(self) -> str:
+        end = self.data.find(b"\n", self.position, self.position + 1024)
+        if end < 0:
+            raise ArchiveError("bad-pickle", "a name in data.pkl does not end")
+        return self.take(end + 1 - self.position)[:-1].decode("utf-8", "replace")
+
+    def integer(self, count: int) -> int:
+        if count > MAX_INTEGER_BYTES:
+            raise ArchiveError(
+                "bad-pickle", f"data.pkl holds an integer of {count} bytes; {MAX_INTEGER_BYTES} is the limit"
+            )
+        return int.from_bytes(self.take(count), "little", signed=True)
+
+    def push_mark(self) -> None:
+        self.marks += 1
+        if self.marks > MAX_MARKS:
+            raise ArchiveError("pickle-limit", f"data.pkl opens more than {MAX_MARKS} containers inside one another")
+        self.stack.append(_MARK)
+
+    def since_mark(self) -> list[Any]:
+        for index in range(len(self.stack) - 1, -1, -1):
+            if self.stack[index] is _MARK:
+                items = self.stack[index + 1 :]
+                del self.stack[index:]
+                self.marks -= 1
+                return items
+        raise ArchiveError("bad-pickle", "data.pkl closes a container that it did not open")
+
+    def pop(self) -> Any:
+        value = self.stack.pop()
+        if value is _MARK:
+            raise ArchiveError("bad-pickle", "data.pkl takes a value that is not there")
+        return value
+
+    def name(self, module: str, name: str) -> None:
+        full = f"{module} {name}"
+        if full not in _BENIGN and full not in self.blocked:
+            self.blocked.append(full)
+        self.stack.append(Global(full))
+
+    def call(self) -> None:
+        args, function = self.pop(), self.pop()
+        name = function.name if isinstance(function, Global) else ""
+        if not isinstance(args, tuple):
+            raise ArchiveError("bad-pickle", "data.pkl calls something without arguments")
+        if name in _TENSOR_KINDS:
+            self.stack.append(OddTensor(_TENSOR_KINDS[name]))
+        elif name in _CALLS:
+            self.stack.append(_CALLS[name](*args))
+        else:
+            self.stack.append(Instance(name, args))
+
+    def persistent(self) -> None:
+        pid = self.pop()
+        if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage" and isinstance(pid[1], Global)):
+            raise ArchiveError("bad-pickle", "a persistent id in data.pkl is not a storage")
+        _, kind, member, _, elements = pid
+        if not (isinstance(member, str) and type(elements) is int and elements >= 0):
+            raise ArchiveError("bad-pickle", "a storage in data.pkl has no valid name and length")
+        self.stack.append(Storage(kind.name.removeprefix("torch ").removesuffix("Storage"), member, elements))
+
+    def build(self) -> None:
+        state = self.pop()
+        if self.stack and isinstance(self.stack[-1], Instance):
+            self.stack[-1].state = state
+        # An OrderedDict of a state dict gets its `_metadata` so; a plain dict needs none of it.
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if len(items) % 2:
+            raise ArchiveError("bad-pickle", "a dictionary in data.pkl has a key without a value")
+        if isinstance(target, Instance):
+            return  # an object of a name that is not allowed: it is refused at the end
+        if not isinstance(target, dict):
+            raise ArchiveError("bad-pickle", "data.pkl sets items of something that is no dictionary")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            # Only scalars: hashing nested tuples is exponential in the length of a hostile pickle.
+            if not isinstance(key, _SCALARS):
+                raise ArchiveError("bad-pickle", f"a dictionary in data.pkl has a key of type {type(key).__name__}")
+            target[key] = value
+
+    def extend(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if isinstance(target, list):
+            target.extend(items)
+        elif not isinstance(target, Instance):
+            raise ArchiveError("bad-pickle", "data.pkl appends to something that is no list")
+
+
+def _struct(code: str) -> struct.Struct:
+    return struct.Struct(code)
+
+
+_U1, _U2, _I4, _U4, _U8, _F8 = map(_struct, ("<B", "<H", "<i", "<I", "<Q", ">d"))
+
+
+def _memoize(m: _Machine, index: int) -> None:
+    m.memo[index] = m.stack[-1]
+
+
+def _recall(m: _Machine, index: int) -> None:
+    if index not in m.memo:
+        raise ArchiveError("bad-pickle", "data.pkl recalls a value that it did not store")
+    m.stack.append(m.memo[index])
+
+
+def _tuple(m: _Machine, count: int) -> None:
+    items = [m.pop() for _ in range(count)]
+    m.stack.append(tuple(reversed(items)))
+
+
+def _discard(m: _Machine) -> None:
+    if m.stack.pop() is _MARK:
+        m.marks -= 1
+
+
+def _stack_global(m: _Machine) -> None:
+    name, module = m.pop(), m.pop()
+    if not (isinstance(name, str) and isinstance(module, str)):
+        raise ArchiveError("bad-pickle", "data.pkl builds a name out of something that is no text")
+    m.name(module, name)
+
+
+def _dict_of(m: _Machine) -> None:
+    items = m.since_mark()
+    m.stack.append({})
+    m.set_items(items)
+
+
+def _set_item(m: _Machine) -> None:
+    value, key = m.pop(), m.pop()
+    m.set_items([key, value])
+
+
+# fmt: off
+_OPCODES: dict[int, Callable[[_Machine], Any]] = {
+    0x80: lambda m: m.take(1),                                # PROTO
+    0x95: lambda m: m.take(8),                                # FRAME
+    ord("("): _Machine.push_mark,
+    ord("0"): _discard,                                       # POP
+    ord("1"): _Machine.since_mark,                            # POP_MARK
+    ord("2"): lambda m: m.stack.append(m.stack[-1]),          # DUP
+    ord("N"): lambda m: m.stack.append(None),
+    0x88: lambda m: m.stack.append(True),
+    0x89: lambda m: m.stack.append(False),
+    ord("J"): lambda m: m.stack.append(m.number(_I4)),        # BININT
+    ord("K"): lambda m: m.stack.append(m.number(_U1)),
+    ord("M"): lambda m: m.stack.append(m.number(_U2)),
+    0x8A: lambda m: m.stack.append(m.integer(m.number(_U1))),  # LONG1
+    ord("G"): lambda m: m.stack.append(m.number(_F8)),        # BINFLOAT
+    ord("X"): lambda m: m.stack.append(m.text(m.number(_U4))),  # BINUNICODE
+    0x8C: lambda m: m.stack.append(m.text(m.number(_U1))),    # SHORT_BINUNICODE
+    0x8D: lambda m: m.stack.append(m.text(m.number(_U8))),    # BINUNICODE8
+    ord("B"): lambda m: m.stack.append(m.take(m.number(_U4))),  # BINBYTES
+    ord("C"): lambda m: m.stack.append(m.take(m.number(_U1))),
+    ord("T"): lambda m: m.stack.append(m.take(m.number(_U4))),  # BINSTRING
+    ord("U"): lambda m: m.stack.append(m.take(m.number(_U1))),
+    ord("]"): lambda m: m.stack.append([]),
+    ord("}"): lambda m: m.stack.append({}),
+    ord(")"): lambda m: m.stack.append(()),
+    0x8F: lambda m: m.stack.append([]),                       # EMPTY_SET, kept as a list
+    ord("a"): lambda m: m.extend([m.pop()]),
+    ord("e"): lambda m: m.extend(m.since_mark()),
+    0x90: lambda m: m.extend(m.since_mark()),                 # ADDITEMS
+    ord("s"): _set_item,
+    ord("u"): lambda m: m.set_items(m.since_mark()),
+    ord("d"): _dict_of,
+    ord("l"): lambda m: m.stack.append(m.since_mark()),
+    ord("t"): lambda m: m.stack.append(tuple(m.since_mark())),
+    0x85: lambda m: _tuple(m, 1),
+    0x86: lambda m: _tuple(m, 2),
+    0x87: lambda m: _tuple(m, 3),
+    ord("q"): lambda m: _memoize(m, m.number(_U1)),           # BINPUT
+    ord("r"): lambda m: _memoize(m, m.number(_U4)),
+    0x94: lambda m: _memoize(m, len(m.memo)),                 # MEMOIZE
+    ord("h"): lambda m: _recall(m, m.number(_U1)),            # BINGET
+    ord("j"): lambda m: _recall(m, m.number(_U4)),
+    ord("c"): lambda m: m.name(m.line(), m.line()),           # GLOBAL
+    0x93: _stack_global,
+    ord("R"): _Machine.call,                                  # REDUCE
+    0x81: _Machine.call,                                      # NEWOBJ: a class and its arguments, the same shape
+    ord("b"): _Machine.build,
+    ord("Q"): _Machine.persistent,                            # BINPERSID
+}
+# fmt: on
+_STOP = ord(".")
+
+
+def loads(data: bytes) -> tuple[Any, int]:
+    """Return what the pickle describes, made of plain values and this module's records, and the bytes it took.
+
+    Raises:
+        UnsafePickleError: it names anything that is not on the allow list; all such names are listed.
+        ArchiveError: it is damaged, uses an opcode that `torch.save` never writes, or exceeds a limit.
+    """
+    machine = _Machine(data)
+    try:
+        for _ in range(MAX_OPCODES):
+            opcode = machine.number(_U1)
+            if opcode == _STOP:
+                return _finish(machine), machine.position
+            if opcode not in _OPCODES:
+                _refuse_blocked(machine)
+                raise ArchiveError("bad-pickle", f"data.pkl uses opcode 0x{opcode:02x}, which torch.save never writes")
+            _OPCODES[opcode](machine)
+    except (IndexError, UnicodeDecodeError, struct.error) as error:
+        raise ArchiveError("bad-pickle", f"data.pkl is damaged near byte {machine.position:,}") from error
+    raise ArchiveError("pickle-limit", f"data.pkl has more than {MAX_OPCODES:,} opcodes")
+
+
+def _refuse_blocked(machine: _Machine) -> None:
+    if machine.blocked:
+        names = ", ".join(name.replace(" ", ".") for name in machine.blocked[:10])
+        raise UnsafePickleError(
+            "unsafe-pickle",
+            f"the file asks Python to import {names}: no checkpoint needs that, and nothing of it was run",
+            "Do not load this file with torch.load(weights_only=False). Get it from a source that you trust.",
+            tuple(machine.blocked),
+        )
+
+
+def _finish(machine: _Machine) -> Any:
+    _refuse_blocked(machine)
+    if len(machine.stack) != 1 or machine.stack[0] is _MARK:
+        raise ArchiveError("bad-pickle", "data.pkl does not end with one value")
+    return machine.stack[0]

@@ -1,0 +1,239 @@
+"""Arguments in, exit code out: the one place that prints, and the one boundary where errors become exit codes."""
+
+import argparse
+import json
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError
+
+COMMANDS = ("convert", "inspect", "verify", "demo")
+DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it strictly into a real Xtts,
+let it speak, and say the true cause when something is wrong.
+
+  convert_and_verify.py SOURCE           the main job; SOURCE is a .pth, a .safetensors or a run folder
+  convert_and_verify.py inspect SOURCE   what is in it and what would happen; no torch, no writing
+  convert_and_verify.py verify SOURCE    strict load and speech of a model that exists already
+  convert_and_verify.py demo             make a small genuine training checkpoint and do the main job on it
+"""
+EPILOG = "exit status: 0 verified; 1 it ran and a check failed; 2 it could not run; 130 interrupted"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="convert_and_verify.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    finding, speaking, writing, showing = _finding(), _speaking(), _writing(), _showing()
+    convert = commands.add_parser(
+        "convert", parents=[finding, speaking, writing, showing], help="the main job (the default)", epilog=EPILOG
+    )
+    convert.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
+    convert.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
+    convert.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
+    commands.add_parser(
+        "inspect", parents=[finding, showing], help="what is in a checkpoint; no torch, no writing", epilog=EPILOG
+    )
+    commands.add_parser(
+        "verify",
+        parents=[finding, speaking, writing, showing],
+        help="load and hear a model that exists already",
+        epilog=EPILOG,
+    )
+    demo = commands.add_parser(
+        "demo", parents=[showing], help="make a small training checkpoint and do the main job on it", epilog=EPILOG
+    )
+    demo.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", default=Path("demo"), help="new folder for the run (default: demo)"
+    )
+    demo.add_argument("--force", action="store_true", help="replace the demo that is there")
+    return parser
+
+
+def _group() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(add_help=False)
+
+
+def _finding() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .safetensors or run folder")
+    group.add_argument(
+        "--checkpoint",
+        default="best",
+        metavar="best|last|STEP",
+        help="which checkpoint of a run folder (default: best)",
+    )
+    group.add_argument("--config", type=Path, metavar="FILE", help="config.json, where the run has none")
+    group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
+    group.add_argument(
+        "--base", type=Path, metavar="DIR", help="base model folder: its vocab.json and speakers where the run has none"
+    )
+    group.add_argument("--no-follow", action="store_true", help="use no path that the run's config names")
+    return group
+
+
+def _speaking() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument(
+        "--speaker-wav", type=Path, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
+    )
+    group.add_argument("--text", help="what to say (default: a short sentence in the run's language)")
+    group.add_argument("--language", help="language of the text, such as en or zh-cn (default: the run's)")
+    group.add_argument("--seed", type=int, default=0, help="seed of the sampling (default: 0)")
+    group.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="where to speak (default: auto)"
+    )
+    group.add_argument(
+        "--expect", choices=("speech", "sound"), default="speech", help="sound: barely trained weights may make noise"
+    )
+    group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
+    return group
+
+
+def _writing() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where to write (default: inference/ in the run folder, or beside the file)",
+    )
+    group.add_argument("--force", action="store_true", help="replace an output that is there")
+    return group
+
+
+def _showing() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument("--json", action="store_true", help="print the report as one JSON document on stdout")
+    group.add_argument("--quiet", action="store_true", help="print only errors and the result")
+    return group
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; without a command it is `convert`."""
+    words = list(arguments)
+    if words and words[0] not in (*COMMANDS, "-h", "--help"):
+        words.insert(0, "convert")
+    return _parser().parse_args(words)
+
+
+def _job(args: argparse.Namespace) -> Any:
+    from verify.checkpoint.source import Request
+    from verify.pipeline import Job
+
+    if args.command == "demo":
+        return None
+    request = Request(
+        source=args.source,
+        checkpoint=args.checkpoint,
+        config=args.config,
+        vocab=args.vocab,
+        base=args.base,
+        speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
+        follow=not args.no_follow,
+    )
+    if args.command == "inspect":
+        return Job(request=request)
+    return Job(
+        request=request,
+        output=args.output,
+        text=args.text,
+        language=args.language,
+        seed=args.seed,
+        device=args.device,
+        expect=args.expect,
+        sample=not args.no_sample,
+        verify=not getattr(args, "no_verify", False),
+        force=args.force,
+        keep_failed=getattr(args, "keep_failed", False),
+    )
+
+
+def _run(args: argparse.Namespace, console: Any) -> int:
+    """Do the command and print what it found."""
+    from verify import pipeline
+    from verify.reporting import terminal
+
+    watch = pipeline.Silent() if args.quiet else terminal.TerminalWatch(console)
+    job = _job(args)
+    if args.command == "demo":
+        from verify import demo
+
+        report = demo.demo(args.output, args.force, watch)
+    elif args.command == "inspect" or getattr(args, "dry_run", False):
+        report = pipeline.inspect(job)
+    else:
+        report = (pipeline.verify if args.command == "verify" else pipeline.convert)(job, watch)
+    if not args.quiet:
+        terminal.show(report, console)
+    elif report.verdict != "pass":
+        for cause in report.causes:
+            terminal.show_cause(cause, console)
+    if args.json:
+        print(json.dumps(report.to_json(), indent=2, allow_nan=False))
+    elif report.output:
+        print(report.output)
+    return report.exit_code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; nothing but a usage error leaves by another way.
+
+    0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
+    args = parse(sys.argv[1:] if arguments is None else arguments)
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    try:
+        return _run(args, console)
+    except KeyboardInterrupt:
+        console.print("interrupted; nothing was left behind")
+        return EXIT_INTERRUPTED
+    except ConversionError as error:
+        return _refuse(error.cause, error.exit_code, args, console)
+    except OSError as error:
+        name = f"{str(error.filename)[:300]}: " if error.filename else ""
+        return _refuse(
+            Cause(code="system", severity="error", message=f"{name}{error.strerror or error}"),
+            EXIT_COULD_NOT_RUN,
+            args,
+            console,
+        )
+    except Exception as error:  # the boundary: a fault of ours must not greet a user with a traceback
+        if os.environ.get("XTTS_VERIFY_DEBUG"):
+            raise
+        message = f"unexpected {type(error).__name__}: {str(error)[:500]}"
+        hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
+        return _refuse(
+            Cause(code="internal", severity="error", message=message, hint=hint), EXIT_COULD_NOT_RUN, args, console
+        )
+
+
+def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, console: Any) -> int:
+    from verify.reporting.report import document
+    from verify.reporting.terminal import show_cause
+
+    show_cause(cause, console)
+    if args.json:
+        print(json.dumps(document(verdict="error", causes=(cause,)), indent=2))
+    return exit_code
+
+
+def run() -> NoReturn:
+    """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(thread.name == "import" and thread.is_alive() for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,59 @@
+"""Write a training checkpoint with coqui's own `GPTTrainer` and `trainer.io.save_checkpoint`; needs torch and coqui-tts."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from trainer.io import save_checkpoint
+from TTS.tts.configs.xtts_config import XttsAudioConfig
+from TTS.tts.layers.xtts.dvae import DiscreteVAE
+from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTArgs, GPTTrainer, GPTTrainerConfig
+
+
+def write_checkpoint(run: Path, sizes: dict[str, Any], audio_codes: int) -> None:
+    """Write `config.json` and `checkpoint_0.pth` into the run folder, beside its `vocab.json`.
+
+    The weights are seeded and untrained; keys, shapes, dtypes and the optimizer are what a run of coqui's trainer has.
+    """
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = Path(folder)
+        torch.save(_dvae(audio_codes).state_dict(), parts / "dvae.pth")
+        torch.save(torch.rand(80) + 0.5, parts / "mel_stats.pth")
+        config = _config(run, parts, sizes, audio_codes)
+        model = GPTTrainer(config)
+    optimizer = torch.optim.AdamW(model.xtts.gpt.parameters(), lr=config.lr)
+    # What a finished run's config names is gone from the machine that converts it; the paths stay in as they would.
+    config.save_json(str(run / "config.json"))
+    save_checkpoint(config, model, str(run), current_step=0, epoch=0, optimizer=[optimizer])
+
+
+def _dvae(audio_codes: int) -> DiscreteVAE:
+    return DiscreteVAE(
+        channels=80,
+        normalization=None,
+        positional_dims=1,
+        num_tokens=audio_codes,
+        codebook_dim=512,
+        hidden_dim=512,
+        num_resnet_blocks=3,
+        kernel_size=3,
+        num_layers=2,
+        use_transposed_convs=False,
+    )
+
+
+def _config(run: Path, parts: Path, sizes: dict[str, Any], audio_codes: int) -> GPTTrainerConfig:
+    args = GPTArgs(
+        tokenizer_file=str(run / "vocab.json"),
+        mel_norm_file=str(parts / "mel_stats.pth"),
+        dvae_checkpoint=str(parts / "dvae.pth"),
+        gpt_num_audio_tokens=audio_codes + 2,
+        gpt_start_audio_token=audio_codes,
+        gpt_stop_audio_token=audio_codes + 1,
+        gpt_use_perceiver_resampler=True,
+        **sizes,
+    )
+    audio = XttsAudioConfig(sample_rate=22050, dvae_sample_rate=22050, output_sample_rate=24000)
+    return GPTTrainerConfig(output_path=str(run), model_args=args, audio=audio)

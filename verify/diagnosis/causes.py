@@ -1,0 +1,105 @@
+"""Give every missing, unexpected or mismatched key to exactly one cause, and fold long lists of keys without hiding gaps."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from verify.errors import Cause
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
+
+
+def explain(
+    known: Sequence[Cause],
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
+) -> tuple[Cause, ...]:
+    """Return the causes with the keys that each explains; what none explains becomes a cause of its own.
+
+    Args:
+        known: causes found from shapes, config and vocabulary; their `keys` are prefixes.
+        missing: names that the model has and the file lacks.
+        unexpected: names that the file has and the model lacks.
+        mismatched: name to the shape in the file and the shape in the model.
+    """
+    left = dict.fromkeys([*missing, *unexpected, *mismatched])
+    causes = []
+    for cause in known:
+        keys = tuple(key for key in left if cause.keys and key.startswith(cause.keys))
+        for key in keys:
+            del left[key]
+        causes.append(replace(cause, keys=keys))
+    causes += _unexplained(
+        [key for key in missing if key in left],
+        [key for key in unexpected if key in left],
+        {key: shapes for key, shapes in mismatched.items() if key in left},
+    )
+    return tuple(causes)
+
+
+def _unexplained(
+    missing: list[str], unexpected: list[str], mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+) -> list[Cause]:
+    causes = []
+    if missing:
+        causes.append(
+            Cause(
+                code="missing-keys",
+                severity="error",
+                message=f"the file lacks {len(missing):,} tensors that the model needs: {summary(missing)}",
+                hint="Save the checkpoint again from the whole model, or get an undamaged copy.",
+                keys=tuple(missing),
+            )
+        )
+    if unexpected:
+        causes.append(
+            Cause(
+                code="unexpected-keys",
+                severity="error",
+                message=f"the file holds {len(unexpected):,} tensors that no XTTS of this config has: {summary(unexpected)}",
+                hint="Check that this is an XTTS checkpoint and that the config belongs to it.",
+                keys=tuple(unexpected),
+            )
+        )
+    if mismatched:
+        key, (checkpoint, model) = next(iter(mismatched.items()))
+        more = f" (and {len(mismatched) - 1:,} more)" if len(mismatched) > 1 else ""
+        causes.append(
+            Cause(
+                code="shape-mismatch",
+                severity="error",
+                message=f"{key} has shape {list(checkpoint)} in the file and {list(model)} in the model{more}",
+                hint="Pass the config.json of the run that made this checkpoint: --config FILE.",
+                keys=tuple(mismatched),
+            )
+        )
+    return causes
+
+
+def summary(keys: Iterable[str], limit: int = 10) -> str:
+    """Return the folded keys in one line: the first ten groups, and a count of the rest."""
+    folded = fold(keys)
+    rest = f", and {len(folded) - limit:,} more groups" if len(folded) > limit else ""
+    return ", ".join(folded[:limit]) + rest
+
+
+def fold(keys: Iterable[str]) -> list[str]:
+    """Return the keys with those that differ in their first number alone made one: `gpt.gpt.h.{0-9,12}.ln_1.weight`."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for key in keys:
+        match = _NUMBER.search(key)
+        head, tail = (key[: match.start()], key[match.end() :]) if match else (key, "")
+        groups.setdefault((head, tail), []).extend([int(match[0])] if match else [])
+    return [head + (_ranges(numbers) if numbers else "") + tail for (head, tail), numbers in groups.items()]
+
+
+def _ranges(numbers: list[int]) -> str:
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    text = ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+    return text if len(numbers) == 1 else f"{{{text}}}"

@@ -1,0 +1,69 @@
+"""Read vocab.json as an XTTS tokenizer: how many tokens, which languages, where start and stop are."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from verify import settings
+from verify.checkpoint.config import read_json
+from verify.checkpoint.source import MAX_VOCAB_BYTES
+from verify.errors import SourceError
+
+_LANGUAGE = re.compile(r"\[([a-z]{2}(?:-[a-z]{2})?)\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What Xtts takes from vocab.json; `size` is the highest id plus one, as coqui counts it."""
+
+    size: int
+    start: int
+    stop: int
+    languages: tuple[str, ...]
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read the tokenizer file.
+
+    Raises:
+        SourceError: it is no JSON, no tokenizer, or lacks `[START]` or `[STOP]`.
+    """
+    tokens = _token_ids(path, read_json(path, MAX_VOCAB_BYTES))
+    missing = [name for name in ("[START]", "[STOP]") if name not in tokens]
+    if missing:
+        raise SourceError(
+            "bad-vocab",
+            f"{path} has {len(tokens):,} tokens but no {' and no '.join(missing)}: it is not an XTTS vocabulary",
+            "Pass the vocab.json that the run was trained with: --vocab FILE.",
+        )
+    languages = tuple(match[1] for token in tokens if (match := _LANGUAGE.fullmatch(token)))
+    return Vocabulary(
+        size=max(tokens.values()) + 1, start=tokens["[START]"], stop=tokens["[STOP]"], languages=languages
+    )
+
+
+def _token_ids(path: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
+    """Return token to id, added tokens included, as `Tokenizer.get_vocab()` does."""
+    model = tokenizer.get("model")
+    tokens = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(tokens, dict) or not tokens:
+        raise SourceError(
+            "bad-vocab",
+            f"{path} is JSON, but no tokenizer: model.vocab is missing",
+            "Pass the run's vocab.json: --vocab FILE.",
+        )
+    added = tokenizer.get("added_tokens")
+    for item in added if isinstance(added, list) else ():
+        if isinstance(item, dict) and isinstance(item.get("content"), str):
+            tokens = {**tokens, item["content"]: item.get("id")} if item["content"] not in tokens else tokens
+    if not all(type(number) is int and 0 <= number < 2**24 for number in tokens.values()):
+        raise SourceError("bad-vocab", f"{path}: token ids must be integers from 0 to 16,777,215")
+    return tokens
+
+
+def base_version(text_rows: int) -> str:
+    """Return the base model whose vocabulary has so many rows: its name, `extended` above the largest, else `unknown`."""
+    versions = settings.load("xtts")["base_versions"]
+    known = {item["text_rows"]: item["name"] for item in versions}
+    return known.get(text_rows, "extended" if text_rows > max(known) else "unknown")

@@ -1,0 +1,53 @@
+"""What can go wrong, named once: a `Cause` says it as data, a `ConversionError` carries one to the command's edge."""
+
+from dataclasses import dataclass
+
+EXIT_VERIFIED = 0
+EXIT_CHECK_FAILED = 1
+EXIT_COULD_NOT_RUN = 2
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One reason for a verdict: both sides in `message`, the next thing to do in `hint`, every key it explains."""
+
+    code: str
+    severity: str  # "error", "warning" or "note"
+    message: str
+    hint: str = ""
+    keys: tuple[str, ...] = ()
+
+
+class ConversionError(Exception):
+    """The job could not run: usage, input, disk or environment. Exit status 2."""
+
+    exit_code = EXIT_COULD_NOT_RUN
+
+    def __init__(self, code: str, message: str, hint: str = "", keys: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.cause = Cause(code=code, severity="error", message=message, hint=hint, keys=keys)
+
+
+class SourceError(ConversionError):
+    """The checkpoint, or a file that belongs to it, is not there or not what it should be."""
+
+
+class ArchiveError(ConversionError):
+    """The container is damaged, cut short, or of a kind that is not read."""
+
+
+class UnsafePickleError(ArchiveError):
+    """The pickle names code that no checkpoint needs; nothing of it was run."""
+
+
+class LedgerError(ConversionError):
+    """Two tensors claim one name, so no choice between them would be honest."""
+
+
+class OutputError(ConversionError):
+    """The output cannot be written where it was asked for."""
+
+
+class EnvironmentFault(ConversionError):
+    """The installed packages do not fit together: the environment is at fault, not the checkpoint."""

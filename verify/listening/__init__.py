@@ -1,0 +1,1 @@
+"""The listening floor: make the model speak, and judge what it said."""

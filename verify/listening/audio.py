@@ -1,0 +1,173 @@
+"""Judge a waveform: each check is data, with what was measured, its limit, unit and a hint."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from verify import settings
+from verify.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One measurement held against its limit; `measured` is None where there was nothing to measure."""
+
+    name: str
+    ok: bool
+    measured: float | None
+    limit: str
+    unit: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clip:
+    """Mono samples `(samples,)`, float32 within -1 to 1, and what the file was."""
+
+    samples: np.ndarray
+    rate_hz: int
+    path: Path
+    channels: int = 1
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+
+def dbfs(value: float) -> float:
+    """Return a level relative to full scale in dB; silence is -120."""
+    return max(-120.0, 20 * math.log10(value)) if value > 0 else -120.0
+
+
+def rms(samples: np.ndarray) -> float:
+    """Return the root mean square of the samples."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+
+
+def judge_sound(
+    samples: np.ndarray, rate_hz: int, seconds_range: tuple[float, float] | None = None
+) -> tuple[Check, ...]:
+    """Run the basic checks on mono samples `(samples,)`: finite, audible, not clipped, centred, of a plausible length.
+
+    Args:
+        seconds_range: shortest and longest plausible length for the text, where there is one.
+    """
+    limits = settings.load("limits")["sound"]
+    finite = np.isfinite(samples)
+    bad = int(len(samples) - finite.sum())
+    checks = [
+        Check(
+            name="finite",
+            ok=bad == 0,
+            measured=bad,
+            limit="= 0",
+            unit="samples",
+            hint="NaN or Inf: the weights or the half-precision range are broken.",
+        )
+    ]
+    clean = samples[finite]
+    level = dbfs(rms(clean))
+    quietest = limits["quietest_rms_dbfs"]
+    checks.append(
+        Check(
+            name="audible",
+            ok=level >= quietest,
+            measured=round(level, 1),
+            limit=f">= {quietest:g}",
+            unit="dBFS",
+            hint="Near silence: the vocoder's weights may be zero.",
+        )
+    )
+    clipped = float(np.mean(np.abs(clean) >= limits["clipped_level"])) if len(clean) else 0.0
+    checks.append(
+        Check(
+            name="not clipped",
+            ok=clipped <= limits["clipped_share"],
+            measured=round(clipped, 5),
+            limit=f"<= {limits['clipped_share']:g}",
+            unit="share of samples",
+            hint="Crackle: the vocoder overshoots.",
+        )
+    )
+    offset = float(abs(clean.mean(dtype=np.float64))) if len(clean) else 0.0
+    checks.append(
+        Check(
+            name="centred",
+            ok=offset <= limits["dc_offset"],
+            measured=round(offset, 4),
+            limit=f"<= {limits['dc_offset']:g}",
+            unit="of full scale",
+            hint="The signal does not swing around zero.",
+        )
+    )
+    seconds = len(samples) / rate_hz
+    shortest, longest = seconds_range or (limits["shortest_seconds"], math.inf)
+    limit = f"{shortest:.1f} to {longest:.1f}" if longest < math.inf else f">= {shortest:g}"
+    checks.append(
+        Check(
+            name="plausible length",
+            ok=shortest <= seconds <= longest,
+            measured=round(seconds, 2),
+            limit=limit,
+            unit="s",
+            hint="Too short or too long for the text: it stops early, stutters or never stops.",
+        )
+    )
+    return tuple(checks)
+
+
+def read_clip(path: Path) -> Clip:
+    """Read a clip as mono float32, at most the longest reference.
+
+    Raises:
+        SourceError: it is not audio that soundfile reads, or too large.
+    """
+    limits = settings.load("limits")["reference"]
+    if path.stat().st_size > limits["largest_bytes"]:
+        raise SourceError(
+            "bad-clip",
+            f"{path} has {path.stat().st_size:,} bytes; {limits['largest_bytes']:,} is the limit",
+            "Cut a clip of 3 to 30 s.",
+        )
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, channels = file.samplerate, file.channels
+            data = file.read(frames=int(limits["longest_seconds"] * rate), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
+        raise SourceError(
+            "bad-clip",
+            f"{path} is not audio that can be read ({error})",
+            "Pass a WAV, FLAC, OGG or MP3 clip of 3 to 30 s.",
+        ) from error
+    return Clip(samples=data.mean(axis=1), rate_hz=rate, path=path, channels=channels)
+
+
+def require_usable(clip: Clip) -> None:
+    """Check that a clip can serve as reference voice.
+
+    Raises:
+        SourceError: it is too short, silent, not finite, or sampled too coarsely; the message says what was measured.
+    """
+    limits = settings.load("limits")["reference"]
+    level = dbfs(rms(clip.samples)) if np.isfinite(clip.samples).all() else math.nan
+    found = ""
+    if clip.rate_hz < limits["lowest_rate_hz"]:
+        found = f"is sampled at {clip.rate_hz:,} Hz; {limits['lowest_rate_hz']:,} Hz is the least"
+    elif clip.seconds < limits["shortest_seconds"]:
+        found = f"is {clip.seconds:.2f} s long; {limits['shortest_seconds']:g} s is the least"
+    elif not level >= limits["quietest_rms_dbfs"]:
+        found = f"is silent ({level:.0f} dBFS)" if level == level else "holds NaN or Inf"
+    if found:
+        raise SourceError(
+            "bad-clip",
+            f"the reference clip {clip.path} {found}",
+            "Pass 3 to 30 s of one voice with --speaker-wav FILE.",
+        )
+
+
+def write_wav(path: Path, samples: np.ndarray, rate_hz: int) -> None:
+    """Write mono 16-bit PCM; samples beyond full scale are clipped, NaN becomes silence."""
+    soundfile.write(path, np.clip(np.nan_to_num(samples), -1.0, 1.0), rate_hz, subtype="PCM_16")

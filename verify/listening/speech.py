@@ -1,0 +1,267 @@
+"""Let a loaded `Xtts` speak: condition on the reference voice, synthesize one sentence, and check the cache on the way."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torchaudio
+from transformers import StoppingCriteria, StoppingCriteriaList
+from TTS.tts.models.xtts import Xtts
+
+from verify import settings
+from verify.errors import ConversionError, EnvironmentFault, SourceError
+from verify.listening.audio import Check, Clip
+
+CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Voice:
+    """Conditioning of a reference voice: latents `(1, 32, channels)` for the GPT, embedding `(1, 512, 1)` for the vocoder."""
+
+    latents: torch.Tensor
+    embedding: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """What the model said: samples `(samples,)` at 24 kHz, and how it came about."""
+
+    samples: np.ndarray
+    rate_hz: int
+    text: str
+    language: str
+    device: str
+    seed: int
+    tokens: int
+    token_bound: int
+    stopped: bool
+    synthesis_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of synthesis a second of audio: below 1 is faster than real time."""
+        return self.synthesis_seconds / self.seconds if self.seconds else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the `sample` part of report.json, without its path."""
+        return {
+            "text": self.text,
+            "language": self.language,
+            "device": self.device,
+            "seed": self.seed,
+            "tokens": self.tokens,
+            "token_bound": self.token_bound,
+            "stopped": self.stopped,
+            "seconds": round(self.seconds, 3),
+            "synthesis_seconds": round(self.synthesis_seconds, 3),
+            "real_time_factor": round(self.real_time_factor, 3),
+        }
+
+
+class _TokenCounter(StoppingCriteria):
+    """Never stops anything; tells the progress of each new token."""
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self.progress = progress
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        self.progress(1)
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+
+def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
+    """Return the voice of the clips, as `Xtts.get_conditioning_latents` computes it, without its FFmpeg.
+
+    Uses `max_ref_len`, `gpt_cond_len` and `gpt_cond_chunk_len` of the model's config, in seconds.
+    """
+    config = model.config
+    audios, embeddings = [], []
+    for clip in clips:
+        audio = torch.from_numpy(clip.samples).unsqueeze(0)
+        if clip.rate_hz != CONDITIONING_RATE_HZ:
+            audio = torchaudio.functional.resample(audio, clip.rate_hz, CONDITIONING_RATE_HZ)
+        audio = audio[:, : CONDITIONING_RATE_HZ * config.max_ref_len].clamp(-1, 1)
+        if config.sound_norm_refs:
+            audio = audio / audio.abs().max() * 0.75
+        embeddings.append(model.get_speaker_embedding(audio, CONDITIONING_RATE_HZ))
+        audios.append(audio)
+    latents = model.get_gpt_cond_latents(
+        torch.cat(audios, dim=-1),
+        CONDITIONING_RATE_HZ,
+        length=config.gpt_cond_len,
+        chunk_length=config.gpt_cond_chunk_len,
+    )
+    return Voice(latents=latents, embedding=torch.stack(embeddings).mean(dim=0))
+
+
+def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
+    """Return the text as token ids `(1, tokens)` on the model's device.
+
+    Raises:
+        EnvironmentFault: the installed coqui-tts lacks a package for the language.
+        SourceError: the text is too long for the model.
+    """
+    try:
+        ids = model.tokenizer.encode(text.strip().lower(), lang=language)
+    except ImportError as error:
+        extra = language.split("-")[0]
+        raise EnvironmentFault(
+            "language-package",
+            f"coqui-tts needs another package to read {language!r}: {error}",
+            f"pip install 'coqui-tts[{extra}]'",
+        ) from error
+    if len(ids) >= model.args.gpt_max_text_tokens:
+        raise SourceError(
+            "text-too-long",
+            f"the text has {len(ids)} tokens; the model takes fewer than {model.args.gpt_max_text_tokens}",
+            "Pass a shorter --text.",
+        )
+    return torch.tensor(ids, dtype=torch.int32, device=model.device).unsqueeze(0)
+
+
+def token_bound(model: Xtts, text: str, language: str) -> int:
+    """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause."""
+    tokens_per_second = model.args.input_sample_rate / model.args.gpt_code_stride_len
+    seconds = len(text) / settings.load("sentences")[language]["slowest"] + 1.0
+    return min(int(seconds * tokens_per_second), model.args.gpt_max_audio_tokens)
+
+
+def seconds_range(text: str, language: str) -> tuple[float, float]:
+    """Return the shortest and longest plausible reading of the text, in seconds."""
+    pace = settings.load("sentences")[language]
+    return len(text) / pace["fastest"], len(text) / pace["slowest"] + 1.0
+
+
+def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progress: Callable[[int], None]) -> Sample:
+    """Synthesize `text` with the sampling settings of the model's config; the seed makes it repeatable on one machine.
+
+    Raises:
+        EnvironmentFault: transformers and coqui-tts do not fit together.
+        ConversionError: the GPU has no room (`out-of-memory`).
+    """
+    config, bound = model.config, token_bound(model, text, language)
+    torch.manual_seed(seed)
+    began = time.perf_counter()
+    with _recorded_codes(model) as codes, device_faults(model):
+        result = model.inference(
+            text,
+            language,
+            voice.latents,
+            voice.embedding,
+            temperature=config.temperature,
+            length_penalty=config.length_penalty,
+            repetition_penalty=config.repetition_penalty,
+            top_k=config.top_k,
+            top_p=config.top_p,
+            max_new_tokens=bound,
+            stopping_criteria=StoppingCriteriaList([_TokenCounter(progress)]),
+        )
+    spent = time.perf_counter() - began
+    stopped = bool(codes[-1][0, -1] == model.args.gpt_stop_audio_token)
+    return Sample(
+        samples=np.atleast_1d(result["wav"]).astype(np.float32),
+        rate_hz=model.args.output_sample_rate,
+        text=text,
+        language=language,
+        device=str(model.device),
+        seed=seed,
+        tokens=codes[-1].shape[-1] - stopped,
+        token_bound=bound,
+        stopped=stopped,
+        synthesis_seconds=spent,
+    )
+
+
+def stop_check(sample: Sample) -> Check:
+    """Return whether the model ended the sentence by itself, within the bound that the text gives."""
+    return Check(
+        name="stop token",
+        ok=sample.stopped,
+        measured=sample.tokens,
+        limit=f"< {sample.token_bound}",
+        unit="tokens",
+        hint="The GPT never ended the sentence: barely trained, damaged, or the wrong vocabulary.",
+    )
+
+
+@contextlib.contextmanager
+def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
+    """Keep what `gpt.generate` returns inside `Xtts.inference`, which gives only sound back: codes `(1, tokens)`."""
+    codes: list[torch.Tensor] = []
+    generate = model.gpt.generate
+
+    def recorded(*args: Any, **kwargs: Any) -> torch.Tensor:
+        codes.append(generate(*args, **kwargs))
+        return codes[-1]
+
+    model.gpt.generate = recorded
+    try:
+        yield codes
+    finally:
+        del model.gpt.generate
+
+
+@contextlib.contextmanager
+def device_faults(model: Xtts) -> Iterator[None]:
+    """Tell a full GPU, and packages that do not fit together, from anything that the checkpoint could cause."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ConversionError(
+            "out-of-memory", f"{model.device} ran out of memory while speaking", "Run again with --device cpu."
+        ) from error
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        raise EnvironmentFault(
+            "environment",
+            f"environment, not checkpoint: coqui-tts and transformers do not fit together ({type(error).__name__}: {error})",
+            "Install the versions that pyproject.toml pins.",
+        ) from error
+
+
+@torch.inference_mode()
+def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
+    """Compare the logits of cached generation with those of one teacher-forced pass over the same tokens.
+
+    They are the same function computed two ways; where they differ, the installed transformers breaks generation.
+    Logits are `(tokens, gpt_num_audio_tokens)`; the difference is a share of the largest one.
+    """
+    limits = settings.load("limits")["logits"]
+    gpt = model.gpt
+    tokens = encode(model, text, language)
+    with device_faults(model):
+        codes, generated = gpt.generate(
+            voice.latents.to(model.device),
+            tokens,
+            do_sample=False,
+            max_new_tokens=limits["tokens"],
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+        cached = torch.stack([step[0] for step in generated.logits])
+        inputs = torch.nn.functional.pad(tokens, (1, 0), value=gpt.start_text_token)
+        inputs = torch.nn.functional.pad(inputs, (0, 1), value=gpt.stop_text_token)
+        said = torch.nn.functional.pad(codes[:, :-1], (1, 0), value=gpt.start_audio_token)
+        text_emb = gpt.text_embedding(inputs) + gpt.text_pos_embedding(inputs)
+        mel_emb = gpt.mel_embedding(said) + gpt.mel_pos_embedding(said)
+        _, forced = gpt.get_logits(
+            text_emb, gpt.text_head, mel_emb, gpt.mel_head, prompt=voice.latents.to(model.device)
+        )
+    forced = forced[0].transpose(0, 1)  # get_logits returns (1, classes, tokens)
+    share = float((cached - forced).abs().max() / forced.abs().max().clamp_min(1e-12))
+    return Check(
+        name="cached logits",
+        ok=share <= limits["difference_share"],
+        measured=share,
+        limit=f"<= {limits['difference_share']:g}",
+        unit="of the largest logit",
+        hint="environment, not checkpoint: this transformers breaks cached generation; install the pinned versions.",
+    )

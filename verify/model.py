@@ -1,0 +1,195 @@
+"""Build a real `Xtts`, compare it with the file name by name, load the file strictly, and prove every byte of it."""
+
+import contextlib
+import gc
+import mmap
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from TTS.tts.configs.xtts_config import XttsConfig
+from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
+from TTS.tts.models.xtts import Xtts
+
+from verify.checkpoint.archive import TensorRecord
+from verify.checkpoint.writer import Progress, TensorReader
+from verify.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """One tensor whose shape in the file is not the model's."""
+
+    key: str
+    checkpoint: tuple[int, ...]
+    model: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """How the file fits the model, all lists complete; `strict` says whether `load_state_dict(strict=True)` succeeded."""
+
+    strict: bool
+    matched: int
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    mismatched: tuple[Mismatch, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        return not (self.missing or self.unexpected or self.mismatched)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whether the loaded tensors are the source's, byte for byte; `different` names those that are not."""
+
+    tensors: int
+    bytes: int
+    different: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        return not self.different
+
+
+def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
+    """Return an `Xtts` of this config with its parameters on the meta device: no memory, no random numbers.
+
+    Raises:
+        SourceError: the installed tokenizers library cannot read the vocabulary.
+    """
+    xtts_config = XttsConfig()
+    xtts_config.from_dict(dict(config))
+    xtts_config.model_args.gpt_number_text_tokens = None  # unset: the GPT is built once, when the tokenizer is known
+    try:
+        tokenizer = VoiceBpeTokenizer(str(vocab))
+    except Exception as error:  # tokenizers raises nothing narrower for a file that it cannot read
+        raise SourceError(
+            "bad-vocab", f"{vocab} is not a tokenizer: {str(error)[:200]}", "Pass the run's vocab.json: --vocab FILE."
+        ) from error
+    with _parameters_on_meta(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = Xtts(xtts_config)
+        model.tokenizer = tokenizer
+        model.init_models()
+    return model
+
+
+@contextlib.contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Move each parameter to the meta device when it is registered; buffers stay real, as torchaudio computes with them.
+
+    The idea is that of accelerate's `init_empty_weights(include_buffers=False)`.
+    """
+    register = nn.Module.register_parameter
+
+    def register_on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        register(module, name, parameter)
+        if parameter is not None and parameter.device.type != "meta":
+            module._parameters[name] = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+
+    nn.Module.register_parameter = register_on_meta  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def compare(model: Xtts, tensors: Mapping[str, TensorRecord]) -> LoadReport:
+    """Hold names and shapes of the tensors against the model, before anything is loaded."""
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    missing = tuple(key for key in expected if key not in tensors)
+    unexpected = tuple(key for key in tensors if key not in expected)
+    mismatched = tuple(
+        Mismatch(key=key, checkpoint=record.shape, model=expected[key])
+        for key, record in tensors.items()
+        if key in expected and record.shape != expected[key]
+    )
+    matched = len(tensors) - len(unexpected) - len(mismatched)
+    return LoadReport(strict=False, matched=matched, missing=missing, unexpected=unexpected, mismatched=mismatched)
+
+
+def map_written(path: Path) -> dict[str, torch.Tensor]:
+    """Return the state dict of a file that this tool wrote, mapped from the disk by torch's own loader."""
+    return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["model"]
+
+
+def map_records(path: Path, tensors: Mapping[str, TensorRecord]) -> dict[str, torch.Tensor]:
+    """Return tensors mapped straight from their place in any checkpoint, whose pickle torch never sees.
+
+    Records are used as `archive` proved them, so every view stays inside the file.
+    """
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a read-only mapping: nobody writes to the weights here
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        return {key: _mapped_tensor(mapped, record) for key, record in tensors.items()}
+
+
+def _mapped_tensor(mapped: mmap.mmap, record: TensorRecord) -> torch.Tensor:
+    dtype = getattr(torch, record.dtype)
+    if not record.elements:
+        return torch.empty(record.shape, dtype=dtype)
+    last = sum((size - 1) * stride for size, stride in zip(record.shape, record.stride, strict=True))
+    flat = torch.frombuffer(
+        mapped, dtype=torch.uint8, count=(last + 1) * dtype.itemsize, offset=record.storage_start + record.offset
+    )
+    if (record.storage_start + record.offset) % dtype.itemsize:
+        flat = flat.clone()  # a safetensors header may leave its data unaligned
+    return flat.view(dtype).as_strided(record.shape, record.stride)
+
+
+def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadReport) -> LoadReport:
+    """Assign the mapped tensors to the model with `load_state_dict(strict=True, assign=True)`: nothing is copied.
+
+    Call it before `init_gpt_for_inference()`, which gives the model second names for tensors that it already has.
+    """
+    model.load_state_dict(dict(state), strict=True, assign=True)
+    return LoadReport(strict=True, matched=report.matched)
+
+
+def prove_identity(model: Xtts, source: Path, tensors: Mapping[str, TensorRecord], progress: Progress) -> Identity:
+    """Compare every tensor of the loaded model with the source's bytes, read again from the source.
+
+    Raises:
+        ArchiveError: the source changed or is cut short.
+    """
+    loaded = model.state_dict()
+    different, total = [], 0
+    with TensorReader(source, progress) as reader:
+        for key, record in tensors.items():
+            data = _bytes_of(loaded[key])
+            position, equal = 0, len(data) == record.bytes
+            for chunk in reader.chunks(record):
+                piece = data[position : position + len(chunk)]
+                equal = equal and np.array_equal(np.frombuffer(chunk, np.uint8), piece)
+                position += len(chunk)
+                reader.free.put(chunk.obj)
+            total += position
+            if not equal:
+                different.append(key)
+    return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
+
+
+def _bytes_of(tensor: torch.Tensor) -> np.ndarray:
+    """Return the tensor's data as bytes, without a copy where it is contiguous."""
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def prepare_for_speech(model: Xtts, device: str) -> Xtts:
+    """Make the loaded model ready to speak: float32, in inference mode, on the device."""
+    model.float()
+    model.eval()  # Xtts overrides it: builds gpt_inference, which is why the load comes first
+    return model.to(device)
+
+
+def release() -> None:
+    """Let go of mapped files and GPU memory, so that the folder can be moved on every system."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,1 @@
+"""The reporting floor: the verdict for a terminal and as JSON."""

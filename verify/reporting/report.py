@@ -1,0 +1,139 @@
+"""The report: every fact of a run as one frozen value, and as the JSON document of schema 1."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from verify.checkpoint.archive import Archive
+from verify.checkpoint.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, Ledger
+from verify.checkpoint.source import Source
+from verify.diagnosis.architecture import Architecture
+from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, Cause
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFile:
+    """One file of the result."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run found. Parts that did not run are None, never made up.
+
+    `load`, `identical`, `sample` and `checks` are the room's own values as JSON-ready dictionaries, so that this room
+    needs neither torch nor soundfile.
+    """
+
+    source: Source
+    archive: Archive
+    ledger: Ledger
+    architecture: Architecture
+    config: dict[str, Any]
+    causes: tuple[Cause, ...] = ()
+    load: dict[str, Any] | None = None
+    identical: dict[str, Any] | None = None
+    sample: dict[str, Any] | None = None
+    checks: tuple[dict[str, Any], ...] | None = None
+    demanded: frozenset[str] = frozenset()
+    output: str | None = None
+    files: tuple[OutputFile, ...] = ()
+    environment: dict[str, Any] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed_checks(self) -> tuple[dict[str, Any], ...]:
+        """The checks that decide the verdict and did not pass."""
+        return tuple(check for check in self.checks or () if not check["ok"] and check["name"] in self.demanded)
+
+    @property
+    def verdict(self) -> str:
+        """`fail` on any error or failed check, `warn` on any warning, else `pass`."""
+        severities = {cause.severity for cause in self.causes}
+        if "error" in severities or self.failed_checks:
+            return "fail"
+        return "warn" if "warning" in severities else "pass"
+
+    @property
+    def exit_code(self) -> int:
+        """0 where the verdict is `pass` or `warn`, 1 where it is `fail`."""
+        return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of schema 1."""
+        return document(
+            verdict=self.verdict,
+            causes=self.causes,
+            source=_source(self.source, self.archive, self.ledger),
+            ledger=_ledger(self.ledger),
+            architecture=self.architecture.as_json(),
+            load=self.load,
+            identical=self.identical,
+            sample=self.sample,
+            checks=None if self.checks is None else [finite(check) for check in self.checks],
+            output={"directory": self.output, "files": [asdict(item) for item in self.files]} if self.output else None,
+            environment=self.environment,
+            seconds={name: round(value, 3) for name, value in self.seconds.items()},
+        )
+
+
+def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> dict[str, Any]:
+    """Return a document of schema 1 with every part that is not given as null."""
+    names = [
+        "source",
+        "ledger",
+        "architecture",
+        "load",
+        "identical",
+        "sample",
+        "checks",
+        "output",
+        "environment",
+        "seconds",
+    ]
+    listed = [{**asdict(cause), "keys": list(cause.keys)} for cause in causes]
+    return {"schema": SCHEMA, "verdict": verdict, "causes": listed, **{name: parts.get(name) for name in names}}
+
+
+def finite(check: dict[str, Any]) -> dict[str, Any]:
+    """Return the check with a measurement that JSON can hold: NaN and Inf become null."""
+    measured = check["measured"]
+    return {**check, "measured": measured if measured is None or math.isfinite(measured) else None}
+
+
+def _source(source: Source, archive: Archive, ledger: Ledger) -> dict[str, Any]:
+    return {
+        "path": str(archive.path),
+        "bytes": archive.bytes,
+        "layout": layout(archive, ledger),
+        "step": archive.step,
+        "epoch": archive.epoch,
+        "date": archive.date,
+        "loss": archive.loss,
+        "config": source.config_origin,
+        "vocab": f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else None,
+        "speakers": f"{source.speakers.path} ({source.speakers.origin})" if source.speakers else None,
+    }
+
+
+def layout(archive: Archive, ledger: Ledger) -> str:
+    """Return the layout of the source; a state dict without any vocoder is `gpt_only`."""
+    has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in ledger.written)
+    return archive.layout if has_vocoder else "gpt_only"
+
+
+def _ledger(ledger: Ledger) -> dict[str, Any]:
+    return {
+        "in": len(ledger.entries),
+        "kept": ledger.count(KEPT),
+        "renamed": ledger.count(RENAMED),
+        "aliases": ledger.count(ALIAS),
+        "dropped": ledger.count(DROPPED),
+        "unknown": ledger.count(UNKNOWN),
+        "groups": [asdict(group) for group in ledger.groups()],
+    }

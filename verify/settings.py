@@ -1,0 +1,23 @@
+"""Values from `configs/`: no logic there, no values here."""
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_HERE = Path(__file__).resolve().parent
+# An installed wheel carries `configs/` and `assets/` inside the package; a checkout has them beside it.
+_ROOT = _HERE if (_HERE / "configs").is_dir() else _HERE.parent
+
+DEFAULT_REFERENCE = _ROOT / "assets" / "reference.wav"
+
+
+@cache
+def load(name: str) -> dict[str, Any]:
+    """Return the table in `configs/<name>.toml`."""
+    return tomllib.loads((_ROOT / "configs" / f"{name}.toml").read_text(encoding="utf-8"))
