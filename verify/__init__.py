@@ -8,7 +8,8 @@ Importing this package imports neither torch nor coqui-tts; `convert` and `verif
 
 from verify.checkpoint.source import Request
 from verify.errors import Cause, ConversionError
-from verify.pipeline import Job, convert, inspect, verify
+from verify.pipeline import convert, inspect, verify
+from verify.plan import Job
 from verify.reporting.report import Report
 
 __version__ = "0.1.0"

@@ -12,9 +12,10 @@ from verify import settings
 from verify.checkpoint.source import Found
 from verify.diagnosis import causes, environment
 from verify.errors import Cause, ConversionError, SourceError
-from verify.listening import audio, speech
-from verify.pipeline import SOUND_CHECKS, Plan, Watch, choose_language, timed
+from verify.listening import audio, parity, speech
+from verify.plan import SOUND_CHECKS, Plan, choose_language, timed
 from verify.reporting.report import Report
+from verify.watch import Watch
 
 
 def audition(plan: Plan, report: Report, folder: Path | None, written: Path | None, watch: Watch) -> Report:
@@ -28,7 +29,7 @@ def audition(plan: Plan, report: Report, folder: Path | None, written: Path | No
     device = choose_device(job.device)
     report = replace(report, environment={**environment.versions(), "device": _device_name(device)})
     with watch.step("loading into Xtts"), timed(seconds, "build"):
-        model = models.build_skeleton(plan.config, plan.source.vocab.path)
+        model = models.build_skeleton(plan.config, plan.vocab)
         load = models.compare(model, tensors)
     shapes = {item.key: (item.checkpoint, item.model) for item in load.mismatched}
     report = replace(report, causes=causes.explain(report.causes, load.missing, load.unexpected, shapes))
@@ -109,7 +110,7 @@ def _speak_and_judge(plan: Plan, report: Report, model: Any, device: str, folder
         models.prepare_for_speech(model, device)
         speech.encode(model, text, language)  # refuses before the long work what cannot be said
         voice = speech.condition(model, clips)
-        cache = speech.check_cache(model, voice, text, language)
+        cache = parity.check_cache(model, voice, text, language)
     with (
         watch.step("speaking", speech.token_bound(model, text, language), "tokens") as progress,
         timed(seconds, "speak"),

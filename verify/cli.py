@@ -127,7 +127,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _job(args: argparse.Namespace) -> Any:
     from verify.checkpoint.source import Request
-    from verify.pipeline import Job
+    from verify.plan import Job
 
     if args.command == "demo":
         return None
@@ -161,8 +161,9 @@ def _run(args: argparse.Namespace, console: Any) -> int:
     """Do the command and print what it found."""
     from verify import pipeline
     from verify.reporting import terminal
+    from verify.watch import Silent
 
-    watch = pipeline.Silent() if args.quiet else terminal.TerminalWatch(console)
+    watch = Silent() if args.quiet else terminal.TerminalWatch(console)
     job = _job(args)
     if args.command == "demo":
         from verify import demo

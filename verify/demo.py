@@ -11,8 +11,10 @@ from verify import settings
 from verify.checkpoint.source import Request
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
-from verify.pipeline import Job, Watch, convert
+from verify.pipeline import convert
+from verify.plan import Job
 from verify.reporting.report import Report
+from verify.watch import Watch
 
 # XTTS v2 in every name and shape rule, with 2 GPT layers of width 128 instead of 30 of 1024.
 SMALL_GPT = {"gpt_layers": 2, "gpt_n_model_channels": 128, "gpt_n_heads": 4, "decoder_input_dim": 128}

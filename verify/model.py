@@ -16,8 +16,8 @@ from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 from TTS.tts.models.xtts import Xtts
 
-from verify.checkpoint.archive import TensorRecord
-from verify.checkpoint.writer import Progress, TensorReader
+from verify.checkpoint.reader import Progress, TensorReader
+from verify.checkpoint.tensors import TensorRecord
 from verify.errors import SourceError
 
 
@@ -94,7 +94,7 @@ def _parameters_on_meta() -> Iterator[None]:
         if parameter is not None and parameter.device.type != "meta":
             module._parameters[name] = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
 
-    nn.Module.register_parameter = register_on_meta  # type: ignore[method-assign]
+    nn.Module.register_parameter = register_on_meta  # type: ignore[assignment,method-assign]
     try:
         yield
     finally:
@@ -169,7 +169,7 @@ def prove_identity(model: Xtts, source: Path, tensors: Mapping[str, TensorRecord
                 piece = data[position : position + len(chunk)]
                 equal = equal and np.array_equal(np.frombuffer(chunk, np.uint8), piece)
                 position += len(chunk)
-                reader.free.put(chunk.obj)
+                reader.release(chunk)
             total += position
             if not equal:
                 different.append(key)

@@ -1,199 +1,26 @@
 """The main job, top to bottom: read, map, write, load strictly, speak, judge, publish. Each step takes the one before."""
 
-import contextlib
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from verify import settings
-from verify.checkpoint import archive as archives
-from verify.checkpoint import publish, writer
-from verify.checkpoint.archive import Archive
-from verify.checkpoint.config import inference_config
-from verify.checkpoint.ledger import Ledger, build_ledger
-from verify.checkpoint.source import Request, Source, find_checkpoint, gather
-from verify.diagnosis import architecture, causes, environment, vocabulary
-from verify.diagnosis.architecture import Architecture
-from verify.errors import Cause, ConversionError, SourceError
+from verify.checkpoint import publish, reader, writer
+from verify.checkpoint.source import find_checkpoint
+from verify.diagnosis import causes, environment
+from verify.errors import Cause, ConversionError
+from verify.plan import Job, Plan, no_vocab, plan, timed
 from verify.reporting.report import OutputFile, Report
-
-# Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
-SOUND_CHECKS = frozenset({"finite", "audible", "plausible length", "cached logits"})
-
-
-class Watch(Protocol):
-    """Who wants to know how far a long step is."""
-
-    def step(
-        self, name: str, total: int | None = None, unit: str = ""
-    ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
-        """Begin a step of `total` units; the function that it gives is told of each advance."""
-
-
-class Silent:
-    """Nobody watches."""
-
-    @contextlib.contextmanager
-    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
-        yield lambda _: None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the user asked for."""
-
-    request: Request
-    output: Path | None = None
-    text: str | None = None
-    language: str | None = None
-    seed: int = 0
-    device: str = "auto"
-    expect: str = "speech"
-    sample: bool = True
-    verify: bool = True
-    force: bool = False
-    keep_failed: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that is known without torch: what is there, and what would happen."""
-
-    job: Job
-    archive: Archive
-    ledger: Ledger
-    source: Source
-    config: dict[str, Any]
-    architecture: Architecture
-    causes: tuple[Cause, ...]
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def report(self, **found: Any) -> Report:
-        """Return the report of this plan with what later steps found."""
-        found.setdefault("causes", self.causes)
-        return Report(
-            source=self.source,
-            archive=self.archive,
-            ledger=self.ledger,
-            architecture=self.architecture,
-            config=self.config,
-            seconds=self.seconds,
-            **found,
-        )
-
-
-@contextlib.contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time that the block takes to `seconds[name]`."""
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
-
-
-def plan(job: Job) -> Plan:
-    """Read and map the source without torch and without writing.
-
-    Raises:
-        ConversionError: the source cannot be used; see `docs` of each room.
-    """
-    seconds: dict[str, float] = {}
-    with timed(seconds, "read"):
-        checkpoint = find_checkpoint(job.request.source, job.request.checkpoint)
-        archive = archives.read_archive(checkpoint)
-        ledger = build_ledger(archive.tensors, lambda a, b: writer.same_bytes(checkpoint, a, b))
-        _require_xtts(archive, ledger)
-        source = gather(job.request, checkpoint, archive.config)
-        config = inference_config(source.config, source.config_origin)
-        found = architecture.read_architecture(ledger.written)
-        known = [*archive.warnings, *_unknown_keys(ledger)]
-        known += architecture.config_causes(found, config["model_args"], source.config_origin)
-        source, voices = _readable_speakers(source)
-        known += voices
-        if source.vocab is not None:
-            tokens = vocabulary.read_vocabulary(source.vocab.path)
-            cause = architecture.vocabulary_cause(found, tokens, source.vocab.origin)
-            known += [cause] if cause else []
-            config["model_args"] |= {
-                "gpt_number_text_tokens": tokens.size,
-                "gpt_start_text_token": tokens.start,
-                "gpt_stop_text_token": tokens.stop,
-            }
-    return Plan(
-        job=job,
-        archive=archive,
-        ledger=ledger,
-        source=source,
-        config=config,
-        architecture=found,
-        causes=tuple(known),
-        seconds=seconds,
-    )
-
-
-def _require_xtts(archive: Archive, ledger: Ledger) -> None:
-    """Refuse a file none of whose tensors belong to an XTTS.
-
-    Raises:
-        SourceError: with what the file looks like.
-    """
-    if len(ledger.unknown) < len(ledger.written):
-        return
-    keys = {record.key for record in archive.tensors}
-    other = archives.recognise.other_file(keys)
-    what = f"this looks like {other}" if other else f"its tensors are {causes.summary(sorted(keys), 5)}"
-    raise SourceError(
-        "not-xtts", f"{archive.path} holds no XTTS weights: {what}", archives.recognise.TRAINING_FILE_HINT
-    )
-
-
-def _unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
-    if not ledger.unknown:
-        return ()
-    count = len(ledger.unknown)
-    return (
-        Cause(
-            code="unknown-keys",
-            severity="error",
-            message=f"{count:,} tensor{'s' * (count > 1)} in the file belong to no XTTS: {causes.summary(ledger.unknown)}",
-            hint="Nothing is left out in silence. If they are yours to drop, delete them from the state dict and save it again.",
-            keys=tuple(entry.target for entry in ledger.entries if entry.record.key in ledger.unknown),
-        ),
-    )
-
-
-def _readable_speakers(source: Source) -> tuple[Source, tuple[Cause, ...]]:
-    """Return the source without its speakers file where that is not safe to pass on, and why."""
-    if source.speakers is None:
-        return source, ()
-    try:
-        archives.read_voices(source.speakers.path)
-    except ConversionError as error:
-        warning = Cause(
-            code="speakers-refused",
-            severity="warning",
-            message=f"{source.speakers.path.name} was left out: {error}",
-            hint="Pass --base with a folder that holds a good speakers_xtts.pth.",
-        )
-        return replace(source, speakers=None), (warning,)
-    return source, ()
+from verify.watch import Silent, Watch
 
 
 def inspect(job: Job) -> Report:
     """Say what is in the source and what would happen to it: no torch, no writing."""
     planned = plan(job)
     if planned.source.vocab is None:
-        note = Cause(
-            code="no-vocab",
-            severity="warning",
-            message=_no_vocab(planned).cause.message,
-            hint=_no_vocab(planned).cause.hint,
-        )
+        note = replace(no_vocab(planned).cause, severity="warning")
         return planned.report(causes=(*planned.causes, note))
     return planned.report()
 
@@ -214,8 +41,7 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     target = job.output or default_output(job.request.source)
     publish.check_target(target, job.request.source, checkpoint, job.force)
     planned = plan(job)
-    if planned.source.vocab is None:
-        raise _no_vocab(planned)
+    _ = planned.vocab  # refuses before the long work where there is none
     writer.require_room(target.parent, planned.ledger.written)
     with publish.staging(target) as stage:
         rooms = _BackgroundImport() if job.verify else None
@@ -266,21 +92,6 @@ class _BackgroundImport:
         return self._room.audition
 
 
-def _no_vocab(planned: Plan) -> SourceError:
-    rows = planned.architecture.fields.get("gpt_number_text_tokens")
-    base = planned.architecture.base
-    fits = (
-        f"; the weights have {rows:,} text rows" + (f", those of the {base} vocabulary" if base.startswith("v") else "")
-        if rows
-        else ""
-    )
-    return SourceError(
-        "no-vocab",
-        f"no vocab.json was found{fits}. Looked at: {'; '.join(planned.source.searched)}",
-        "Pass the vocab.json that the run was trained with: --vocab FILE.",
-    )
-
-
 def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
     """Write model.pth, config.json, vocab.json and, where there is one, speakers_xtts.pth."""
     tensors = planned.ledger.written
@@ -288,14 +99,13 @@ def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
     with watch.step("writing model.pth", total, "bytes") as progress, timed(planned.seconds, "write"):
         written = writer.write_model(folder / "model.pth", planned.archive.path, tensors, planned.config, progress)
     publish.write_json(folder / "config.json", planned.config)
-    if planned.source.vocab:
-        shutil.copyfile(planned.source.vocab.path, folder / "vocab.json")
+    shutil.copyfile(planned.vocab, folder / "vocab.json")
     if planned.source.speakers:
         shutil.copyfile(planned.source.speakers.path, folder / "speakers_xtts.pth")
     return written
 
 
-def _judge_bytes(planned: Plan, scan: writer.Scan) -> Report:
+def _judge_bytes(planned: Plan, scan: reader.Scan) -> Report:
     """Return the report with a cause for values that no model can use."""
     found = list(planned.causes)
     if scan.non_finite:
@@ -356,12 +166,11 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     if job.output:
         publish.check_target(job.output, job.request.source, checkpoint, job.force)
     planned = plan(job)
-    if planned.source.vocab is None:
-        raise _no_vocab(planned)
+    _ = planned.vocab  # refuses before the long work where there is none
     rooms = _BackgroundImport()
     total = sum(record.bytes for record in planned.ledger.written.values())
     with watch.step("checking the bytes", total, "bytes") as progress, timed(planned.seconds, "scan"):
-        scan = writer.scan_tensors(planned.archive.path, planned.ledger.written, progress)
+        scan = reader.scan_tensors(planned.archive.path, planned.ledger.written, progress)
     audition = rooms.wait(planned, watch)
     report = _judge_bytes(planned, scan)
     if job.output is None:
@@ -376,24 +185,3 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
         publish.write_json(stage.folder / "report.json", report.to_json())
         publish.publish(stage, job.output, replace=job.force)
     return report
-
-
-def choose_language(job: Job, source: Source, config: dict[str, Any]) -> str:
-    """Return the language to speak: the user's, else the run's, else English.
-
-    Raises:
-        SourceError: it is none that XTTS knows, or none of this model's.
-    """
-    known = settings.load("sentences").keys()
-    language = job.language or source.language or "en"
-    language = "zh-cn" if language in ("zh", "zh-CN") else language
-    allowed = [name for name in known if name in config.get("languages", known)]
-    if language not in allowed:
-        if job.language is None:
-            return "en" if "en" in allowed else allowed[0]
-        raise SourceError(
-            "bad-language",
-            f"language {language!r:.40} is not one of this model's",
-            f"Pass --language with one of: {' '.join(allowed)}.",
-        )
-    return language

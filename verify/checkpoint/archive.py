@@ -1,66 +1,16 @@
 """Read what a checkpoint holds without torch: names, dtypes, shapes, where the bytes lie, and the plain data beside them."""
 
 import math
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from verify.checkpoint import recognise, safetensors_header, unpickle, zipdir
+from verify.checkpoint import inert, recognise, safetensors_header, unpickle, zipdir
+from verify.checkpoint.contents import split
+from verify.checkpoint.damage import TRUNCATED_HINT, crc_error, explain_truncation, list_blocked, no_index
+from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
 from verify.errors import ArchiveError, Cause
-
-# torch storage class -> (dtype, bytes an element)
-STORAGES = {
-    "Double": ("float64", 8),
-    "Float": ("float32", 4),
-    "Half": ("float16", 2),
-    "BFloat16": ("bfloat16", 2),
-    "Long": ("int64", 8),
-    "Int": ("int32", 4),
-    "Short": ("int16", 2),
-    "Char": ("int8", 1),
-    "Byte": ("uint8", 1),
-    "Bool": ("bool", 1),
-}
-ITEM_BYTES = dict(STORAGES.values())
-MAX_PLAIN_DEPTH, MAX_PLAIN_VALUES = 32, 100_000
-_TRUNCATED_HINT = "Copy or download it again. If training was killed while saving, use an older one: --checkpoint STEP."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorRecord:
-    """One tensor of a file. Shape and stride count elements; `offset` is its first element in the storage, in bytes."""
-
-    key: str
-    dtype: str
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    offset: int
-    storage: str  # name of the zip member, or the key in a safetensors file
-    storage_start: int  # byte in the file where the storage's data begins
-    storage_bytes: int
-    crc: int | None  # CRC-32 that the container states for the storage
-
-    @property
-    def elements(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def bytes(self) -> int:
-        return self.elements * ITEM_BYTES[self.dtype]
-
-    @property
-    def contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
-        expected = 1
-        for size, stride in zip(reversed(self.shape), reversed(self.stride), strict=True):
-            if size != 1 and stride != expected:
-                return self.elements == 0
-            expected *= size
-        return True
-
-    @property
-    def fills_storage(self) -> bool:
-        return self.contiguous and self.offset == 0 and self.bytes == self.storage_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,30 +45,14 @@ def read_archive(path: Path) -> Archive:
             return _read_safetensors(path, file, size)
         if head.startswith(b"\x80"):  # legacy or bare pickle: list the code it names before saying that it is not read
             file.seek(0)
-            _list_blocked(file.read(unpickle.MAX_PICKLE_BYTES))
+            list_blocked(file.read(unpickle.MAX_PICKLE_BYTES))
         recognise.refuse_other_format(path, head, size)
         raise AssertionError  # pragma: no cover: refuse_other_format always raises
 
 
-def _list_blocked(data: bytes) -> None:
-    """Run the inert machine over the pickles at the start of `data` for the names it blocks; damage is no news here.
-
-    Raises:
-        UnsafePickleError: they name code.
-    """
-    for _ in range(5):  # a legacy file has a magic number, a version, system facts, the object, then the storage keys
-        try:
-            _, used = unpickle.loads(data)
-        except ArchiveError as error:
-            if error.cause.code == "unsafe-pickle":
-                raise
-            return
-        data = data[used:]
-
-
 def _read_zip(path: Path, file: BinaryIO, size: int) -> Archive:
     directory, prefix, root = _read_root(path, file, size)
-    contents = _split(path, root)
+    contents = split(path, root)
     tensors = tuple(_record(file, directory, prefix, key, spec) for key, spec in contents["state"].items())
     return Archive(
         path=path,
@@ -136,11 +70,11 @@ def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zipdir.Directory,
         directory = zipdir.read_directory(file, size)
     except ArchiveError as error:
         if error.cause.code == "truncated":
-            raise _explain_truncation(path, file, size) from error
+            raise explain_truncation(path, file, size) from error
         raise
     index = next((name for name in directory.members if name.endswith("/data.pkl") or name == "data.pkl"), None)
     if index is None:
-        raise _no_index(path, directory)
+        raise no_index(path, directory)
     prefix = index.removesuffix("data.pkl")
     if f"{prefix}constants.pkl" in directory.members:
         raise ArchiveError(
@@ -169,7 +103,7 @@ def read_voices(path: Path) -> tuple[str, ...]:
             raise ArchiveError("not-speakers", f"{path} does not hold voices by name")
         for name, voice in root.items():
             for part, spec in voice.items():
-                if not isinstance(spec, unpickle.TensorSpec):
+                if not isinstance(spec, inert.TensorSpec):
                     raise ArchiveError(
                         "not-speakers",
                         f"{path}: {name!s:.60} has {part!s:.60} of type {type(spec).__name__}, not a tensor",
@@ -178,21 +112,8 @@ def read_voices(path: Path) -> tuple[str, ...]:
         return tuple(map(str, root))
 
 
-def _no_index(path: Path, directory: zipdir.Directory) -> ArchiveError:
-    names = ", ".join(list(directory.members)[:5])
-    if directory.members:
-        folder = next(iter(directory.members)).split("/")[0]
-        if any(name.startswith(f"{folder}/data/") for name in directory.members):
-            return ArchiveError("missing-member", f"member {folder}/data.pkl is missing from {path}", _TRUNCATED_HINT)
-    return ArchiveError(
-        "not-a-checkpoint", f"{path} is a ZIP without data.pkl (it holds {names})", recognise.TRAINING_FILE_HINT
-    )
-
-
 def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
     """Return data.pkl, bounded and checked against its CRC-32."""
-    import zlib
-
     if member.bytes > unpickle.MAX_PICKLE_BYTES:
         raise ArchiveError(
             "pickle-limit",
@@ -201,21 +122,11 @@ def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
     file.seek(zipdir.data_offset(file, member))
     data = file.read(member.bytes)
     if len(data) != member.bytes:
-        raise ArchiveError("truncated", f"data.pkl ends after {len(data):,} of {member.bytes:,} bytes", _TRUNCATED_HINT)
+        raise ArchiveError("truncated", f"data.pkl ends after {len(data):,} of {member.bytes:,} bytes", TRUNCATED_HINT)
     computed = zlib.crc32(data)
     if member.crc and computed != member.crc:
         raise crc_error("data.pkl", member.name, member.crc, computed)
     return data
-
-
-def crc_error(key: str, member: str, stored: int, computed: int) -> ArchiveError:
-    """Return the error for data whose CRC-32 is not the one that the container states."""
-    return ArchiveError(
-        "crc-mismatch",
-        f"{key} (member {member}) is damaged: CRC-32 stored {stored:08x}, computed {computed:08x}",
-        "The file changed after it was written: copy or download it again. torch.load would have loaded this silently.",
-        (key,),
-    )
 
 
 def _require_little_endian(file: BinaryIO, directory: zipdir.Directory, prefix: str) -> None:
@@ -232,112 +143,10 @@ def _require_little_endian(file: BinaryIO, directory: zipdir.Directory, prefix: 
         )
 
 
-def _explain_truncation(path: Path, file: BinaryIO, size: int) -> ArchiveError:
-    """Return the error for a cut file: the index comes first in it, so it can often tell how much is missing."""
-    file.seek(0)
-    start = zipdir.LOCAL_HEADER.unpack(file.read(zipdir.LOCAL_HEADER.size).ljust(zipdir.LOCAL_HEADER.size, b"\0"))
-    file.seek(zipdir.LOCAL_HEADER.size + start[9] + start[10])
-    try:
-        root, _ = unpickle.loads(file.read(unpickle.MAX_PICKLE_BYTES))
-        storages: dict[str, int] = {}
-        _sum_storages(root, storages, 0)
-        expected = f"its tensors alone need {sum(storages.values()):,} bytes"
-    except ArchiveError as error:
-        if error.cause.code == "unsafe-pickle":
-            return error
-        expected = "not even its index is whole"
-    return ArchiveError("truncated", f"{path} is truncated: {size:,} bytes are there, {expected}", _TRUNCATED_HINT)
-
-
-def _sum_storages(value: Any, storages: dict[str, int], depth: int) -> None:
-    if isinstance(value, unpickle.TensorSpec):
-        storages[value.storage.member] = value.storage.elements * STORAGES.get(value.storage.kind, ("", 1))[1]
-    elif isinstance(value, (dict, list, tuple)) and depth < MAX_PLAIN_DEPTH and len(storages) < MAX_PLAIN_VALUES:
-        for item in value.values() if isinstance(value, dict) else value:
-            _sum_storages(item, storages, depth + 1)
-
-
-def _split(path: Path, root: Any) -> dict[str, Any]:
-    """Separate the state dict from the plain data beside it, and name the layout."""
-    if not isinstance(root, dict):
-        raise _no_state_dict(path, root)
-    wrapper = next((name for name in ("model", "state_dict") if isinstance(root.get(name), dict)), None)
-    state = root[wrapper] if wrapper else root
-    tensors = sum(isinstance(value, (unpickle.TensorSpec, unpickle.OddTensor)) for value in state.values())
-    if not tensors:
-        raise _no_state_dict(path, root)
-    for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, (unpickle.TensorSpec, unpickle.OddTensor)):
-            raise ArchiveError(
-                "not-a-state-dict",
-                f"{path}: the state dict has {key!r:.80} with a value of type {type(value).__name__}, not a tensor",
-            )
-    if wrapper is None:
-        return {"layout": "state_dict", "state": state, "plain": {}}
-    budget = [MAX_PLAIN_VALUES]
-    config = plain(root.get("config"), budget)
-    trained = "optimizer" in root or any(key.startswith("xtts.") for key in state)
-    return {
-        "layout": "trainer" if trained else "inference",
-        "state": state,
-        "plain": {
-            "config": config if isinstance(config, dict) else None,
-            "step": root["step"] if type(root.get("step")) is int else None,
-            "epoch": root["epoch"] if type(root.get("epoch")) is int else None,
-            "date": root["date"][:100] if isinstance(root.get("date"), str) else None,
-            "loss": plain(root.get("model_loss"), budget),
-        },
-    }
-
-
-def _no_state_dict(path: Path, root: Any) -> ArchiveError:
-    """Return the error that says what stands in place of the state dict."""
-    if isinstance(root, unpickle.TensorSpec):
-        shape = "x".join(map(str, root.shape))
-        what = (
-            f"one tensor of shape {shape}: this looks like mel_stats.pth"
-            if root.shape == (80,)
-            else f"one tensor of shape {shape}"
-        )
-    elif isinstance(root, dict):
-        names = ", ".join(repr(name)[:60] for name in list(root)[:10])
-        voices = [value for value in root.values() if isinstance(value, dict) and "gpt_cond_latent" in value]
-        what = (
-            f"this looks like speakers_xtts.pth ({len(voices)} voices)"
-            if voices
-            else f"no model; the top-level names are {names or 'none'}"
-        )
-    else:
-        what = f"a value of type {type(root).__name__} in place of a state dict"
-    return ArchiveError("not-a-state-dict", f"{path} holds {what}", recognise.TRAINING_FILE_HINT)
-
-
-def plain(value: Any, budget: list[int], depth: int = 0) -> Any:
-    """Return pickled plain data as JSON-like values; an object of a known class becomes its state, the rest None.
-
-    Raises:
-        ArchiveError: it nests deeper than 32 or holds more than 100,000 values.
-    """
-    budget[0] -= 1
-    if depth > MAX_PLAIN_DEPTH or budget[0] < 0:
-        raise ArchiveError(
-            "pickle-limit", "the config inside the checkpoint is nested too deep or holds too many values"
-        )
-    if isinstance(value, (str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, dict):
-        return {str(key)[:200]: plain(item, budget, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item, budget, depth + 1) for item in value]
-    if isinstance(value, unpickle.Instance) and isinstance(value.state, dict):
-        return plain(value.state, budget, depth + 1)
-    return None
-
-
 def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, spec: Any) -> TensorRecord:
     """Return the record of one tensor, having held its shape against its storage and its storage against its member."""
-    kind = spec.kind if isinstance(spec, unpickle.OddTensor) else spec.storage.kind
-    if isinstance(spec, unpickle.OddTensor) or kind not in STORAGES:
+    kind = spec.kind if isinstance(spec, inert.OddTensor) else spec.storage.kind
+    if isinstance(spec, inert.OddTensor) or kind not in STORAGES:
         raise ArchiveError(
             "tensor-kind",
             f"{key} is a {kind} tensor; only dense tensors of the usual dtypes are read",
@@ -345,19 +154,7 @@ def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, 
             (key,),
         )
     dtype, item_bytes = STORAGES[kind]
-    member = directory.members.get(f"{prefix}data/{spec.storage.member}")
-    if member is None:
-        raise ArchiveError(
-            "missing-member", f"{key}: member {prefix}data/{spec.storage.member} is missing", _TRUNCATED_HINT, (key,)
-        )
-    declared = spec.storage.elements * item_bytes
-    if declared != member.bytes:
-        raise ArchiveError(
-            "member-size",
-            f"{key}: the index declares {declared:,} bytes, member {member.name} stores {member.bytes:,}",
-            "torch.load would read a neighbour's bytes here. Get the file again.",
-            (key,),
-        )
+    member = _member(directory, prefix, key, spec.storage, item_bytes)
     elements = math.prod(spec.shape)
     last = (
         spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
@@ -381,6 +178,25 @@ def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, 
         storage_bytes=member.bytes,
         crc=member.crc,
     )
+
+
+def _member(
+    directory: zipdir.Directory, prefix: str, key: str, storage: inert.Storage, item_bytes: int
+) -> zipdir.Member:
+    """Return the member that holds a tensor's storage, having held its size against the index."""
+    name = f"{prefix}data/{storage.member}"
+    member = directory.members.get(name)
+    if member is None:
+        raise ArchiveError("missing-member", f"{key}: member {name} is missing", TRUNCATED_HINT, (key,))
+    declared = storage.elements * item_bytes
+    if declared != member.bytes:
+        raise ArchiveError(
+            "member-size",
+            f"{key}: the index declares {declared:,} bytes, member {name} stores {member.bytes:,}",
+            "torch.load would read a neighbour's bytes here. Get the file again.",
+            (key,),
+        )
+    return member
 
 
 def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) -> tuple[Cause, ...]:
@@ -411,7 +227,7 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
             key=key,
             dtype=entry.dtype,
             shape=entry.shape,
-            stride=_row_major(entry.shape),
+            stride=row_major(entry.shape),
             offset=0,
             storage=key,
             storage_start=entry.start,
@@ -421,11 +237,3 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
         for key, entry in entries.items()
     )
     return Archive(path=path, bytes=size, layout="safetensors", tensors=tensors)
-
-
-def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
-    return tuple(reversed(strides))

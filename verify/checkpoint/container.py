@@ -11,16 +11,15 @@ import queue
 import struct
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from verify.checkpoint import zipdir
-from verify.checkpoint.archive import ITEM_BYTES, STORAGES, TensorRecord
+from verify.checkpoint.tensors import ITEM_BYTES, STORAGES, TensorRecord, row_major
 from verify.errors import OutputError
 
 ALIGNMENT_BYTES = 64
 ROOT = "model"
-CHUNK_BYTES = 2**20  # fits a core's cache, so that checks read what the copy has just brought in
 _FLAGS = 0x0808  # data descriptor follows; names are UTF-8
 _WIDE = 0xFFFFFFFF
 _CLASS_OF = {dtype: kind for kind, (dtype, _) in STORAGES.items()}
@@ -52,14 +51,13 @@ def _tuple(values: tuple[int, ...]) -> bytes:
 
 def _tensor(record: TensorRecord, member: str) -> bytes:
     """Return the call of `_rebuild_tensor_v2(storage, 0, shape, stride, False, OrderedDict())`."""
-    strides, step = [], 1
-    for size in reversed(record.shape):
-        strides.append(step)
-        step *= size
     storage = b"ctorch\n" + _CLASS_OF[record.dtype].encode() + b"Storage\n"
     pid = b"(" + _text("storage") + storage + _text(member) + _text("cpu") + _integer(record.elements) + b"tQ"
-    shape = _tuple(record.shape) + _tuple(tuple(reversed(strides)))
+    shape = _tuple(record.shape) + _tuple(row_major(record.shape))
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + pid + _integer(0) + shape + b"\x89ccollections\nOrderedDict\n)RtR"
+
+
+Release = Callable[[memoryview], None]  # takes a chunk's buffer back
 
 
 class HashingFile:
@@ -68,25 +66,25 @@ class HashingFile:
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.position = file, 0
         self._sha256 = hashlib.sha256()
-        self._queue: queue.Queue[tuple[memoryview | bytes, queue.SimpleQueue | None] | None] = queue.Queue(maxsize=16)
+        self._queue: queue.Queue[tuple[memoryview | bytes, Release | None] | None] = queue.Queue(maxsize=16)
         self._digest = ""
         self._thread = threading.Thread(target=self._hash, name="sha256", daemon=True)
         self._thread.start()
 
     def _hash(self) -> None:
         while (item := self._queue.get()) is not None:
-            data, home = item
+            data, release = item
             self._sha256.update(data)
-            if home is not None:
-                home.put(data.obj)
+            if release is not None and isinstance(data, memoryview):
+                release(data)
 
-    def write(self, data: memoryview | bytes, home: queue.SimpleQueue | None = None) -> None:
-        """Write all of `data`; once hashed, its buffer goes back to `home`, and must not be changed before."""
+    def write(self, data: memoryview | bytes, release: Release | None = None) -> None:
+        """Write all of `data`; once hashed it is handed to `release`, and must not be changed before."""
         written = 0
         while written < len(data):  # an unbuffered file may take less than it was given
             written += self.file.write(data[written:])
         self.position += written
-        self._queue.put((data, home))
+        self._queue.put((data, release))
 
     def close(self) -> str:
         """Stop the thread and return the SHA-256 of everything written, in hexadecimal; may be called again."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from verify.checkpoint import keytable
-from verify.checkpoint.archive import TensorRecord
+from verify.checkpoint.tensors import TensorRecord
 from verify.errors import LedgerError
 
 KEPT, RENAMED, ALIAS, DROPPED, UNKNOWN = "kept", "renamed", "alias", "dropped", "unknown"

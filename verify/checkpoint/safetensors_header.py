@@ -71,9 +71,9 @@ def read(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
 
 
 def _entry(key: str, item: Any, base: int) -> Entry:
-    shape = item.get("shape") if isinstance(item, dict) else None
-    offsets = item.get("data_offsets") if isinstance(item, dict) else None
-    if not (_are_counts(shape) and _are_counts(offsets) and len(offsets) == 2 and len(shape) <= 16):
+    shape = _counts(item.get("shape") if isinstance(item, dict) else None)
+    offsets = _counts(item.get("data_offsets") if isinstance(item, dict) else None)
+    if shape is None or offsets is None or len(offsets) != 2 or len(shape) > 16:
         raise ArchiveError("bad-container", f"{key:.100}: the safetensors entry has no valid shape and data_offsets")
     if item.get("dtype") not in DTYPES:
         raise ArchiveError("tensor-kind", f"{key} has dtype {item.get('dtype')!r:.40}, which is not read", keys=(key,))
@@ -82,14 +82,17 @@ def _entry(key: str, item: Any, base: int) -> Entry:
     if stored != declared:
         raise ArchiveError(
             "member-size",
-            f"{key}: shape {shape} of {dtype} needs {declared:,} bytes, {stored:,} are stored",
+            f"{key}: shape {list(shape)} of {dtype} needs {declared:,} bytes, {stored:,} are stored",
             keys=(key,),
         )
-    return Entry(dtype=dtype, shape=tuple(shape), start=base + offsets[0], bytes=stored)
+    return Entry(dtype=dtype, shape=shape, start=base + offsets[0], bytes=stored)
 
 
-def _are_counts(value: Any) -> bool:
-    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**48 for n in value)
+def _counts(value: Any) -> tuple[int, ...] | None:
+    """Return a JSON list of counts as a tuple, or None where it is anything else."""
+    if isinstance(value, list) and all(type(n) is int and 0 <= n < 2**48 for n in value):
+        return tuple(value)
+    return None
 
 
 def _require_tiling(path: Path, entries: dict[str, Entry], base: int, size: int) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from verify.checkpoint import recognise
 from verify.checkpoint.config import read_json
@@ -115,7 +115,7 @@ def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
     steps = [name for name in names if _STEP.fullmatch(name)]
     runs = [entry.name for entry in folder.iterdir() if entry.is_dir() and _choose(sorted(os.listdir(entry)), "best")]
     if steps:
-        hint = "Steps there: " + ", ".join(_STEP.fullmatch(name)[1] for name in steps)
+        hint = "Steps there: " + ", ".join(name.rpartition("_")[2].removesuffix(".pth") for name in steps)
     elif runs:
         hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])
     else:
@@ -189,7 +189,14 @@ def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) ->
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
     named = args.get("tokenizer_file") if isinstance(args, dict) else None
-    if isinstance(named, str) and named and request.follow and "://" not in named and len(named) < 4096:
+    if (
+        isinstance(named, str)
+        and named
+        and request.follow
+        and "://" not in named
+        and "\0" not in named
+        and len(named) < 4096
+    ):
         yield Path(named), "model_args.tokenizer_file in the config"
 
 
@@ -221,12 +228,13 @@ def _clips(request: Request, config: dict[str, Any]) -> Iterator[Found]:
             if _is_local_file(name):
                 yield Found(path=Path(name), origin="a test sentence of the run's config")
     for dataset in _datasets(config):
-        if isinstance(path := dataset.get("path"), str) and 0 < len(path) < 4096 and "://" not in path:
-            for clip in _first_wavs(Path(path)):
+        folder = dataset.get("path")
+        if isinstance(folder, str) and 0 < len(folder) < 4096 and "://" not in folder and "\0" not in folder:
+            for clip in _first_wavs(Path(folder)):
                 yield Found(path=clip, origin="the training dataset")
 
 
-def _is_local_file(name: Any) -> bool:
+def _is_local_file(name: Any) -> TypeGuard[str]:
     return (
         isinstance(name, str)
         and 0 < len(name) < 4096

@@ -6,9 +6,9 @@ This is a small machine for the pickle opcodes that `torch.save` writes (protoco
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from verify.checkpoint.inert import ALLOWED, CALLS, SCALARS, TENSOR_KINDS, Global, Instance, OddTensor, Storage
 from verify.errors import ArchiveError, UnsafePickleError
 
 # A genuine XTTS trainer file of the real size has 0.5 MB of pickle and about 120,000 opcodes.
@@ -18,159 +18,11 @@ MAX_INTEGER_BYTES = 16
 MAX_MARKS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Global:
-    """A name the pickle asked for, as `module name`; never looked up."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """The persistent id of a tensor's storage: the class that gives its dtype, its member and its length in elements."""
-
-    kind: str
-    member: str
-    elements: int
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """The arguments of `torch._utils._rebuild_tensor_v2`; offset and stride count elements."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-@dataclass(slots=True, eq=False)
-class Instance:
-    """An object of a class that is known but never imported; `state` is what BUILD gave it."""
-
-    name: str
-    args: tuple = ()
-    state: Any = None
-
-
 class _Mark:
     """The one value that MARK pushes."""
 
 
 _MARK = _Mark()
-_SCALARS = (str, bytes, int, float, bool, type(None))
-
-
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple) and all(type(n) is int and n >= 0 for n in value) and len(value) <= 16
-
-
-def _tensor(*args: Any) -> TensorSpec:
-    """Check the arguments of `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`."""
-    if not 4 <= len(args) <= 7 or not isinstance(args[0], Storage):
-        raise ArchiveError("bad-pickle", "a tensor in data.pkl is not built on a storage of the file")
-    storage, offset, shape, stride = args[:4]
-    if not (
-        type(offset) is int and offset >= 0 and _is_shape(shape) and _is_shape(stride) and len(shape) == len(stride)
-    ):
-        raise ArchiveError(
-            "bad-pickle", f"a tensor on storage {storage.member!r} has no valid offset, shape and stride"
-        )
-    if len(args) == 7 and args[6]:
-        raise ArchiveError(
-            "tensor-kind", f"the tensor on storage {storage.member!r} carries metadata (conjugate or negated)"
-        )
-    return TensorSpec(storage, offset, shape, stride)
-
-
-def _parameter(*args: Any) -> Any:
-    if not args or not isinstance(args[0], TensorSpec):
-        raise ArchiveError("bad-pickle", "a parameter in data.pkl is not built on a tensor")
-    return args[0]
-
-
-def _as_dict(*args: Any) -> dict:
-    """Return what `OrderedDict(items)`, `Counter(dict)` or `defaultdict(factory)` hold at first, as a plain dict."""
-    if args and isinstance(args[-1], dict):
-        return dict(args[-1])
-    result: dict = {}
-    for pair in args[0] if args and isinstance(args[0], list) else ():
-        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], _SCALARS)):
-            raise ArchiveError("bad-pickle", "a dictionary in data.pkl is not made of pairs")
-        result[pair[0]] = pair[1]
-    return result
-
-
-def _as_list(*args: Any) -> list:
-    return list(args[0]) if args and isinstance(args[0], (list, tuple)) else []
-
-
-def _encode(*args: Any) -> bytes:
-    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`."""
-    if len(args) != 2 or not isinstance(args[0], str) or args[1] not in ("latin1", "latin-1"):
-        raise ArchiveError("bad-pickle", "data.pkl encodes text in an unusual way")
-    return args[0].encode("latin-1", "replace")
-
-
-# Names that a checkpoint may use as values, without a meaning here.
-_INERT = frozenset(
-    {
-        f"torch {kind}Storage"
-        for kind in ["Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"]
-    }
-    | {
-        f"torch {kind}"
-        for kind in ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
-    }
-    | {"builtins list", "builtins dict", "builtins int", "builtins float", "__builtin__ list", "__builtin__ dict"}
-)
-# Storage classes of tensors that are refused one by one, by key and kind, when the tensor is met.
-_REFUSED_STORAGES = frozenset(
-    f"torch {kind}Storage"
-    for kind in ["ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32", "QUInt4x2", "Untyped"]
-)
-# What a call of each allowed name gives.
-_CALLS: dict[str, Callable[..., Any]] = {
-    "torch._utils _rebuild_tensor_v2": _tensor,
-    "torch._utils _rebuild_parameter": _parameter,
-    "collections OrderedDict": _as_dict,
-    "collections defaultdict": _as_dict,
-    "collections Counter": _as_dict,
-    "builtins set": _as_list,
-    "__builtin__ set": _as_list,
-    "torch Size": lambda *args: tuple(_as_list(*args)),
-    "torch device": lambda *args: ":".join(str(arg) for arg in args if isinstance(arg, (str, int))),
-    "_codecs encode": _encode,
-}
-# Classes that old trainers pickled, under each module that they have lived in. Their state is read as a dictionary.
-_CLASSES = frozenset(
-    {f"TTS.tts.{module} {name}" for module in ("models.xtts", "configs.xtts_config") for name in ("XttsArgs", "XttsAudioConfig", "XttsConfig")}
-    | {f"TTS.tts.layers.xtts.trainer.gpt_trainer {name}" for name in ("GPTArgs", "GPTTrainerConfig", "XttsAudioConfig")}
-    | {"TTS.config.shared_configs BaseDatasetConfig", "TTS.config.shared_configs BaseAudioConfig"}
-    | {"TTS.tts.configs.shared_configs CharactersConfig"}
-    | {"numpy.core.multiarray scalar", "numpy._core.multiarray scalar", "numpy dtype"}
-)  # fmt: skip
-# Tensors of kinds that are not dense and strided: named with their key instead of "unknown code".
-_TENSOR_KINDS = {
-    "torch._utils _rebuild_sparse_tensor": "sparse",
-    "torch._utils _rebuild_qtensor": "quantized",
-    "torch._utils _rebuild_nested_tensor": "nested",
-    "torch._utils _rebuild_meta_tensor_no_storage": "meta",
-    "torch._utils _rebuild_tensor_v3": "untyped",
-    "torch._utils _rebuild_parameter_with_state": "subclassed",
-    "torch._tensor _rebuild_from_type_v2": "subclassed",
-    "torch._utils _rebuild_wrapper_subclass": "subclassed",
-}
-_BENIGN = (
-    _INERT | _REFUSED_STORAGES | _CALLS.keys() | _CLASSES | _TENSOR_KINDS.keys() | {"torch.serialization _get_layout"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class OddTensor:
-    """A tensor of a kind that is not written: sparse, quantized, nested, subclassed."""
-
-    kind: str
 
 
 class _Machine:
@@ -184,6 +36,7 @@ class _Machine:
         self.marks = 0
 
     def take(self, count: int) -> bytes:
+        """Return the next `count` bytes of the pickle."""
         chunk = self.data[self.position : self.position + count]
         if len(chunk) != count:
             raise ArchiveError("truncated", "data.pkl ends in the middle of a value")
@@ -197,12 +50,14 @@ class _Machine:
         return self.take(count).decode("utf-8", "surrogatepass")
 
     def line(self) -> str:
+        """Return the text up to the next newline."""
         end = self.data.find(b"\n", self.position, self.position + 1024)
         if end < 0:
             raise ArchiveError("bad-pickle", "a name in data.pkl does not end")
         return self.take(end + 1 - self.position)[:-1].decode("utf-8", "replace")
 
     def integer(self, count: int) -> int:
+        """Return a little-endian integer of `count` bytes."""
         if count > MAX_INTEGER_BYTES:
             raise ArchiveError(
                 "bad-pickle", f"data.pkl holds an integer of {count} bytes; {MAX_INTEGER_BYTES} is the limit"
@@ -210,12 +65,14 @@ class _Machine:
         return int.from_bytes(self.take(count), "little", signed=True)
 
     def push_mark(self) -> None:
+        """Begin a container; how many may be open is bounded."""
         self.marks += 1
         if self.marks > MAX_MARKS:
             raise ArchiveError("pickle-limit", f"data.pkl opens more than {MAX_MARKS} containers inside one another")
         self.stack.append(_MARK)
 
     def since_mark(self) -> list[Any]:
+        """Return what stands above the last mark, and take both off the stack."""
         for index in range(len(self.stack) - 1, -1, -1):
             if self.stack[index] is _MARK:
                 items = self.stack[index + 1 :]
@@ -225,30 +82,34 @@ class _Machine:
         raise ArchiveError("bad-pickle", "data.pkl closes a container that it did not open")
 
     def pop(self) -> Any:
+        """Return the top of the stack, which must be no mark."""
         value = self.stack.pop()
         if value is _MARK:
             raise ArchiveError("bad-pickle", "data.pkl takes a value that is not there")
         return value
 
     def name(self, module: str, name: str) -> None:
+        """Push a name as text; one that is not on the allow list is noted for the refusal."""
         full = f"{module} {name}"
-        if full not in _BENIGN and full not in self.blocked:
+        if full not in ALLOWED and full not in self.blocked:
             self.blocked.append(full)
         self.stack.append(Global(full))
 
     def call(self) -> None:
+        """Push the record of a call, made of its name and arguments."""
         args, function = self.pop(), self.pop()
         name = function.name if isinstance(function, Global) else ""
         if not isinstance(args, tuple):
             raise ArchiveError("bad-pickle", "data.pkl calls something without arguments")
-        if name in _TENSOR_KINDS:
-            self.stack.append(OddTensor(_TENSOR_KINDS[name]))
-        elif name in _CALLS:
-            self.stack.append(_CALLS[name](*args))
+        if name in TENSOR_KINDS:
+            self.stack.append(OddTensor(TENSOR_KINDS[name]))
+        elif name in CALLS:
+            self.stack.append(CALLS[name](*args))
         else:
             self.stack.append(Instance(name, args))
 
     def persistent(self) -> None:
+        """Push the storage that a persistent id describes."""
         pid = self.pop()
         if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage" and isinstance(pid[1], Global)):
             raise ArchiveError("bad-pickle", "a persistent id in data.pkl is not a storage")
@@ -258,12 +119,14 @@ class _Machine:
         self.stack.append(Storage(kind.name.removeprefix("torch ").removesuffix("Storage"), member, elements))
 
     def build(self) -> None:
+        """Give an object its state."""
         state = self.pop()
         if self.stack and isinstance(self.stack[-1], Instance):
             self.stack[-1].state = state
         # An OrderedDict of a state dict gets its `_metadata` so; a plain dict needs none of it.
 
     def set_items(self, items: list[Any]) -> None:
+        """Set keys and values, which alternate in `items`, in the dictionary on top of the stack."""
         target = self.stack[-1]
         if len(items) % 2:
             raise ArchiveError("bad-pickle", "a dictionary in data.pkl has a key without a value")
@@ -273,11 +136,12 @@ class _Machine:
             raise ArchiveError("bad-pickle", "data.pkl sets items of something that is no dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             # Only scalars: hashing nested tuples is exponential in the length of a hostile pickle.
-            if not isinstance(key, _SCALARS):
+            if not isinstance(key, SCALARS):
                 raise ArchiveError("bad-pickle", f"a dictionary in data.pkl has a key of type {type(key).__name__}")
             target[key] = value
 
     def extend(self, items: list[Any]) -> None:
+        """Append to the list on top of the stack."""
         target = self.stack[-1]
         if isinstance(target, list):
             target.extend(items)

@@ -91,7 +91,8 @@ def _end_record(file: BinaryIO, tail: bytes, at: int, end_position: int) -> tupl
 
 def _entries(data: bytes, count: int) -> list[tuple[int, str, int, int]]:
     """Return (header offset, name, bytes, crc) of every central header."""
-    entries, position = [], 0
+    entries: list[tuple[int, str, int, int]] = []
+    position = 0
     for _ in range(count):
         if position + CENTRAL_HEADER.size > len(data):
             raise ArchiveError("truncated", f"the directory ends after {len(entries):,} of {count:,} members")

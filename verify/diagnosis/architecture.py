@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verify import settings
-from verify.checkpoint.archive import TensorRecord
+from verify.checkpoint.tensors import TensorRecord
 from verify.diagnosis.vocabulary import Vocabulary, base_version
 from verify.errors import Cause
 

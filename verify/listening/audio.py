@@ -57,66 +57,32 @@ def judge_sound(
     """
     limits = settings.load("limits")["sound"]
     finite = np.isfinite(samples)
+    clean = samples[finite] if finite.any() else np.zeros(1, np.float32)
     bad = int(len(samples) - finite.sum())
-    checks = [
-        Check(
-            name="finite",
-            ok=bad == 0,
-            measured=bad,
-            limit="= 0",
-            unit="samples",
-            hint="NaN or Inf: the weights or the half-precision range are broken.",
-        )
-    ]
-    clean = samples[finite]
-    level = dbfs(rms(clean))
-    quietest = limits["quietest_rms_dbfs"]
-    checks.append(
-        Check(
-            name="audible",
-            ok=level >= quietest,
-            measured=round(level, 1),
-            limit=f">= {quietest:g}",
-            unit="dBFS",
-            hint="Near silence: the vocoder's weights may be zero.",
-        )
-    )
-    clipped = float(np.mean(np.abs(clean) >= limits["clipped_level"])) if len(clean) else 0.0
-    checks.append(
-        Check(
-            name="not clipped",
-            ok=clipped <= limits["clipped_share"],
-            measured=round(clipped, 5),
-            limit=f"<= {limits['clipped_share']:g}",
-            unit="share of samples",
-            hint="Crackle: the vocoder overshoots.",
-        )
-    )
-    offset = float(abs(clean.mean(dtype=np.float64))) if len(clean) else 0.0
-    checks.append(
-        Check(
-            name="centred",
-            ok=offset <= limits["dc_offset"],
-            measured=round(offset, 4),
-            limit=f"<= {limits['dc_offset']:g}",
-            unit="of full scale",
-            hint="The signal does not swing around zero.",
-        )
-    )
+    level = round(dbfs(rms(clean)), 1)
+    clipped = round(float(np.mean(np.abs(clean) >= limits["clipped_level"])), 5)
+    offset = round(float(abs(clean.mean(dtype=np.float64))), 4)
     seconds = len(samples) / rate_hz
     shortest, longest = seconds_range or (limits["shortest_seconds"], math.inf)
-    limit = f"{shortest:.1f} to {longest:.1f}" if longest < math.inf else f">= {shortest:g}"
-    checks.append(
-        Check(
-            name="plausible length",
-            ok=shortest <= seconds <= longest,
-            measured=round(seconds, 2),
-            limit=limit,
-            unit="s",
-            hint="Too short or too long for the text: it stops early, stutters or never stops.",
-        )
+    # fmt: off
+    rows = (
+        ("finite", bad, 0, 0, "samples", "NaN or Inf: the weights or the half-precision range are broken."),
+        ("audible", level, limits["quietest_rms_dbfs"], math.inf, "dBFS", "Near silence: the vocoder's weights may be zero."),
+        ("not clipped", clipped, 0, limits["clipped_share"], "share of samples", "Crackle: the vocoder overshoots."),
+        ("centred", offset, 0, limits["dc_offset"], "of full scale", "The signal does not swing around zero."),
+        ("plausible length", round(seconds, 2), round(shortest, 2), round(longest, 2), "s",
+         "Too short or too long for the text: it stops early, stutters or never stops."),
     )
-    return tuple(checks)
+    # fmt: on
+    return tuple(_check(*row) for row in rows)
+
+
+def _check(name: str, measured: float, low: float, high: float, unit: str, hint: str) -> Check:
+    if high == math.inf:
+        limit = f">= {low:g}"
+    else:
+        limit = f"<= {high:g}" if low == 0 else f"{low:g} to {high:g}"
+    return Check(name=name, ok=low <= measured <= high, measured=measured, limit=limit, unit=unit, hint=hint)
 
 
 def read_clip(path: Path) -> Clip:

@@ -143,7 +143,7 @@ def _show_sample(report: Report, console: Console) -> None:
         else f"stopped at the bound of {sample['token_bound']}, no stop token"
     )
     console.print(
-        f"[green]✓[/] spoke on {report.environment['device']}: {sample['seconds']:.2f} s of audio in "
+        f"[green]✓[/] spoke on {(report.environment or sample)['device']}: {sample['seconds']:.2f} s of audio in "
         f"{sample['synthesis_seconds']:.1f} s (real-time factor {sample['real_time_factor']:.2f}), {sample['tokens']} tokens, {end}",
         highlight=False,
     )
