@@ -19,9 +19,9 @@ def write_checkpoint(run: Path, sizes: dict[str, Any], audio_codes: int) -> None
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder)
-        torch.save(_dvae(audio_codes).state_dict(), parts / "dvae.pth")
+        torch.save(small_dvae(audio_codes).state_dict(), parts / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, parts / "mel_stats.pth")
-        config = _config(run, parts, sizes, audio_codes)
+        config = training_config(run, parts, sizes, audio_codes)
         model = GPTTrainer(config)
     optimizer = torch.optim.AdamW(model.xtts.gpt.parameters(), lr=config.lr)
     # What a finished run's config names is gone from the machine that converts it; the paths stay in as they would.
@@ -29,7 +29,8 @@ def write_checkpoint(run: Path, sizes: dict[str, Any], audio_codes: int) -> None
     save_checkpoint(config, model, str(run), current_step=0, epoch=0, optimizer=[optimizer])
 
 
-def _dvae(audio_codes: int) -> DiscreteVAE:
+def small_dvae(audio_codes: int) -> DiscreteVAE:
+    """Return the discrete VAE that coqui's recipe trains with, for so many audio codes; its size is fixed."""
     return DiscreteVAE(
         channels=80,
         normalization=None,
@@ -44,7 +45,8 @@ def _dvae(audio_codes: int) -> DiscreteVAE:
     )
 
 
-def _config(run: Path, parts: Path, sizes: dict[str, Any], audio_codes: int) -> GPTTrainerConfig:
+def training_config(run: Path, parts: Path, sizes: dict[str, Any], audio_codes: int) -> GPTTrainerConfig:
+    """Return the config of a run whose files `dvae.pth` and `mel_stats.pth` lie in `parts`."""
     args = GPTArgs(
         tokenizer_file=str(run / "vocab.json"),
         mel_norm_file=str(parts / "mel_stats.pth"),
@@ -56,4 +58,11 @@ def _config(run: Path, parts: Path, sizes: dict[str, Any], audio_codes: int) -> 
         **sizes,
     )
     audio = XttsAudioConfig(sample_rate=22050, dvae_sample_rate=22050, output_sample_rate=24000)
-    return GPTTrainerConfig(output_path=str(run), model_args=args, audio=audio)
+    return GPTTrainerConfig(
+        output_path=str(run),
+        model_args=args,
+        audio=audio,
+        optimizer="AdamW",
+        optimizer_params={"betas": [0.9, 0.96], "eps": 1e-8, "weight_decay": 1e-2},
+        optimizer_wd_only_on_weights=True,
+    )

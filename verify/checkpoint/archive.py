@@ -82,6 +82,7 @@ def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zipdir.Directory,
             f"{path} is a TorchScript program, not a checkpoint of weights",
             "TorchScript carries code. Pass the checkpoint that it was traced from.",
         )
+    zipdir.require_stored(directory)
     _require_little_endian(file, directory, prefix)
     root, _ = unpickle.loads(_read_index(file, directory.members[index]))
     return directory, prefix, root

@@ -111,9 +111,9 @@ class _Machine:
     def persistent(self) -> None:
         """Push the storage that a persistent id describes."""
         pid = self.pop()
-        if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage" and isinstance(pid[1], Global)):
+        if not (isinstance(pid, tuple) and len(pid) in (5, 6) and pid[0] == "storage" and isinstance(pid[1], Global)):
             raise ArchiveError("bad-pickle", "a persistent id in data.pkl is not a storage")
-        _, kind, member, _, elements = pid
+        _, kind, member, _, elements = pid[:5]  # the legacy format adds a view
         if not (isinstance(member, str) and type(elements) is int and elements >= 0):
             raise ArchiveError("bad-pickle", "a storage in data.pkl has no valid name and length")
         self.stack.append(Storage(kind.name.removeprefix("torch ").removesuffix("Storage"), member, elements))
@@ -262,11 +262,14 @@ def loads(data: bytes) -> tuple[Any, int]:
             if opcode == _STOP:
                 return _finish(machine), machine.position
             if opcode not in _OPCODES:
-                _refuse_blocked(machine)
                 raise ArchiveError("bad-pickle", f"data.pkl uses opcode 0x{opcode:02x}, which torch.save never writes")
             _OPCODES[opcode](machine)
     except (IndexError, UnicodeDecodeError, struct.error) as error:
+        _refuse_blocked(machine)
         raise ArchiveError("bad-pickle", f"data.pkl is damaged near byte {machine.position:,}") from error
+    except ArchiveError:
+        _refuse_blocked(machine)  # code in a damaged pickle is still the first thing to say
+        raise
     raise ArchiveError("pickle-limit", f"data.pkl has more than {MAX_OPCODES:,} opcodes")
 
 

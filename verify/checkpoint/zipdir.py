@@ -26,13 +26,14 @@ _ENCRYPTED = 0x1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One stored member; `limit` is where the next one begins, so its data must end before."""
+    """One member; `limit` is where the next one begins, so its data must end before; `method` is 0 where it is stored."""
 
     name: str
     header_offset: int
     bytes: int
     crc: int
     limit: int
+    method: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +90,9 @@ def _end_record(file: BinaryIO, tail: bytes, at: int, end_position: int) -> tupl
     return count, directory_bytes, start, comment
 
 
-def _entries(data: bytes, count: int) -> list[tuple[int, str, int, int]]:
-    """Return (header offset, name, bytes, crc) of every central header."""
-    entries: list[tuple[int, str, int, int]] = []
+def _entries(data: bytes, count: int) -> list[tuple[int, str, int, int, int]]:
+    """Return (header offset, name, bytes, crc, method) of every central header."""
+    entries: list[tuple[int, str, int, int, int]] = []
     position = 0
     for _ in range(count):
         if position + CENTRAL_HEADER.size > len(data):
@@ -102,22 +103,16 @@ def _entries(data: bytes, count: int) -> list[tuple[int, str, int, int]]:
         _, _, _, flags, method, _, _, crc, packed, unpacked, name_length, extra_length, comment_length = header[:13]
         name_end = position + CENTRAL_HEADER.size + name_length
         name = data[position + CENTRAL_HEADER.size : name_end].decode("utf-8", "backslashreplace")
-        if method != 0:
-            raise ArchiveError(
-                "compressed-member",
-                f"member {name} is compressed (method {method}, {packed:,} bytes for {unpacked:,}); torch.save stores members",
-                "Someone repacked this file. Get the original, or unpack it and let torch.load and torch.save write it anew.",
-            )
         if flags & _ENCRYPTED:
             raise ArchiveError("bad-container", f"member {name} is encrypted")
         sizes = [unpacked, packed, header[16]]
         if 0xFFFFFFFF in sizes:
             sizes = _zip64_sizes(data[name_end : name_end + extra_length], sizes, name)
-        if sizes[0] != sizes[1]:
+        if method == 0 and sizes[0] != sizes[1]:
             raise ArchiveError(
                 "bad-container", f"stored member {name} has two sizes: {sizes[1]:,} and {sizes[0]:,} bytes"
             )
-        entries.append((sizes[2], name, sizes[0], crc))
+        entries.append((sizes[2], name, sizes[0], crc, method))
         position = name_end + extra_length + comment_length
     return entries
 
@@ -139,21 +134,36 @@ def _zip64_sizes(extra: bytes, sizes: list[int], name: str) -> list[int]:
     raise ArchiveError("bad-container", f"member {name} lacks its zip64 sizes")
 
 
-def _in_order(entries: list[tuple[int, str, int, int]], end: int) -> dict[str, Member]:
+def _in_order(entries: list[tuple[int, str, int, int, int]], end: int) -> dict[str, Member]:
     """Return the members by name, having shown that none is double and none overlaps the next or the directory."""
     entries.sort()
     members: dict[str, Member] = {}
-    for index, (offset, name, size, crc) in enumerate(entries):
+    for index, (offset, name, size, crc, method) in enumerate(entries):
         limit = entries[index + 1][0] if index + 1 < len(entries) else end
         if name in members:
             raise ArchiveError("duplicate-member", f"member {name} is in the container twice")
-        if offset + LOCAL_HEADER.size + size > limit:
+        if offset + LOCAL_HEADER.size + (size if method == 0 else 0) > limit:
             raise ArchiveError(
                 "bad-container",
                 f"member {name} at byte {offset:,} with {size:,} bytes overlaps what begins at byte {limit:,}",
             )
-        members[name] = Member(name=name, header_offset=offset, bytes=size, crc=crc, limit=limit)
+        members[name] = Member(name=name, header_offset=offset, bytes=size, crc=crc, limit=limit, method=method)
     return members
+
+
+def require_stored(directory: Directory) -> None:
+    """Refuse compressed members: torch.save writes none, and a few MB of them can unpack to any size.
+
+    Raises:
+        ArchiveError: a member is compressed.
+    """
+    for member in directory.members.values():
+        if member.method != 0:
+            raise ArchiveError(
+                "compressed-member",
+                f"member {member.name} is compressed (method {member.method}, unpacks to {member.bytes:,} bytes); torch.save stores members",
+                "Someone repacked this file. Get the original, or let torch.load and torch.save write it anew where you trust it.",
+            )
 
 
 def data_offset(file: BinaryIO, member: Member) -> int:

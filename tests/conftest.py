@@ -1,0 +1,69 @@
+"""Genuine runs, made once a session by coqui's own trainer, and the files that the rooms need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+@pytest.fixture(scope="session")
+def genuine_run(tmp_path_factory) -> Path:
+    """A run folder that coqui's Trainer wrote: config.json, best_model_N.pth, best_model.pth; 2 GPT layers."""
+    from tests.training import train
+
+    return train(tmp_path_factory.mktemp("genuine"))
+
+
+@pytest.fixture(scope="session")
+def genuine_checkpoint(genuine_run) -> Path:
+    return next(genuine_run.glob("best_model_*.pth"))
+
+
+@pytest.fixture(scope="session")
+def converted(genuine_run, tmp_path_factory):
+    """(folder, report) of the main job on the genuine run."""
+    from verify import Job, Request, convert
+
+    folder = tmp_path_factory.mktemp("converted") / "inference"
+    report = convert(Job(request=Request(source=genuine_run), output=folder, expect="sound"))
+    return folder, report
+
+
+@pytest.fixture(scope="session")
+def model_parts(converted):
+    """(state dict, config, vocab.json path) of the genuine model, to make damaged runs from."""
+    import torch
+
+    folder, _ = converted
+    saved = torch.load(folder / "model.pth", weights_only=True)
+    return saved["model"], saved["config"], folder / "vocab.json"
+
+
+@pytest.fixture
+def make_run(model_parts, tmp_path):
+    """Write a run folder whose checkpoint is the genuine one with `change(state)` and `change_config(config)` applied."""
+    import copy
+    import json
+    import shutil
+
+    import torch
+
+    def make(change=None, change_config=None, name="best_model_7.pth", vocab=True) -> Path:
+        state, config, vocab_path = model_parts
+        state, config = {f"xtts.{key}": value for key, value in state.items()}, copy.deepcopy(config)
+        state = (change(state) or state) if change else state
+        if change_config:
+            change_config(config)
+        run = tmp_path / "run"
+        run.mkdir(exist_ok=True)
+        torch.save(
+            {"model": state, "config": config, "step": 7, "epoch": 1, "date": "today", "model_loss": 1.5}, run / name
+        )
+        (run / "config.json").write_text(json.dumps(config))
+        if vocab:
+            shutil.copyfile(vocab_path, run / "vocab.json")
+        return run
+
+    return make

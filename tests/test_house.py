@@ -1,0 +1,86 @@
+"""The rules of the house, held against the code: who may import what, who may print, how fast a light answer is."""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = {"torch", "torchaudio", "TTS", "transformers", "trainer"}
+# Rooms that may import torch and coqui-tts; every other one answers without them.
+HEAVY_ROOMS = {"model.py", "audition.py", "demo_trainer.py", "listening/speech.py", "listening/parity.py"}
+MODULES = sorted((ROOT / "verify").rglob("*.py"))
+# Floors from left to right: a room imports only from its own floor or from one to its left.
+ORDER = ["errors", "settings", "watch", "checkpoint", "diagnosis", "listening", "reporting", "plan", "model", "audition", "pipeline", "demo_trainer", "demo", "cli"]  # fmt: skip
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def floor(name: str) -> str:
+    return name.split(".")[1] if "." in name else ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_heavy_rooms_import_torch(path):
+    room = str(path.relative_to(ROOT / "verify"))
+    heavy = {name.split(".")[0] for name in imported(path)} & HEAVY
+    assert not heavy or room in HEAVY_ROOMS
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if p.name != "__init__.py"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_data_flows_to_the_right(path):
+    room = path.relative_to(ROOT / "verify").parts[0].removesuffix(".py")
+    for name in imported(path):
+        if name.startswith("verify."):
+            assert ORDER.index(floor(name)) <= ORDER.index(room), f"{room} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if p.name != "cli.py"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_library_rooms_neither_print_nor_exit_nor_catch_everything(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            assert getattr(node.func, "id", "") not in {"print", "exit"}
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None
+            if getattr(node.type, "id", "") == "Exception":  # tokenizers raises nothing narrower
+                assert path.name == "model.py"
+
+
+def test_importing_the_package_imports_no_torch():
+    code = "import sys, verify, verify.cli; print(sorted({'torch', 'TTS', 'transformers'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_answers_without_numpy_or_rich():
+    code = (
+        "import sys\nfrom verify import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit:\n"
+        "    print(sorted({'torch', 'numpy', 'rich'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip().endswith("['numpy']") or done.stdout.strip().endswith("[]")
+
+
+def test_inspect_leaves_torch_alone(genuine_checkpoint):
+    """`inspect` must answer in well under a second; here only that it never gets near torch, which takes five."""
+    code = f"import sys\nfrom verify import cli\ncli.main(['inspect', {str(genuine_checkpoint)!r}])\nprint('torch' in sys.modules)"
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "False"
+    assert time.perf_counter() - began < 30

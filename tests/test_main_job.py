@@ -1,0 +1,309 @@
+"""The main job on a genuine run: what it leaves, what it says, and that coqui's own programs open it and speak."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tests.helpers import fingerprint, run_cli
+from tests.training import write_dataset
+from verify import Job, Request, convert
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def coqui_reads_with_soundfile(monkeypatch):
+    """torchaudio.load needs FFmpeg's libraries on the system; the test is about the model folder, not about them."""
+    import torchaudio
+
+    def load(path, *_, **__):
+        audio, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        return torch.from_numpy(audio.T.copy()), rate
+
+    monkeypatch.setattr(torchaudio, "load", load)
+
+
+def test_the_folder_holds_what_was_promised(converted):
+    folder, report = converted
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"model.pth", "config.json", "vocab.json", "reference.wav", "sample.wav", "report.json"}
+    assert {item.name for item in report.files} == names - {"report.json"}
+    assert not [path for path in folder.parent.iterdir() if path != folder]
+
+
+def test_the_sample_is_24_khz_mono_pcm_16(converted):
+    info = soundfile.info(converted[0] / "sample.wav")
+    assert (info.samplerate, info.channels, info.subtype) == (24000, 1, "PCM_16")
+    assert info.duration == pytest.approx(converted[1].sample["seconds"], abs=0.01)
+
+
+def test_the_report_is_schema_1_and_says_the_truth(converted):
+    folder, report = converted
+    document = json.loads((folder / "report.json").read_text())
+    assert document == json.loads(json.dumps(report.to_json() | {"seconds": document["seconds"]}))
+    assert document["schema"] == 1
+    assert document["verdict"] == "pass"
+    assert document["source"]["layout"] == "trainer"
+    assert document["ledger"]["in"] == document["ledger"]["kept"] + document["ledger"]["dropped"]
+    assert document["load"] == {
+        "strict": True,
+        "matched": document["ledger"]["kept"],
+        "missing": [],
+        "unexpected": [],
+        "mismatched": [],
+    }
+    assert document["identical"]["tensors"] == document["ledger"]["kept"]
+    assert document["identical"]["ok"]
+    assert document["architecture"]["version"] == "v2"
+    assert document["architecture"]["gpt_layers"] == 2
+    assert document["sample"]["device"] == document["environment"]["device"].split()[0]
+    model = torch.load(folder / "model.pth", weights_only=True)["model"]
+    assert document["identical"]["bytes"] == sum(value.numel() * value.element_size() for value in model.values())
+
+
+def test_every_output_file_has_its_true_hash(converted):
+    folder, report = converted
+    for item in report.files:
+        found = fingerprint(folder / item.name)[str(folder / item.name)]
+        assert item.sha256 == found[0]
+        assert item.bytes == (folder / item.name).stat().st_size
+
+
+def test_no_path_of_the_training_machine_is_left(converted, genuine_run):
+    folder, _ = converted
+    saved = torch.load(folder / "model.pth", weights_only=True)["config"]
+    assert saved == json.loads((folder / "config.json").read_text())
+    for text in (json.dumps(saved), (folder / "config.json").read_text()):
+        assert str(genuine_run.parent.parent) not in text
+        assert "/" not in text.replace("\\/", "/")
+
+
+def test_the_reference_is_a_clip_of_the_run(converted):
+    assert "training dataset" in converted[1].sample["reference"]
+    assert soundfile.info(converted[0] / "reference.wav").duration > 3
+
+
+def test_coqui_loads_and_speaks(converted, coqui_reads_with_soundfile):
+    from TTS.tts.configs.xtts_config import XttsConfig
+    from TTS.tts.models.xtts import Xtts
+
+    folder, _ = converted
+    config = XttsConfig()
+    config.load_json(str(folder / "config.json"))
+    model = Xtts.init_from_config(config)
+    model.load_checkpoint(config, checkpoint_dir=str(folder), eval=True)
+    result = model.synthesize("hello", speaker_wav=str(folder / "reference.wav"), language="en", max_new_tokens=20)
+    assert np.isfinite(result["wav"]).all()
+    assert len(result["wav"]) > 1000
+
+
+def test_the_tts_api_opens_the_folder_and_speaks(converted, coqui_reads_with_soundfile, tmp_path):
+    from TTS.api import TTS
+
+    folder, _ = converted
+    copy = shutil.copytree(folder, tmp_path / "model")  # the API makes a folder for voices in it
+    api = TTS(model_path=str(copy), config_path=str(copy / "config.json"), progress_bar=False)
+    api.tts_to_file(
+        "hello",
+        speaker_wav=str(copy / "reference.wav"),
+        language="en",
+        file_path=str(tmp_path / "api.wav"),
+        max_new_tokens=20,
+    )
+    assert soundfile.info(tmp_path / "api.wav").duration > 0.3
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="the tts command reads clips through FFmpeg's libraries")
+def test_the_tts_command_opens_the_folder_and_speaks(converted, tmp_path):
+    folder, _ = converted
+    copy = shutil.copytree(folder, tmp_path / "model")
+    command = [
+        Path(sys.executable).with_name("tts"), "--model_path", copy, "--config_path", copy / "config.json",
+        "--text", "hi", "--language_idx", "en", "--speaker_wav", copy / "reference.wav", "--out_path", tmp_path / "cli.wav",
+    ]  # fmt: skip
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert soundfile.info(tmp_path / "cli.wav").duration > 0.3
+
+
+def test_the_error_that_coqui_masks_is_named_by_us(make_run, capsys, tmp_path):
+    """coqui answers one token too many with every gpt_inference name; the true cause is one sentence."""
+    from TTS.tts.configs.xtts_config import XttsConfig
+    from TTS.tts.models.xtts import Xtts
+
+    run = make_run()
+    vocab = json.loads((run / "vocab.json").read_text())
+    vocab["model"]["vocab"]["<new>"] = max(vocab["model"]["vocab"].values()) + 1
+    (run / "vocab.json").write_text(json.dumps(vocab))
+    config = XttsConfig()
+    config.load_json(str(run / "config.json"))
+    with pytest.raises(RuntimeError) as caught:
+        Xtts.init_from_config(config).load_checkpoint(
+            config, checkpoint_path=str(run / "best_model_7.pth"), vocab_path=str(run / "vocab.json")
+        )
+    bogus = str(caught.value).count("gpt.gpt_inference")
+    assert bogus > 20
+    code, _, err = run_cli(capsys, run, "-o", tmp_path / "out")
+    assert code == 1
+    assert err.count("error:") == 1
+    assert "gpt_inference" not in err
+
+
+def test_the_same_seed_says_the_same(converted, genuine_run, tmp_path):
+    job = Job(request=Request(source=genuine_run), output=tmp_path / "again", expect="sound")
+    convert(job)
+    assert (tmp_path / "again" / "sample.wav").read_bytes() == (converted[0] / "sample.wav").read_bytes()
+
+
+def test_speech_is_expected_unless_sound_is_asked_for(make_run, tmp_path, capsys):
+    """Untrained weights never give the stop token: published with its sample, verdict fail, exit 1, and listen."""
+    code, out, err = run_cli(capsys, make_run(), "-o", tmp_path / "out", "--text", "Hi.", "--json")
+    assert code == 1
+    assert json.loads(out)["verdict"] == "fail"
+    assert "listen to" in err
+    assert (tmp_path / "out" / "sample.wav").exists()
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["verdict"] == "fail"
+
+
+def test_keep_failed_keeps_what_did_not_load(make_run, tmp_path, capsys):
+    run = make_run(lambda state: {key: value for key, value in state.items() if "final_norm" not in key})
+    code, _, _ = run_cli(capsys, run, "-o", tmp_path / "out", "--keep-failed")
+    assert code == 1
+    assert not (tmp_path / "out").exists()
+    assert json.loads((tmp_path / "out.failed" / "report.json").read_text())["verdict"] == "fail"
+
+
+def test_two_reference_clips_and_a_named_text(make_run, tmp_path, capsys):
+    write_dataset(tmp_path / "data", 2)
+    clips = [tmp_path / "data" / "wavs" / f"clip{n}.wav" for n in (0, 1)]
+    options = [word for clip in clips for word in ("--speaker-wav", clip)]
+    code, out, err = run_cli(
+        capsys,
+        make_run(),
+        "-o",
+        tmp_path / "out",
+        *options,
+        "--text",
+        "Olá.",
+        "--language",
+        "pt",
+        "--expect",
+        "sound",
+        "--json",
+    )
+    assert code == 0, err
+    sample = json.loads(out)["sample"]
+    assert sample["text"] == "Olá."
+    assert sample["language"] == "pt"
+    assert all(str(clip) in sample["reference"] for clip in clips)
+
+
+def test_verify_writes_nothing_unless_asked(converted, tmp_path, capsys):
+    folder, _ = converted
+    before = fingerprint(folder)
+    code, out, err = run_cli(capsys, "verify", folder, "--expect", "sound", "--text", "Hi.", "--json")
+    assert code == 0, err
+    assert json.loads(out)["load"]["strict"]
+    assert fingerprint(folder) == before
+    code, _, err = run_cli(capsys, "verify", folder, "--expect", "sound", "--text", "Hi.", "-o", tmp_path / "heard")
+    assert code == 0, err
+    assert {path.name for path in (tmp_path / "heard").iterdir()} == {"reference.wav", "report.json", "sample.wav"}
+
+
+def test_verify_takes_a_training_checkpoint_as_it_is(genuine_checkpoint, capsys):
+    """Its tensors are mapped from their place in the file; nothing is converted first."""
+    code, out, err = run_cli(capsys, "verify", genuine_checkpoint, "--expect", "sound", "--text", "Hi.", "--json")
+    assert code == 0, err
+    assert json.loads(out)["identical"]["ok"]
+    assert json.loads(out)["output"] is None
+
+
+def test_a_mapped_and_a_written_model_are_the_same(genuine_checkpoint, converted):
+    from verify.checkpoint.archive import read_archive
+    from verify.checkpoint.ledger import build_ledger
+    from verify.model import map_records, map_written
+
+    ledger = build_ledger(read_archive(genuine_checkpoint).tensors, lambda a, b: True)
+    mapped, written = map_records(genuine_checkpoint, ledger.written), map_written(converted[0] / "model.pth")
+    assert mapped.keys() == written.keys()
+    assert all(torch.equal(mapped[key], value) for key, value in written.items())
+
+
+def test_a_skeleton_speaks_bit_for_bit_like_coquis_own_load(converted):
+    """Parameters on meta, then assigned from the mapped file, against Xtts(config) and a copying load."""
+    from TTS.tts.configs.xtts_config import XttsConfig
+    from TTS.tts.models.xtts import Xtts
+
+    from verify import model as models
+
+    folder, report = converted
+    ours = models.build_skeleton(report.config, folder / "vocab.json")
+    load = models.compare(ours, {})
+    assert not load.fits
+    ours = models.prepare_for_speech(_loaded(models, ours, folder), "cpu")
+    config = XttsConfig()
+    config.load_json(str(folder / "config.json"))
+    theirs = Xtts.init_from_config(config)
+    theirs.load_checkpoint(config, checkpoint_dir=str(folder), eval=True)
+    clip = torch.from_numpy(soundfile.read(folder / "reference.wav", dtype="float32")[0]).unsqueeze(0)
+    for call in ("get_gpt_cond_latents", "get_speaker_embedding"):
+        assert torch.equal(getattr(ours, call)(clip, 22050), getattr(theirs, call)(clip, 22050))
+
+
+def _loaded(models, skeleton, folder):
+    state = models.map_written(folder / "model.pth")
+    skeleton.load_state_dict(state, strict=True, assign=True)
+    return skeleton
+
+
+def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint):
+    from verify import model as models
+    from verify.checkpoint.archive import read_archive
+    from verify.checkpoint.ledger import build_ledger
+
+    folder, report = converted
+    ledger = build_ledger(read_archive(genuine_checkpoint).tensors, lambda a, b: True)
+    skeleton = _loaded(models, models.build_skeleton(report.config, folder / "vocab.json"), folder)
+    with torch.no_grad():
+        skeleton.gpt.mel_head.bias = torch.nn.Parameter(skeleton.gpt.mel_head.bias.clone())
+        skeleton.gpt.mel_head.bias[7] += 1e-6
+    identity = models.prove_identity(skeleton, genuine_checkpoint, ledger.written, lambda n: None)
+    assert identity.different == ("gpt.mel_head.bias",)
+    assert not identity.ok
+
+
+def test_demo_makes_a_genuine_checkpoint_and_passes(tmp_path, capsys):
+    code, out, err = run_cli(capsys, "demo", "-o", tmp_path / "demo")
+    assert code == 0, err
+    assert "untrained" in err
+    assert out.strip() == str(tmp_path / "demo" / "inference")
+    checkpoint = torch.load(tmp_path / "demo" / "training" / "checkpoint_0.pth", weights_only=True)
+    assert {"config", "model", "optimizer", "step", "epoch", "date"} <= checkpoint.keys()
+    assert any(key.startswith("dvae.") for key in checkpoint["model"])
+    code, _, err = run_cli(capsys, "demo", "-o", tmp_path / "demo")
+    assert code == 2
+    assert "--force" in err
+
+
+def test_both_ways_to_start_are_one(converted):
+    for command in (
+        [sys.executable, str(ROOT / "convert_and_verify.py")],
+        [sys.executable, "-c", "from verify.cli import run; run()"],
+    ):
+        done = subprocess.run(
+            [*command, "inspect", str(converted[0]), "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env=os.environ,
+        )
+        assert json.loads(done.stdout)["source"]["layout"] == "inference"

@@ -1,0 +1,75 @@
+"""Make a genuine small XTTS run: coqui's own GPTTrainer and Trainer write every file in it."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from verify import demo, settings
+
+RATE_HZ = 22050
+
+
+def write_dataset(folder: Path, count: int = 6) -> None:
+    """Fill `folder` with clips of 3.3 s and more, cut from the reference that ships with the project, in LJSpeech form."""
+    import librosa
+
+    audio, rate = soundfile.read(settings.DEFAULT_REFERENCE, dtype="float32")
+    audio = librosa.resample(audio, orig_sr=rate, target_sr=RATE_HZ)
+    (folder / "wavs").mkdir(parents=True)
+    rows = []
+    for number in range(count):
+        clip = np.roll(audio, -number * RATE_HZ // 2)[: int((3.4 + 0.3 * number) * RATE_HZ)]
+        soundfile.write(folder / "wavs" / f"clip{number}.wav", clip, RATE_HZ)
+        rows.append(f"clip{number}|this is clip number {number}.|this is clip number {number}.")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def train(out: Path) -> Path:
+    """Train for one epoch and return the run folder."""
+    import torch
+    import torchaudio
+    from trainer import Trainer, TrainerArgs
+    from TTS.config.shared_configs import BaseDatasetConfig
+    from TTS.tts.datasets import load_tts_samples
+    from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
+
+    from verify import demo_trainer
+
+    def load_audio(path, *_, **__):  # torchaudio.load needs FFmpeg's libraries since 2.9; soundfile does not
+        audio, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        return torch.from_numpy(audio.T.copy()), rate
+
+    kept_load, torchaudio.load = torchaudio.load, load_audio
+    try:
+        torch.manual_seed(0)
+        demo.write_vocab(out / "vocab.json")
+        write_dataset(out / "dataset")
+        torch.save(demo_trainer.small_dvae(demo.AUDIO_CODES).state_dict(), out / "dvae.pth")
+        torch.save(torch.rand(80) + 0.5, out / "mel_stats.pth")
+        config = demo_trainer.training_config(out, out, demo.SMALL_GPT, demo.AUDIO_CODES)
+        config.output_path, config.run_name, config.epochs = str(out / "training"), "XTTS_FT", 1
+        config.batch_size = config.eval_batch_size = 2
+        config.num_loader_workers = config.num_eval_loader_workers = 0
+        config.lr_scheduler, config.lr_scheduler_params = "MultiStepLR", {"milestones": [900000], "gamma": 0.5}
+        config.datasets = [
+            BaseDatasetConfig(
+                formatter="ljspeech",
+                dataset_name="ft",
+                path=str(out / "dataset"),
+                meta_file_train="metadata.csv",
+                language="en",
+            )
+        ]
+        samples, held_out = load_tts_samples(config, eval_split=True, eval_split_max_size=2, eval_split_size=0.34)
+        Trainer(
+            TrainerArgs(),
+            config,
+            output_path=config.output_path,
+            model=GPTTrainer(config),
+            train_samples=samples,
+            eval_samples=held_out,
+        ).fit()
+    finally:
+        torchaudio.load = kept_load
+    return next((out / "training").iterdir())
