@@ -24,6 +24,9 @@ def write_checkpoint(run: Path, sizes: dict[str, Any], audio_codes: int) -> None
         config = training_config(run, parts, sizes, audio_codes)
         model = GPTTrainer(config)
     optimizer = torch.optim.AdamW(model.xtts.gpt.parameters(), lr=config.lr)
+    for parameter in model.xtts.gpt.parameters():  # one step, so that the file carries Adam's moments as a run's does
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
     # What a finished run's config names is gone from the machine that converts it; the paths stay in as they would.
     config.save_json(str(run / "config.json"))
     save_checkpoint(config, model, str(run), current_step=0, epoch=0, optimizer=[optimizer])

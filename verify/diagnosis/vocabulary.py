@@ -54,11 +54,20 @@ def _token_ids(path: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
             "Pass the run's vocab.json: --vocab FILE.",
         )
     added = tokenizer.get("added_tokens")
-    for item in added if isinstance(added, list) else ():
-        if isinstance(item, dict) and isinstance(item.get("content"), str):
-            tokens = {**tokens, item["content"]: item.get("id")} if item["content"] not in tokens else tokens
+    names = [item.get("content") for item in added if isinstance(item, dict)] if isinstance(added, list) else []
+    tokens = _with_added(tokens, [name for name in names if isinstance(name, str)])
     if not all(type(number) is int and 0 <= number < 2**24 for number in tokens.values()):
         raise SourceError("bad-vocab", f"{path}: token ids must be integers from 0 to 16,777,215")
+    return tokens
+
+
+def _with_added(vocab: dict[str, Any], added: list[str]) -> dict[str, Any]:
+    """Number the added tokens as the tokenizers library does on load: by its own count, whatever `id` the file states."""
+    tokens, highest = dict(vocab), -1
+    for name in added:
+        if name not in tokens:
+            tokens[name] = highest + 1 if highest >= len(vocab) else len(vocab)
+        highest = max(highest, tokens[name]) if type(tokens[name]) is int else highest
     return tokens
 
 
