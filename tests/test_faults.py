@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 from tests.helpers import (
@@ -710,3 +711,57 @@ def test_e17_an_environment_that_does_not_import(make_run, tmp_path):
 def test_every_name_that_calls_something_is_inert():
     """No value of the allow list is a callable of another module: what a pickle names is never looked up."""
     assert all(call.__module__ == inert.__name__ for call in inert.CALLS.values())
+
+
+def test_e14_a_clip_that_cannot_be_used_is_refused_before_the_long_work(make_run, tmp_path, capsys):
+    (tmp_path / "clips").mkdir()
+    clip = tmp_path / "clips" / "silent.wav"
+    soundfile.write(clip, [0.0] * 44100, 22050)
+    assert_fault(capsys, make_run(), 2, "is silent", options=["--speaker-wav", clip])
+    clip.write_bytes(b"RIFF, but no more")
+    assert_fault(capsys, make_run(), 2, "is not audio", options=["--speaker-wav", clip])
+    assert_fault(capsys, make_run(), 2, "is not there", options=["--speaker-wav", tmp_path / "clips" / "gone.wav"])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--text", ""], "holds nothing to say"),
+        (["--text", "?!..."], "holds nothing to say"),
+        (["--text", "word " * 1000], "400 is the limit"),
+        (["--language", "xx"], "Pass --language with one of: en es fr"),
+    ],
+)
+def test_e15_texts_and_languages_that_cannot_be_spoken(make_run, capsys, options, says):
+    assert_fault(capsys, make_run(), 2, says, options=options)
+
+
+def test_e15_a_language_whose_package_is_missing_is_the_environments_fault(make_run, capsys):
+    pytest.importorskip("TTS")
+    try:
+        import cutlet  # noqa: F401
+    except ImportError:
+        assert_fault(capsys, make_run(), 2, "needs another package", "coqui-tts[ja]", options=["--language", "ja"])
+
+
+def test_e16_a_gpu_without_room_gives_way_to_the_cpu_under_auto(make_run, tmp_path, capsys, monkeypatch):
+    """The GPU is the one thing that is not real here: torch's own error is raised where it would come."""
+    from verify import audition, model
+
+    real = model.prepare_for_speech
+
+    def full(loaded, device):
+        if device == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(loaded, device)
+
+    monkeypatch.setattr(audition, "choose_device", lambda wanted: "cuda" if wanted != "cpu" else "cpu")
+    monkeypatch.setattr(audition, "_device_name", lambda device: device)
+    monkeypatch.setattr(model, "prepare_for_speech", full)
+    run = make_run()
+    code, out, err = run_cli(capsys, run, "-o", tmp_path / "out", "--expect", "sound", "--text", "Hi.", "--json")
+    assert code == 0, err
+    assert "the CPU spoke instead" in err
+    assert json.loads(out)["sample"]["device"] == "cpu"
+    assert json.loads(out)["environment"]["device"] == "cpu"
+    assert_fault(capsys, run, 2, "ran out of memory", "--device cpu", options=["--device", "cuda"])

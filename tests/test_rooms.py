@@ -22,9 +22,25 @@ from verify.errors import Cause, SourceError
 from verify.listening import audio
 from verify.reporting import terminal
 
-XTTS_LANGUAGES = set(
-    ["en", "es", "fr", "de", "it", "pt", "pl", "tr", "ru", "nl", "cs", "ar", "zh-cn", "hu", "ko", "ja", "hi"]
-)
+XTTS_LANGUAGES = {
+    "en",
+    "es",
+    "fr",
+    "de",
+    "it",
+    "pt",
+    "pl",
+    "tr",
+    "ru",
+    "nl",
+    "cs",
+    "ar",
+    "zh-cn",
+    "hu",
+    "ko",
+    "ja",
+    "hi",
+}
 
 
 # --- source -------------------------------------------------------------------------------------------------------

@@ -8,20 +8,22 @@ from typing import Any
 import torch
 
 from verify import model as models
-from verify import settings
-from verify.checkpoint.source import Found
 from verify.diagnosis import causes, environment
-from verify.errors import Cause, ConversionError, SourceError
+from verify.errors import Cause, ConversionError
 from verify.listening import audio, parity, speech
-from verify.plan import SOUND_CHECKS, Plan, choose_language, timed
+from verify.listening.script import Script, reference_warnings
+from verify.plan import SOUND_CHECKS, Plan, timed
 from verify.reporting.report import Report
 from verify.watch import Watch
 
 
-def audition(plan: Plan, report: Report, folder: Path | None, written: Path | None, watch: Watch) -> Report:
+def audition(
+    plan: Plan, report: Report, script: Script | None, folder: Path | None, written: Path | None, watch: Watch
+) -> Report:
     """Return the report with `load`, `identical`, `sample` and `checks` filled in as far as the model comes.
 
     Args:
+        script: what to say; None loads without speaking.
         folder: where reference.wav and sample.wav go; None writes nothing.
         written: the new model.pth to load; None loads the source itself.
     """
@@ -46,8 +48,8 @@ def audition(plan: Plan, report: Report, folder: Path | None, written: Path | No
     report = replace(report, identical={"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok})
     if not identity.ok:
         return replace(report, causes=(*report.causes, _not_identical(identity.different)))
-    if job.sample:
-        report = _listen(plan, report, model, device, folder, watch)
+    if script:
+        report = _listen(plan, report, script, model, device, folder, watch)
     del model
     models.release()
     return report
@@ -88,28 +90,30 @@ def _device_name(device: str) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
 
 
-def _listen(plan: Plan, report: Report, model: Any, device: str, folder: Path | None, watch: Watch) -> Report:
+def _listen(
+    plan: Plan, report: Report, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
+) -> Report:
     """Speak on the device; under `auto`, a GPU without room gives way to the CPU with a warning."""
     try:
-        return _speak_and_judge(plan, report, model, device, folder, watch)
+        return _speak_and_judge(plan, report, script, model, device, folder, watch)
     except ConversionError as error:
         if error.cause.code != "out-of-memory" or plan.job.device != "auto" or device == "cpu":
             raise
         models.release()
         warning = Cause(code="out-of-memory", severity="warning", message=f"{error}; the CPU spoke instead")
-        return _speak_and_judge(plan, replace(report, causes=(*report.causes, warning)), model, "cpu", folder, watch)
+        return _speak_and_judge(
+            plan, replace(report, causes=(*report.causes, warning)), script, model, "cpu", folder, watch
+        )
 
 
-def _speak_and_judge(plan: Plan, report: Report, model: Any, device: str, folder: Path | None, watch: Watch) -> Report:
-    job, seconds = plan.job, plan.seconds
-    language = choose_language(job, plan.source, plan.config)
-    text = job.text or settings.load("sentences")[language]["text"]
-    _require_text(text)
-    clips, found = reference_clips(plan.source.clips)
+def _speak_and_judge(
+    plan: Plan, report: Report, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
+) -> Report:
+    job, seconds, text, language = plan.job, plan.seconds, script.text, script.language
     with watch.step("hearing the reference voice"), timed(seconds, "condition"), speech.device_faults(model):
         models.prepare_for_speech(model, device)
         speech.encode(model, text, language)  # refuses before the long work what cannot be said
-        voice = speech.condition(model, clips)
+        voice = speech.condition(model, script.clips)
         cache = parity.check_cache(model, voice, text, language)
     with (
         watch.step("speaking", speech.token_bound(model, text, language), "tokens") as progress,
@@ -125,72 +129,13 @@ def _speak_and_judge(plan: Plan, report: Report, model: Any, device: str, folder
     if folder:
         path = "sample.wav"
         audio.write_wav(folder / path, sample.samples, sample.rate_hz)
-        audio.write_wav(folder / "reference.wav", clips[0].samples, clips[0].rate_hz)
+        audio.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
     names = frozenset(check.name for check in checks)
     return replace(
         report,
-        causes=(*report.causes, *_reference_warnings(clips)),
-        sample={**sample.as_json(), "path": path, "reference": found},
+        environment={**(report.environment or {}), "device": _device_name(device)},
+        causes=(*report.causes, *reference_warnings(script.clips)),
+        sample={**sample.as_json(), "path": path, "reference": script.reference},
         checks=tuple(asdict(check) for check in checks),
         demanded=names if job.expect == "speech" else names & SOUND_CHECKS,
     )
-
-
-def _require_text(text: str) -> None:
-    """Check that there is something to say, and not too much.
-
-    Raises:
-        SourceError: there is not.
-    """
-    longest = settings.load("limits")["text"]["longest_characters"]
-    if not any(char.isalnum() for char in text):
-        raise SourceError("bad-text", f"--text {text[:40]!r} holds nothing to say", "Pass a sentence with words in it.")
-    if len(text) > longest:
-        raise SourceError(
-            "text-too-long", f"--text has {len(text):,} characters; {longest} is the limit", "Pass one sentence."
-        )
-
-
-def reference_clips(found: Sequence[Found]) -> tuple[list[audio.Clip], str]:
-    """Return the reference clips and where they came from.
-
-    What the user named must be usable, all of it; of what the run's config names the first usable clip serves, best
-    one of the advised length; else the clip that ships with the project.
-
-    Raises:
-        SourceError: a clip that the user named cannot be used.
-    """
-    if found and found[0].origin == "--speaker-wav":
-        clips = [audio.read_clip(item.path) for item in found]
-        for clip in clips:
-            audio.require_usable(clip)
-        return clips, ", ".join(f"{item.path} (--speaker-wav)" for item in found)
-    usable: list[tuple[audio.Clip, Found]] = []
-    for item in found:
-        try:
-            clip = audio.read_clip(item.path)
-            audio.require_usable(clip)
-        except SourceError:
-            continue  # the user did not choose it: the next one may do
-        usable.append((clip, item))
-        if clip.seconds >= settings.load("limits")["reference"]["advised_seconds"]:
-            break
-    if usable:
-        clip, item = max(usable, key=lambda pair: pair[0].seconds)
-        return [clip], f"{item.path} ({item.origin})"
-    return [audio.read_clip(settings.DEFAULT_REFERENCE)], "the clip that ships with this project"
-
-
-def _reference_warnings(clips: Sequence[audio.Clip]) -> tuple[Cause, ...]:
-    limits, found = settings.load("limits")["reference"], []
-    total = sum(clip.seconds for clip in clips)
-    if total < limits["advised_seconds"]:
-        found.append(
-            f"the reference is {total:.1f} s long; {limits['advised_seconds']:g} s and more give a truer voice"
-        )
-    lowest = min(clip.rate_hz for clip in clips)
-    if lowest < limits["advised_rate_hz"]:
-        found.append(
-            f"the reference is sampled at {lowest:,} Hz; {limits['advised_rate_hz']:,} Hz and more give a truer voice"
-        )
-    return tuple(Cause(code="reference-clip", severity="warning", message=message) for message in found)

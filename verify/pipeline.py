@@ -11,6 +11,7 @@ from verify.checkpoint import publish, reader, writer
 from verify.checkpoint.source import find_checkpoint
 from verify.diagnosis import causes, environment
 from verify.errors import Cause, ConversionError
+from verify.listening.script import Script, prepare
 from verify.plan import Job, Plan, no_vocab, plan, timed
 from verify.reporting.report import OutputFile, Report
 from verify.watch import Silent, Watch
@@ -41,7 +42,7 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     target = job.output or default_output(job.request.source)
     publish.check_target(target, job.request.source, checkpoint, job.force)
     planned = plan(job)
-    _ = planned.vocab  # refuses before the long work where there is none
+    script = _script(planned)
     writer.require_room(target.parent, planned.ledger.written)
     with publish.staging(target) as stage:
         rooms = _BackgroundImport() if job.verify else None
@@ -49,10 +50,23 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
         report = _judge_bytes(planned, written.scan)
         if rooms:
             audition = rooms.wait(planned, watch)
-            report = audition(planned, report, stage.folder, written.path, watch)
+            report = audition(planned, report, script, stage.folder, written.path, watch)
         else:
             report = replace(report, causes=(*report.causes, _NOT_VERIFIED))
         return _finish(planned, report, stage, written)
+
+
+def _script(planned: Plan) -> Script | None:
+    """Refuse before the long work what would be refused after it: no vocabulary, nothing to say, no voice to say it in.
+
+    Raises:
+        SourceError: with what is missing.
+    """
+    job = planned.job
+    _ = planned.vocab
+    if not (job.verify and job.sample):
+        return None
+    return prepare(job.text, job.language, planned.source, planned.config)
 
 
 _NOT_VERIFIED = Cause(
@@ -166,7 +180,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     if job.output:
         publish.check_target(job.output, job.request.source, checkpoint, job.force)
     planned = plan(job)
-    _ = planned.vocab  # refuses before the long work where there is none
+    script = _script(planned)
     rooms = _BackgroundImport()
     total = sum(record.bytes for record in planned.ledger.written.values())
     with watch.step("checking the bytes", total, "bytes") as progress, timed(planned.seconds, "scan"):
@@ -174,9 +188,9 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     audition = rooms.wait(planned, watch)
     report = _judge_bytes(planned, scan)
     if job.output is None:
-        return audition(planned, report, None, None, watch)
+        return audition(planned, report, script, None, None, watch)
     with publish.staging(job.output) as stage:
-        report = audition(planned, report, stage.folder, None, watch)
+        report = audition(planned, report, script, stage.folder, None, watch)
         files = tuple(
             OutputFile(name=file.name, bytes=file.stat().st_size, sha256=publish.sha256(file))
             for file in sorted(stage.folder.iterdir())

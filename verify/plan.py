@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from verify import settings
 from verify.checkpoint import archive as archives
 from verify.checkpoint import reader, recognise
 from verify.checkpoint.archive import Archive
@@ -188,24 +187,3 @@ def no_vocab(planned: Plan) -> SourceError:
         f"no vocab.json was found{fits}. Looked at: {'; '.join(planned.source.searched)}",
         "Pass the vocab.json that the run was trained with: --vocab FILE.",
     )
-
-
-def choose_language(job: Job, source: Source, config: dict[str, Any]) -> str:
-    """Return the language to speak: the user's, else the run's, else English.
-
-    Raises:
-        SourceError: it is none that XTTS knows, or none of this model's.
-    """
-    known = settings.load("sentences").keys()
-    language = job.language or source.language or "en"
-    language = "zh-cn" if language in ("zh", "zh-CN") else language
-    allowed = [name for name in known if name in config.get("languages", known)]
-    if language not in allowed:
-        if job.language is None:
-            return "en" if "en" in allowed else allowed[0]
-        raise SourceError(
-            "bad-language",
-            f"language {language!r:.40} is not one of this model's",
-            f"Pass --language with one of: {' '.join(allowed)}.",
-        )
-    return language

@@ -1,0 +1,120 @@
+"""Decide before the long work what is to be said, in which language and in whose voice; refuse what cannot be. No torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from verify import settings
+from verify.checkpoint.source import Found, Source
+from verify.errors import Cause, SourceError
+from verify.listening import audio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Script:
+    """A sentence, its language, the reference clips of the voice, and in words where they were found."""
+
+    text: str
+    language: str
+    clips: tuple[audio.Clip, ...]
+    reference: str
+
+
+def prepare(text: str | None, language: str | None, source: Source, config: Mapping[str, Any]) -> Script:
+    """Return what to say; None means: a short sentence in the run's language.
+
+    Raises:
+        SourceError: nothing to say, too much, a language that the model has not, or a clip that cannot be used.
+    """
+    spoken = choose_language(language, source, config)
+    chosen = settings.load("sentences")[spoken]["text"] if text is None else text
+    _require_text(chosen)
+    clips, reference = reference_clips(source.clips)
+    return Script(text=chosen, language=spoken, clips=tuple(clips), reference=reference)
+
+
+def choose_language(wanted: str | None, source: Source, config: Mapping[str, Any]) -> str:
+    """Return the language to speak: the user's, else the run's, else English.
+
+    Raises:
+        SourceError: it is none that XTTS knows, or none of this model's.
+    """
+    known = settings.load("sentences").keys()
+    allowed = [name for name in known if name in config.get("languages", known)] or list(known)
+    language = _spelt(wanted or source.language or "en")
+    if language in allowed:
+        return language
+    if wanted is None:
+        return "en" if "en" in allowed else allowed[0]
+    raise SourceError(
+        "bad-language",
+        f"language {wanted[:40]!r} is not one of this model's",
+        f"Pass --language with one of: {' '.join(allowed)}.",
+    )
+
+
+def _spelt(language: str) -> str:
+    """Return the code as XTTS writes it: `zh` is `zh-cn`, `pt-BR` is `pt`."""
+    code = language.lower()
+    return "zh-cn" if code.startswith("zh") else code.split("-")[0]
+
+
+def _require_text(text: str) -> None:
+    """Check that there is something to say, and not too much.
+
+    Raises:
+        SourceError: there is not.
+    """
+    longest = settings.load("limits")["text"]["longest_characters"]
+    if not any(char.isalnum() for char in text):
+        raise SourceError("bad-text", f"--text {text[:40]!r} holds nothing to say", "Pass a sentence with words in it.")
+    if len(text) > longest:
+        raise SourceError(
+            "text-too-long", f"--text has {len(text):,} characters; {longest} is the limit", "Pass one sentence."
+        )
+
+
+def reference_clips(found: Sequence[Found]) -> tuple[list[audio.Clip], str]:
+    """Return the reference clips and where they came from.
+
+    What the user named must be usable, all of it; of what the run's config names the first usable clip serves, best
+    one of the advised length; else the clip that ships with the project.
+
+    Raises:
+        SourceError: a clip that the user named cannot be used.
+    """
+    if found and found[0].origin == "--speaker-wav":
+        clips = [audio.read_clip(item.path) for item in found]
+        for clip in clips:
+            audio.require_usable(clip)
+        return clips, ", ".join(f"{item.path} (--speaker-wav)" for item in found)
+    usable: list[tuple[audio.Clip, Found]] = []
+    for item in found:
+        try:
+            clip = audio.read_clip(item.path)
+            audio.require_usable(clip)
+        except SourceError:
+            continue  # the user did not choose it: the next one may do
+        usable.append((clip, item))
+        if clip.seconds >= settings.load("limits")["reference"]["advised_seconds"]:
+            break
+    if usable:
+        clip, item = max(usable, key=lambda pair: pair[0].seconds)
+        return [clip], f"{item.path} ({item.origin})"
+    return [audio.read_clip(settings.DEFAULT_REFERENCE)], "the clip that ships with this project"
+
+
+def reference_warnings(clips: Sequence[audio.Clip]) -> tuple[Cause, ...]:
+    """Return a warning for each way in which the clips are less than advised."""
+    limits, found = settings.load("limits")["reference"], []
+    total = sum(clip.seconds for clip in clips)
+    if total < limits["advised_seconds"]:
+        found.append(
+            f"the reference is {total:.2f} s long; {limits['advised_seconds']:g} s and more give a truer voice"
+        )
+    lowest = min(clip.rate_hz for clip in clips)
+    if lowest < limits["advised_rate_hz"]:
+        found.append(
+            f"the reference is sampled at {lowest:,} Hz; {limits['advised_rate_hz']:,} Hz and more give a truer voice"
+        )
+    return tuple(Cause(code="reference-clip", severity="warning", message=message) for message in found)
