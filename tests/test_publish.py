@@ -57,7 +57,7 @@ def test_e6_killed_anywhere_the_old_output_is_whole_and_the_next_run_cleans_up(g
 
 
 def test_e6_killed_between_two_renames_the_old_output_gets_its_name_back(tmp_path):
-    left = tmp_path / ".out.staging-dead"
+    left = tmp_path / ".out.staging-0123abcd"
     (left / "replaced").mkdir(parents=True)
     (left / "replaced" / "model.pth").write_text("old")
     (left / "files").mkdir()
@@ -73,8 +73,8 @@ def test_e7_ctrl_c_leaves_nothing(genuine_run, tmp_path, moment):
     time.sleep(moment)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert "Traceback" not in err or moment < 0.3, err  # before main() is entered Python itself speaks
-    assert process.returncode in ((130, -2, 1) if moment < 0.3 else (130,)), err
+    assert "Traceback" not in err, err
+    assert process.returncode == 130, err
     assert out == ""
     assert names(tmp_path) == []
 

@@ -326,9 +326,12 @@ def test_the_reference_that_ships_is_usable_and_free_of_advice():
 
 
 def test_brackets_in_names_are_text_and_not_markup():
-    console = Console(file=io.StringIO(), width=200)
-    terminal.show_cause(Cause(code="x", severity="error", message="[bold]/data/[en] run[/]", hint="[red]"), console)
-    assert "[bold]/data/[en] run[/]" in console.file.getvalue()
+    screen = Console(file=io.StringIO(), width=200, markup=False)
+    terminal.show_cause(
+        Cause(code="x", severity="error", message="[bold]/data/[en] run[/]\x1b[2J", hint="[red]"), screen
+    )
+    assert "[bold]/data/[en] run[/]\N{REPLACEMENT CHARACTER}[2J" in screen.file.getvalue()
+    assert "\x1b" not in screen.file.getvalue()
 
 
 def test_a_bar_shows_on_a_terminal_only():

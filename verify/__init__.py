@@ -3,14 +3,35 @@
     from verify import Job, Request, convert, inspect, verify
     report = convert(Job(request=Request(source=Path("run/XTTS_FT-..."))))
 
-Importing this package imports neither torch nor coqui-tts; `convert` and `verify` do.
+Importing this package imports nothing else; its names are looked up when they are asked for, so that `--help` is quick
+and Ctrl-C is heard from the start. Only `convert` and `verify` import torch and coqui-tts, when they run.
 """
 
-from verify.checkpoint.source import Request
-from verify.errors import Cause, ConversionError
-from verify.pipeline import convert, inspect, verify
-from verify.plan import Job
-from verify.reporting.report import Report
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from verify.checkpoint.source import Request
+    from verify.errors import Cause, ConversionError
+    from verify.pipeline import convert, inspect, verify
+    from verify.plan import Job
+    from verify.reporting.report import Report
 
 __version__ = "0.1.0"
 __all__ = ["Cause", "ConversionError", "Job", "Report", "Request", "convert", "inspect", "verify"]
+_HOMES = {
+    "Cause": "errors",
+    "ConversionError": "errors",
+    "Job": "plan",
+    "Report": "reporting.report",
+    "Request": "checkpoint.source",
+    "convert": "pipeline",
+    "inspect": "pipeline",
+    "verify": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

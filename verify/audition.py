@@ -1,58 +1,103 @@
 """Load the model strictly, prove its bytes, let it speak and judge the sound: the part of a run that needs torch."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from verify import model as models
 from verify.diagnosis import causes, environment
-from verify.errors import Cause, ConversionError
+from verify.errors import CannotSpeakError, Cause, ConversionError
 from verify.listening import audio, parity, speech
-from verify.listening.script import Script, reference_warnings
+from verify.listening.script import Script
 from verify.plan import SOUND_CHECKS, Plan, timed
 from verify.reporting.report import Report
 from verify.watch import Watch
 
 
 def audition(
-    plan: Plan, report: Report, script: Script | None, folder: Path | None, written: Path | None, watch: Watch
+    plan: Plan,
+    report: Report,
+    script: Script | None,
+    watch: Watch,
+    *,
+    folder: Path | None = None,
+    written: Path | None = None,
+    data: Mapping[str, np.ndarray] | None = None,
 ) -> Report:
     """Return the report with `load`, `identical`, `sample` and `checks` filled in as far as the model comes.
 
     Args:
         script: what to say; None loads without speaking.
         folder: where reference.wav and sample.wav go; None writes nothing.
-        written: the new model.pth to load; None loads the source itself.
+        written: the new model.pth to load, or
+        data: the tensors as bytes, where nothing was written.
     """
-    job, tensors, seconds = plan.job, plan.ledger.written, plan.seconds
-    device = choose_device(job.device)
+    device = choose_device(plan.job.device)
     report = replace(report, environment={**environment.versions(), "device": _device_name(device)})
-    with watch.step("loading into Xtts"), timed(seconds, "build"):
-        model = models.build_skeleton(plan.config, plan.vocab)
-        load = models.compare(model, tensors)
+    report, model = _load(plan, report, watch, written, data)
+    if model is None:
+        return report
+    try:
+        if script:
+            report = _listen(plan, report, script, model, device, folder, watch)
+    except CannotSpeakError as error:
+        report = replace(report, causes=(*report.causes, error.cause))
+    finally:
+        del model
+        models.release()
+    return report
+
+
+def _load(
+    plan: Plan, report: Report, watch: Watch, written: Path | None, data: Mapping[str, np.ndarray] | None
+) -> tuple[Report, Any]:
+    """Return the report with how the tensors fit, and the loaded model; None where it must not be used."""
+    tensors, seconds = plan.ledger.written, plan.seconds
+    try:
+        with watch.step("loading into Xtts"), timed(seconds, "build"):
+            model = models.build_skeleton(plan.config, plan.vocab)
+    except models.UnbuildableError as error:  # the causes that are known already say it better
+        known = any(cause.severity == "error" for cause in report.causes)
+        return (report if known else replace(report, causes=(*report.causes, error.cause))), None
+    load = models.compare(model, tensors)
     shapes = {item.key: (item.checkpoint, item.model) for item in load.mismatched}
-    report = replace(report, causes=causes.explain(report.causes, load.missing, load.unexpected, shapes))
-    if not load.fits or any(cause.severity == "error" for cause in report.causes):
-        return replace(report, load=asdict(load))
+    found = causes.explain(report.causes, load.missing, load.unexpected, shapes)
+    report = replace(report, load=asdict(load), causes=(*found, *_wrong_kinds(models.wrong_kinds(model, tensors))))
+    if any(cause.severity == "error" for cause in report.causes):
+        return report, None
     with timed(seconds, "load"):
-        state = models.map_written(written) if written else models.map_records(plan.archive.path, tensors)
+        state = models.map_written(written) if written else models.from_bytes(data or {}, tensors)
         load = models.load_strictly(model, state, load)
         del state
-    report = replace(report, load=asdict(load))
     total = sum(record.bytes for record in tensors.values())
     with watch.step("comparing every byte", total, "bytes") as progress, timed(seconds, "compare"):
         identity = models.prove_identity(model, plan.archive.path, tensors, progress)
-    report = replace(report, identical={"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok})
+    identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
+    report = replace(report, load=asdict(load), identical=identical)
     if not identity.ok:
-        return replace(report, causes=(*report.causes, _not_identical(identity.different)))
-    if script:
-        report = _listen(plan, report, script, model, device, folder, watch)
-    del model
-    models.release()
-    return report
+        return replace(report, causes=(*report.causes, _not_identical(identity.different))), None
+    return report, model
+
+
+def _wrong_kinds(kinds: Mapping[str, tuple[str, str]]) -> list[Cause]:
+    if not kinds:
+        return []
+    key, (found, needed) = next(iter(kinds.items()))
+    more = f" (and {len(kinds) - 1:,} more tensors)" if len(kinds) > 1 else ""
+    return [
+        Cause(
+            code="dtype-mismatch",
+            severity="error",
+            message=f"{key} holds {found} values in the file and {needed} in the model{more}",
+            hint="Save the checkpoint again from the model itself.",
+            keys=tuple(kinds),
+        )
+    ]
 
 
 def _not_identical(keys: Sequence[str]) -> Cause:
@@ -74,10 +119,10 @@ def choose_device(wanted: str) -> str:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
         return "cuda" if cuda else "cpu"
-    family, _, index = wanted.partition(":")
-    there = {"cpu": True, "cuda": cuda, "mps": mps}.get(family, False)
-    if family == "cuda" and index and there:
-        there = index.isdigit() and int(index) < torch.cuda.device_count()
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", wanted):
+        raise ConversionError("no-device", f"--device {wanted} is no device", "Pass auto, cpu, cuda, cuda:N or mps.")
+    index = int(wanted.partition(":")[2] or 0)
+    there = {"cpu": True, "mps": mps, "cuda": cuda and index < torch.cuda.device_count()}[wanted.partition(":")[0]]
     if not there:
         found = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
         raise ConversionError(
@@ -101,24 +146,23 @@ def _listen(
             raise
         models.release()
         warning = Cause(code="out-of-memory", severity="warning", message=f"{error}; the CPU spoke instead")
-        return _speak_and_judge(
-            plan, replace(report, causes=(*report.causes, warning)), script, model, "cpu", folder, watch
-        )
+        warned = replace(report, causes=(*report.causes, warning))
+        return _speak_and_judge(plan, warned, script, model, "cpu", folder, watch)
 
 
 def _speak_and_judge(
     plan: Plan, report: Report, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
 ) -> Report:
     job, seconds, text, language = plan.job, plan.seconds, script.text, script.language
-    with watch.step("hearing the reference voice"), timed(seconds, "condition"), speech.device_faults(model):
-        models.prepare_for_speech(model, device)
+    with watch.step("hearing the reference voice"), timed(seconds, "condition"):
+        with speech.device_faults(model):
+            models.prepare_for_speech(model, device)
         speech.encode(model, text, language)  # refuses before the long work what cannot be said
-        voice = speech.condition(model, script.clips)
+        with speech.device_faults(model):
+            voice = speech.condition(model, script.clips)
         cache = parity.check_cache(model, voice, text, language)
-    with (
-        watch.step("speaking", speech.token_bound(model, text, language), "tokens") as progress,
-        timed(seconds, "speak"),
-    ):
+    bound = speech.token_bound(model, text, language)
+    with watch.step("speaking", bound, "tokens") as progress, timed(seconds, "speak"):
         sample = speech.speak(model, voice, text, language, job.seed, progress)
     checks = (
         *audio.judge_sound(sample.samples, sample.rate_hz, speech.seconds_range(text, language)),
@@ -134,7 +178,7 @@ def _speak_and_judge(
     return replace(
         report,
         environment={**(report.environment or {}), "device": _device_name(device)},
-        causes=(*report.causes, *reference_warnings(script.clips)),
+        causes=(*report.causes, *script.warnings),
         sample={**sample.as_json(), "path": path, "reference": script.reference},
         checks=tuple(asdict(check) for check in checks),
         demanded=names if job.expect == "speech" else names & SOUND_CHECKS,

@@ -1,6 +1,7 @@
 """Arguments in, exit code out: the one place that prints, and the one boundary where errors become exit codes."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -86,7 +87,7 @@ def _speaking() -> argparse.ArgumentParser:
     )
     group.add_argument("--text", help="what to say (default: a short sentence in the run's language)")
     group.add_argument("--language", help="language of the text, such as en or zh-cn (default: the run's)")
-    group.add_argument("--seed", type=int, default=0, help="seed of the sampling (default: 0)")
+    group.add_argument("--seed", type=_seed, default=0, help="seed of the sampling (default: 0)")
     group.add_argument(
         "--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="where to speak (default: auto)"
     )
@@ -95,6 +96,13 @@ def _speaking() -> argparse.ArgumentParser:
     )
     group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
     return group
+
+
+def _seed(text: str) -> int:
+    """Return a seed that torch takes: an integer of 63 bits."""
+    if not (text.isascii() and text.isdigit() and int(text[:20]) < 2**63):
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no integer from 0 to {2**63 - 1}")
+    return int(text)
 
 
 def _writing() -> argparse.ArgumentParser:
@@ -129,8 +137,6 @@ def _job(args: argparse.Namespace) -> Any:
     from verify.checkpoint.source import Request
     from verify.plan import Job
 
-    if args.command == "demo":
-        return None
     request = Request(
         source=args.source,
         checkpoint=args.checkpoint,
@@ -157,32 +163,22 @@ def _job(args: argparse.Namespace) -> Any:
     )
 
 
-def _run(args: argparse.Namespace, console: Any) -> int:
-    """Do the command and print what it found."""
+def _do(args: argparse.Namespace, screen: Any) -> Any:
+    """Do the command and return its report."""
     from verify import pipeline
     from verify.reporting import terminal
     from verify.watch import Silent
 
-    watch = Silent() if args.quiet else terminal.TerminalWatch(console)
-    job = _job(args)
+    watch = Silent() if args.quiet else terminal.TerminalWatch(screen)
     if args.command == "demo":
         from verify import demo
 
-        report = demo.demo(args.output, args.force, watch)
-    elif args.command == "inspect" or getattr(args, "dry_run", False):
-        report = pipeline.inspect(job)
-    else:
-        report = (pipeline.verify if args.command == "verify" else pipeline.convert)(job, watch)
-    if not args.quiet:
-        terminal.show(report, console)
-    elif report.verdict != "pass":
-        for cause in report.causes:
-            terminal.show_cause(cause, console)
-    if args.json:
-        print(json.dumps(report.to_json(), indent=2, allow_nan=False))
-    elif report.output:
-        print(report.output)
-    return report.exit_code
+        return demo.demo(args.output, args.force, watch)
+    if args.command == "inspect":
+        return pipeline.inspect(_job(args))
+    if args.command == "verify":
+        return pipeline.verify(_job(args), watch)
+    return pipeline.dry_run(_job(args)) if args.dry_run else pipeline.convert(_job(args), watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,49 +188,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     args = parse(sys.argv[1:] if arguments is None else arguments)
-    from rich.console import Console
+    from verify.reporting import terminal
 
-    console = Console(stderr=True)
+    screen = terminal.console()
     try:
-        return _run(args, console)
-    except KeyboardInterrupt:
-        console.print("interrupted; nothing was left behind")
-        return EXIT_INTERRUPTED
+        report = _do(args, screen)
     except ConversionError as error:
-        return _refuse(error.cause, error.exit_code, args, console)
+        return _refuse(error.cause, error.exit_code, args, screen)
     except OSError as error:
         name = f"{str(error.filename)[:300]}: " if error.filename else ""
-        return _refuse(
-            Cause(code="system", severity="error", message=f"{name}{error.strerror or error}"),
-            EXIT_COULD_NOT_RUN,
-            args,
-            console,
-        )
+        message = f"{name}{error.strerror or error}"
+        return _refuse(Cause(code="system", severity="error", message=message), EXIT_COULD_NOT_RUN, args, screen)
     except Exception as error:  # the boundary: a fault of ours must not greet a user with a traceback
         if os.environ.get("XTTS_VERIFY_DEBUG"):
             raise
         message = f"unexpected {type(error).__name__}: {str(error)[:500]}"
         hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
-        return _refuse(
-            Cause(code="internal", severity="error", message=message, hint=hint), EXIT_COULD_NOT_RUN, args, console
-        )
+        cause = Cause(code="internal", severity="error", message=message, hint=hint)
+        return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
+    with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
+        if not args.quiet:
+            terminal.show(report, screen)
+        elif report.verdict != "pass":
+            terminal.show_outcome(report, screen)
+    if args.json:
+        _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
+    elif report.output:
+        _emit(report.output)
+    return report.exit_code
 
 
-def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, console: Any) -> int:
+def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any) -> int:
     from verify.reporting.report import document
     from verify.reporting.terminal import show_cause
 
-    show_cause(cause, console)
+    show_cause(cause, screen)
     if args.json:
-        print(json.dumps(document(verdict="error", causes=(cause,)), indent=2))
+        _emit(json.dumps(document(verdict="error", causes=(cause,)), indent=2))
     return exit_code
+
+
+def _emit(text: str) -> None:
+    """Print the result; a reader that went away, as `head` does, is no fault of the run."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more on its way out, which must find something that takes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as the bytes that it is
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+        with contextlib.suppress(OSError, AttributeError):
+            sys.stderr.write("interrupted; nothing was left behind\n")
+    except OSError as error:  # stdout itself: a full disk behind it
+        code = EXIT_COULD_NOT_RUN
+        with contextlib.suppress(OSError, AttributeError):
+            sys.stderr.write(f"error: the result could not be printed: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     if any(thread.name == "import" and thread.is_alive() for thread in threading.enumerate()):
         os._exit(code)
     sys.exit(code)

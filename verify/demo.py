@@ -42,14 +42,22 @@ def demo(folder: Path, force: bool, watch: Watch) -> Report:
         trainer = environment.import_room("verify.demo_trainer")
     if folder.exists():
         shutil.rmtree(folder)
+    try:
+        report = _make_and_convert(folder, trainer, watch)
+    except BaseException:  # Ctrl-C included: half a demo is of no use to anybody
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return replace(report, causes=(*report.causes, UNTRAINED))
+
+
+def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Report:
     run = folder / "training"
     run.mkdir(parents=True)
     (folder / _MARKER).write_text("Made by `convert_and_verify.py demo`; safe to delete.\n", encoding="utf-8")
     write_vocab(run / "vocab.json")
     with watch.step("making a training checkpoint"):
         trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES)
-    report = convert(Job(request=Request(source=run), output=folder / "inference", expect="sound", force=force), watch)
-    return replace(report, causes=(*report.causes, UNTRAINED))
+    return convert(Job(request=Request(source=run), output=folder / "inference", expect="sound"), watch)
 
 
 def write_vocab(path: Path) -> None:

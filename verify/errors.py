@@ -49,5 +49,9 @@ class OutputError(ConversionError):
     """The output cannot be written where it was asked for."""
 
 
+class CannotSpeakError(ConversionError):
+    """The model loads, but its own inference code fails on it."""
+
+
 class EnvironmentFault(ConversionError):
     """The installed packages do not fit together: the environment is at fault, not the checkpoint."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import mmap
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -58,11 +57,21 @@ class Identity:
         return not self.different
 
 
+class UnbuildableError(SourceError):
+    """The config's own fields contradict each other."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception in one line, with its type where it says nothing itself."""
+    return f"{type(error).__name__}: {str(error)[:300]}" if str(error) else type(error).__name__
+
+
 def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
     """Return an `Xtts` of this config with its parameters on the meta device: no memory, no random numbers.
 
     Raises:
         SourceError: the installed tokenizers library cannot read the vocabulary.
+        UnbuildableError: coqui's constructors refuse the config.
     """
     xtts_config = XttsConfig()
     xtts_config.from_dict(dict(config))
@@ -73,11 +82,14 @@ def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
         raise SourceError(
             "bad-vocab", f"{vocab} is not a tokenizer: {str(error)[:200]}", "Pass the run's vocab.json: --vocab FILE."
         ) from error
-    with _parameters_on_meta(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = Xtts(xtts_config)
-        model.tokenizer = tokenizer
-        model.init_models()
+    try:
+        with _parameters_on_meta(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = Xtts(xtts_config)
+            model.tokenizer = tokenizer
+            model.init_models()
+    except (AssertionError, ValueError, RuntimeError, TypeError, ZeroDivisionError, IndexError) as error:
+        raise UnbuildableError("unbuildable", f"no Xtts can be built from this config: {describe(error)}") from error
     return model
 
 
@@ -120,28 +132,22 @@ def map_written(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["model"]
 
 
-def map_records(path: Path, tensors: Mapping[str, TensorRecord]) -> dict[str, torch.Tensor]:
-    """Return tensors mapped straight from their place in any checkpoint, whose pickle torch never sees.
-
-    Records are used as `archive` proved them, so every view stays inside the file.
-    """
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a read-only mapping: nobody writes to the weights here
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        return {key: _mapped_tensor(mapped, record) for key, record in tensors.items()}
+def from_bytes(data: Mapping[str, np.ndarray], tensors: Mapping[str, TensorRecord]) -> dict[str, torch.Tensor]:
+    """Return the state dict of tensors that were read as bytes, without copying them."""
+    return {
+        key: torch.from_numpy(data[key]).view(getattr(torch, record.dtype)).reshape(record.shape)
+        for key, record in tensors.items()
+    }
 
 
-def _mapped_tensor(mapped: mmap.mmap, record: TensorRecord) -> torch.Tensor:
-    dtype = getattr(torch, record.dtype)
-    if not record.elements:
-        return torch.empty(record.shape, dtype=dtype)
-    last = sum((size - 1) * stride for size, stride in zip(record.shape, record.stride, strict=True))
-    flat = torch.frombuffer(
-        mapped, dtype=torch.uint8, count=(last + 1) * dtype.itemsize, offset=record.storage_start + record.offset
-    )
-    if (record.storage_start + record.offset) % dtype.itemsize:
-        flat = flat.clone()  # a safetensors header may leave its data unaligned
-    return flat.view(dtype).as_strided(record.shape, record.stride)
+def wrong_kinds(model: Xtts, tensors: Mapping[str, TensorRecord]) -> dict[str, tuple[str, str]]:
+    """Return the tensors that are whole numbers where the model has floats, or the reverse: name to both dtypes."""
+    expected = model.state_dict()
+    return {
+        key: (record.dtype, str(expected[key].dtype).removeprefix("torch."))
+        for key, record in tensors.items()
+        if key in expected and getattr(torch, record.dtype).is_floating_point != expected[key].is_floating_point()
+    }
 
 
 def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadReport) -> LoadReport:

@@ -1,6 +1,5 @@
 """The main job, top to bottom: read, map, write, load strictly, speak, judge, publish. Each step takes the one before."""
 
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import publish, reader, writer
-from verify.checkpoint.source import find_checkpoint
+from verify.checkpoint.source import Request, find_checkpoint
 from verify.diagnosis import causes, environment
 from verify.errors import Cause, ConversionError
 from verify.listening.script import Script, prepare
@@ -16,19 +15,12 @@ from verify.plan import Job, Plan, no_vocab, plan, timed
 from verify.reporting.report import OutputFile, Report
 from verify.watch import Silent, Watch
 
-
-def inspect(job: Job) -> Report:
-    """Say what is in the source and what would happen to it: no torch, no writing."""
-    planned = plan(job)
-    if planned.source.vocab is None:
-        note = replace(no_vocab(planned).cause, severity="warning")
-        return planned.report(causes=(*planned.causes, note))
-    return planned.report()
-
-
-def default_output(source: Path) -> Path:
-    """Return `inference/` in a run folder, or `<stem>-inference/` beside a file."""
-    return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
+NOT_VERIFIED = Cause(
+    code="not-verified",
+    severity="warning",
+    message="--no-verify: the model was neither loaded nor heard",
+    hint="Run `verify` on the folder before you rely on it.",
+)
 
 
 def convert(job: Job, watch: Watch | None = None) -> Report:
@@ -38,22 +30,96 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
         ConversionError: it could not run; nothing was left behind.
     """
     watch = watch or Silent()
-    checkpoint = find_checkpoint(job.request.source, job.request.checkpoint)
-    target = job.output or default_output(job.request.source)
-    publish.check_target(target, job.request.source, checkpoint, job.force)
+    target = _target(job)
     planned = plan(job)
     script = _script(planned)
-    writer.require_room(target.parent, planned.ledger.written)
+    writer.require_room(target.parent, planned.ledger.written.values())
     with publish.staging(target) as stage:
         rooms = _BackgroundImport() if job.verify else None
         written = _write(planned, stage.folder, watch)
         report = _judge_bytes(planned, written.scan)
         if rooms:
             audition = rooms.wait(planned, watch)
-            report = audition(planned, report, script, stage.folder, written.path, watch)
+            report = audition(planned, report, script, watch, folder=stage.folder, written=written.path)
         else:
-            report = replace(report, causes=(*report.causes, _NOT_VERIFIED))
-        return _finish(planned, report, stage, written)
+            report = replace(report, causes=(*report.causes, NOT_VERIFIED))
+        return _publish(planned, report, stage, {written.path.name: written.sha256})
+
+
+def verify(job: Job, watch: Watch | None = None) -> Report:
+    """Load a model that exists already, strictly, and let it speak. Writes only where `job.output` names a folder.
+
+    Raises:
+        ConversionError: it could not run.
+    """
+    watch = watch or Silent()
+    if job.output:
+        publish.check_target(job.output, _inputs(job.request), job.force)
+    planned = plan(job)
+    script = _script(planned)
+    rooms = _BackgroundImport()
+    tensors = planned.ledger.written
+    total = sum(record.bytes for record in tensors.values())
+    with watch.step("reading the model", total, "bytes") as progress, timed(planned.seconds, "scan"):
+        data, scan = reader.read_tensors(planned.archive.path, tensors, progress)
+    audition = rooms.wait(planned, watch)
+    report = _judge_bytes(planned, scan)
+    if job.output is None:
+        return audition(planned, report, script, watch, data=data)
+    with publish.staging(job.output) as stage:
+        report = audition(planned, report, script, watch, folder=stage.folder, data=data)
+        return _publish(planned, report, stage, {})
+
+
+def inspect(job: Job) -> Report:
+    """Say what is in the source and what would happen to it: no torch, no writing.
+
+    Raises:
+        ConversionError: the source cannot be used.
+    """
+    planned = plan(job)
+    if planned.source.vocab is None:
+        note = replace(no_vocab(planned).cause, severity="warning")
+        return planned.report(causes=(*planned.causes, note))
+    return planned.report()
+
+
+def dry_run(job: Job) -> Report:
+    """Say what `convert` would do, refuse what it would refuse, and write nothing.
+
+    Raises:
+        ConversionError: as `convert` would, before its long work.
+    """
+    target = _target(job)
+    planned = plan(job)
+    _script(planned)
+    writer.require_room(target.parent, planned.ledger.written.values())
+    return planned.report()
+
+
+def default_output(source: Path) -> Path:
+    """Return `inference/` in a run folder, or `<stem>-inference/` beside a file."""
+    return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
+
+
+def _target(job: Job) -> Path:
+    """Return where the output goes, having refused what cannot become it, before anything is read."""
+    find_checkpoint(job.request.source, job.request.checkpoint)
+    target = job.output or default_output(job.request.source)
+    publish.check_target(target, _inputs(job.request), job.force)
+    if job.keep_failed:
+        publish.check_target(_failed(target), _inputs(job.request), force=True)
+    return target
+
+
+def _failed(target: Path) -> Path:
+    return target.with_name(f"{target.name}.failed")
+
+
+def _inputs(request: Request) -> list[Path]:
+    """Return every path that the user named and that holds something to read."""
+    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs]
+    return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]
 
 
 def _script(planned: Plan) -> Script | None:
@@ -63,22 +129,15 @@ def _script(planned: Plan) -> Script | None:
         SourceError: with what is missing.
     """
     job = planned.job
-    _ = planned.vocab
+    if planned.vocabulary is None:
+        raise no_vocab(planned)
     if not (job.verify and job.sample):
         return None
-    return prepare(job.text, job.language, planned.source, planned.config)
-
-
-_NOT_VERIFIED = Cause(
-    code="not-verified",
-    severity="warning",
-    message="--no-verify: the model was neither loaded nor heard",
-    hint="Run `verify` on the folder before you rely on it.",
-)
+    return prepare(job.text, job.language, planned.source, planned.config, planned.vocabulary)
 
 
 class _BackgroundImport:
-    """Imports coqui-tts, which takes seconds, while the file is written."""
+    """Imports coqui-tts, which takes seconds, while the file is read and written."""
 
     def __init__(self) -> None:
         self._room: Any = None
@@ -107,15 +166,15 @@ class _BackgroundImport:
 
 
 def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
-    """Write model.pth, config.json, vocab.json and, where there is one, speakers_xtts.pth."""
+    """Write model.pth, config.json, vocab.json and, where there are voices, speakers_xtts.pth."""
     tensors = planned.ledger.written
     total = sum(record.bytes for record in tensors.values())
     with watch.step("writing model.pth", total, "bytes") as progress, timed(planned.seconds, "write"):
         written = writer.write_model(folder / "model.pth", planned.archive.path, tensors, planned.config, progress)
     publish.write_json(folder / "config.json", planned.config)
-    shutil.copyfile(planned.vocab, folder / "vocab.json")
-    if planned.source.speakers:
-        shutil.copyfile(planned.source.speakers.path, folder / "speakers_xtts.pth")
+    (folder / "vocab.json").write_bytes(planned.vocab.read_bytes())
+    if planned.voices and planned.source.speakers:
+        writer.write_voices(folder / "speakers_xtts.pth", planned.source.speakers.path, planned.voices)
     return written
 
 
@@ -146,56 +205,22 @@ def _judge_bytes(planned: Plan, scan: reader.Scan) -> Report:
     return planned.report(causes=tuple(found))
 
 
-def _finish(planned: Plan, report: Report, stage: publish.Stage, written: writer.Written) -> Report:
-    """Publish what loaded; keep what did not only where the user asked for it."""
+def _publish(planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str]) -> Report:
+    """Give the result its name where the model loads and speaks; keep what does not only where the user asked for it.
+
+    Args:
+        hashes: SHA-256 of files by name, where it is known already.
+    """
     publishable = not any(cause.severity == "error" for cause in report.causes)
     if not publishable and not planned.job.keep_failed:
         return report
-    target = stage.target if publishable else stage.target.with_name(f"{stage.target.name}.failed")
-    if not publishable:
-        publish.check_target(target, planned.job.request.source, planned.archive.path, force=True)
+    target = stage.target if publishable else _failed(stage.target)
     files = tuple(
-        OutputFile(
-            name=file.name,
-            bytes=file.stat().st_size,
-            sha256=written.sha256 if file == written.path else publish.sha256(file),
-        )
+        OutputFile(name=file.name, bytes=file.stat().st_size, sha256=hashes.get(file.name) or publish.sha256(file))
         for file in sorted(stage.folder.iterdir())
     )
     report = replace(report, output=str(target), files=files)
     publish.write_json(stage.folder / "report.json", report.to_json())
     with timed(planned.seconds, "publish"):
         publish.publish(stage, target, replace=planned.job.force or not publishable)
-    return report
-
-
-def verify(job: Job, watch: Watch | None = None) -> Report:
-    """Load a model that exists already, strictly, and let it speak. Writes only where `job.output` names a folder.
-
-    Raises:
-        ConversionError: it could not run.
-    """
-    watch = watch or Silent()
-    checkpoint = find_checkpoint(job.request.source, job.request.checkpoint)
-    if job.output:
-        publish.check_target(job.output, job.request.source, checkpoint, job.force)
-    planned = plan(job)
-    script = _script(planned)
-    rooms = _BackgroundImport()
-    total = sum(record.bytes for record in planned.ledger.written.values())
-    with watch.step("checking the bytes", total, "bytes") as progress, timed(planned.seconds, "scan"):
-        scan = reader.scan_tensors(planned.archive.path, planned.ledger.written, progress)
-    audition = rooms.wait(planned, watch)
-    report = _judge_bytes(planned, scan)
-    if job.output is None:
-        return audition(planned, report, script, None, None, watch)
-    with publish.staging(job.output) as stage:
-        report = audition(planned, report, script, stage.folder, None, watch)
-        files = tuple(
-            OutputFile(name=file.name, bytes=file.stat().st_size, sha256=publish.sha256(file))
-            for file in sorted(stage.folder.iterdir())
-        )
-        report = replace(report, output=str(job.output), files=files)
-        publish.write_json(stage.folder / "report.json", report.to_json())
-        publish.publish(stage, job.output, replace=job.force)
     return report

@@ -13,10 +13,14 @@ from verify.checkpoint.archive import Archive
 from verify.checkpoint.config import inference_config
 from verify.checkpoint.ledger import Ledger, build_ledger
 from verify.checkpoint.source import Request, Source, find_checkpoint, gather
+from verify.checkpoint.tensors import TensorRecord
 from verify.diagnosis import architecture, causes, vocabulary
 from verify.diagnosis.architecture import Architecture
+from verify.diagnosis.vocabulary import Vocabulary
 from verify.errors import Cause, ConversionError, SourceError
 from verify.reporting.report import Report
+
+Voices = dict[str, dict[str, TensorRecord]]
 
 # Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
 SOUND_CHECKS = frozenset({"finite", "audible", "plausible length", "cached logits"})
@@ -49,6 +53,8 @@ class Plan:
     source: Source
     config: dict[str, Any]
     architecture: Architecture
+    vocabulary: Vocabulary | None
+    voices: Voices
     causes: tuple[Cause, ...]
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -104,12 +110,14 @@ def plan(job: Job) -> Plan:
         found = architecture.read_architecture(ledger.written)
         known = [*archive.warnings, *_unknown_keys(ledger)]
         known += architecture.config_causes(found, config["model_args"], source.config_origin)
-        source, voices = _readable_speakers(source)
-        known += voices
+        known += architecture.contradictions(found, config["model_args"], source.config_origin)
+        voices, refused = _readable_voices(source)
+        known += refused
+        source = replace(source, speakers=None) if refused else source
+        tokens = None
         if source.vocab is not None:
             tokens = vocabulary.read_vocabulary(source.vocab.path)
-            cause = architecture.vocabulary_cause(found, tokens, source.vocab.origin)
-            known += [cause] if cause else []
+            known += _vocabulary_causes(found, tokens, source.vocab.origin)
             config["model_args"] |= {
                 "gpt_number_text_tokens": tokens.size,
                 "gpt_start_text_token": tokens.start,
@@ -122,6 +130,8 @@ def plan(job: Job) -> Plan:
         source=source,
         config=config,
         architecture=found,
+        vocabulary=tokens,
+        voices=voices,
         causes=tuple(known),
         seconds=seconds,
     )
@@ -156,12 +166,24 @@ def _unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
     )
 
 
-def _readable_speakers(source: Source) -> tuple[Source, tuple[Cause, ...]]:
-    """Return the source without its speakers file where that is not safe to pass on, and why."""
+def _vocabulary_causes(found: Architecture, tokens: Vocabulary, origin: str) -> list[Cause]:
+    cause = architecture.vocabulary_cause(found, tokens, origin)
+    known = [cause] if cause else []
+    odd = [f"leaves {tokens.holes:,} ids below {tokens.size:,} unused"] if tokens.holes else []
+    odd += [f"gives {tokens.shared:,} tokens the id of another"] if tokens.shared else []
+    if odd:
+        message = f"vocab.json ({origin}) {' and '.join(odd)}"
+        hint = "Check that it was not edited by hand."
+        known.append(Cause(code="vocab-ids", severity="warning", message=message, hint=hint))
+    return known
+
+
+def _readable_voices(source: Source) -> tuple[Voices, list[Cause]]:
+    """Return the voices of the speakers file, or why it is left out."""
     if source.speakers is None:
-        return source, ()
+        return {}, []
     try:
-        archives.read_voices(source.speakers.path)
+        return archives.read_voices(source.speakers.path), []
     except ConversionError as error:
         warning = Cause(
             code="speakers-refused",
@@ -169,8 +191,7 @@ def _readable_speakers(source: Source) -> tuple[Source, tuple[Cause, ...]]:
             message=f"{source.speakers.path.name} was left out: {error}",
             hint="Pass --base with a folder that holds a good speakers_xtts.pth.",
         )
-        return replace(source, speakers=None), (warning,)
-    return source, ()
+        return {}, [warning]
 
 
 def no_vocab(planned: Plan) -> SourceError:

@@ -72,10 +72,10 @@ def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zipdir.Directory,
         if error.cause.code == "truncated":
             raise explain_truncation(path, file, size) from error
         raise
-    index = next((name for name in directory.members if name.endswith("/data.pkl") or name == "data.pkl"), None)
-    if index is None:
-        raise no_index(path, directory)
-    prefix = index.removesuffix("data.pkl")
+    folders = {name.split("/")[0] if "/" in name else "" for name in directory.members}
+    prefix = f"{next(iter(folders), '')}/"
+    if len(folders) != 1 or f"{prefix}data.pkl" not in directory.members:
+        raise no_index(path, directory, folders)
     if f"{prefix}constants.pkl" in directory.members:
         raise ArchiveError(
             "torchscript",
@@ -83,13 +83,13 @@ def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zipdir.Directory,
             "TorchScript carries code. Pass the checkpoint that it was traced from.",
         )
     zipdir.require_stored(directory)
-    _require_little_endian(file, directory, prefix)
-    root, _ = unpickle.loads(_read_index(file, directory.members[index]))
+    _require_usual_layout(file, directory, prefix)
+    root, _ = unpickle.loads(_read_index(file, directory.members[f"{prefix}data.pkl"]))
     return directory, prefix, root
 
 
-def read_voices(path: Path) -> tuple[str, ...]:
-    """Return the names of the voices in a `speakers_xtts.pth`, read as inertly as any checkpoint.
+def read_voices(path: Path) -> dict[str, dict[str, TensorRecord]]:
+    """Return the voices in a `speakers_xtts.pth`, name to part to tensor, read as inertly as any checkpoint.
 
     Raises:
         ArchiveError: it is damaged, names code, or holds anything but tensors of voices.
@@ -102,15 +102,13 @@ def read_voices(path: Path) -> tuple[str, ...]:
         directory, prefix, root = _read_root(path, file, size)
         if not isinstance(root, dict) or not all(isinstance(voice, dict) for voice in root.values()):
             raise ArchiveError("not-speakers", f"{path} does not hold voices by name")
+        voices: dict[str, dict[str, TensorRecord]] = {}
         for name, voice in root.items():
             for part, spec in voice.items():
-                if not isinstance(spec, inert.TensorSpec):
-                    raise ArchiveError(
-                        "not-speakers",
-                        f"{path}: {name!s:.60} has {part!s:.60} of type {type(spec).__name__}, not a tensor",
-                    )
-                _record(file, directory, prefix, f"{name}.{part}", spec)
-        return tuple(map(str, root))
+                if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, inert.TensorSpec)):
+                    raise ArchiveError("not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor")
+                voices.setdefault(name, {})[part] = _record(file, directory, prefix, f"{name}.{part}", spec)
+        return voices
 
 
 def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
@@ -130,18 +128,26 @@ def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
     return data
 
 
-def _require_little_endian(file: BinaryIO, directory: zipdir.Directory, prefix: str) -> None:
-    member = directory.members.get(f"{prefix}byteorder")
-    if member is None:  # torch before 2.1 did not write it
-        return
-    file.seek(zipdir.data_offset(file, member))
-    order = file.read(min(member.bytes, 16))
-    if order != b"little":
+def _require_usual_layout(file: BinaryIO, directory: zipdir.Directory, prefix: str) -> None:
+    """Refuse a byte order that is not little, and junk where torch writes the alignment of storages."""
+    order = _small_member(file, directory, f"{prefix}byteorder")
+    if order not in (None, b"little"):  # torch before 2.1 did not write it
         raise ArchiveError(
             "byte-order",
             f"member byteorder says {order!r}; only 'little' is read",
             "Save the checkpoint on a little-endian machine.",
         )
+    alignment = _small_member(file, directory, f"{prefix}.storage_alignment")
+    if alignment is not None and not alignment.isdigit():
+        raise ArchiveError("bad-container", f"member .storage_alignment says {alignment!r}, not a number")
+
+
+def _small_member(file: BinaryIO, directory: zipdir.Directory, name: str) -> bytes | None:
+    member = directory.members.get(name)
+    if member is None:
+        return None
+    file.seek(zipdir.data_offset(file, member))
+    return file.read(min(member.bytes, 16))
 
 
 def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, spec: Any) -> TensorRecord:
@@ -210,12 +216,14 @@ def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) ->
                 message=f"{directory.trailing_bytes:,} bytes follow the end of the container; they are ignored",
             )
         )
-    if not any(record.crc for record in tensors if record.bytes):
+    unchecked = sum(not record.crc for record in tensors if record.bytes)
+    if unchecked:
         found.append(
             Cause(
                 code="no-checksums",
                 severity="warning",
-                message="the file has no checksums (torch was told not to compute CRC-32): damage in it cannot be found",
+                message=f"{unchecked:,} of {len(tensors):,} tensors have no checksums (torch was told not to compute "
+                "CRC-32): damage in them cannot be found",
             )
         )
     return tuple(found)

@@ -11,7 +11,7 @@ import queue
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO
 
 from verify.checkpoint import zipdir
@@ -27,10 +27,25 @@ _CLASS_OF = {dtype: kind for kind, (dtype, _) in STORAGES.items()}
 
 def index_pickle(tensors: Mapping[str, TensorRecord], config: Mapping[str, Any]) -> bytes:
     """Return the `data.pkl` of `{"model": tensors, "config": config}`, one storage a tensor, without importing torch."""
-    model = b"".join(_text(key) + _tensor(record, str(i)) for i, (key, record) in enumerate(tensors.items()))
+    model = _group(tensors, 0)
     # The config's own pickle between PROTO and STOP; nothing else here uses the memo, so its memo slots stay its own.
     plain = pickle.dumps(dict(config), protocol=2)[2:-1]
-    return b"\x80\x02}(" + _text("model") + b"}(" + model + b"u" + _text("config") + plain + b"u."
+    return b"\x80\x02}(" + _text("model") + model + _text("config") + plain + b"u."
+
+
+def voices_pickle(voices: Mapping[str, Mapping[str, TensorRecord]]) -> bytes:
+    """Return the `data.pkl` of `{voice: {part: tensor}}`; storages are numbered in the order of the parts."""
+    body, number = b"", 0
+    for name, parts in voices.items():
+        body += _text(name) + _group(parts, number)
+        number += len(parts)
+    return b"\x80\x02}(" + body + b"u."
+
+
+def _group(tensors: Mapping[str, TensorRecord], first: int) -> bytes:
+    """Return a dictionary of tensors whose storages are numbered from `first`."""
+    items = (_text(key) + _tensor(record, str(number)) for number, (key, record) in enumerate(tensors.items(), first))
+    return b"}(" + b"".join(items) + b"u"
 
 
 def _text(value: str) -> bytes:
@@ -160,6 +175,6 @@ class ContainerWriter:
         )
 
 
-def estimate_bytes(tensors: Mapping[str, TensorRecord]) -> int:
+def estimate_bytes(records: Iterable[TensorRecord]) -> int:
     """Return an upper bound of the file's size: data, and at most 1 KB of index, headers and padding a tensor."""
-    return sum(record.elements * ITEM_BYTES[record.dtype] + 1024 for record in tensors.values()) + 2**20
+    return sum(record.elements * ITEM_BYTES[record.dtype] + 1024 for record in records) + 2**20

@@ -1,5 +1,6 @@
 """Make sense of what the index of a container describes: the state dict, and the plain data beside it."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def plain(value: Any, budget: list[int], depth: int = 0) -> Any:
         raise ArchiveError(
             "pickle-limit", "the config inside the checkpoint is nested too deep or holds too many values"
         )
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN; a diverged loss is still worth saying
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if isinstance(value, dict):

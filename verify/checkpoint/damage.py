@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.checkpoint import inert, recognise, unpickle, zipdir
-from verify.checkpoint.contents import MAX_PLAIN_DEPTH, MAX_PLAIN_VALUES
 from verify.checkpoint.tensors import STORAGES
 from verify.errors import ArchiveError
 
@@ -21,9 +20,12 @@ def crc_error(key: str, member: str, stored: int, computed: int) -> ArchiveError
     )
 
 
-def no_index(path: Path, directory: zipdir.Directory) -> ArchiveError:
+def no_index(path: Path, directory: zipdir.Directory, folders: set[str]) -> ArchiveError:
     """Return the error for a zip without `data.pkl`: a checkpoint that lost it, or some other archive."""
     names = ", ".join(list(directory.members)[:5])
+    if len(folders) > 1 and any(name.endswith("data.pkl") for name in directory.members):
+        shown = ", ".join(sorted(folders)[:5])
+        return ArchiveError("bad-container", f"the members lie in several folders ({shown}); torch.save writes one")
     if directory.members:
         folder = next(iter(directory.members)).split("/")[0]
         if any(name.startswith(f"{folder}/data/") for name in directory.members):
@@ -56,9 +58,10 @@ def explain_truncation(path: Path, file: BinaryIO, size: int) -> ArchiveError:
     file.seek(zipdir.LOCAL_HEADER.size + start[9] + start[10])
     try:
         root, _ = unpickle.loads(file.read(unpickle.MAX_PICKLE_BYTES))
-        storages: dict[str, int] = {}
-        _sum_storages(root, storages, 0)
-        expected = f"its tensors alone need {sum(storages.values()):,} bytes"
+        needed = _storage_bytes(root)
+        expected = f"its tensors alone need {needed:,} bytes"
+        if size >= needed:
+            expected += ", and the directory that must follow them is missing"
     except ArchiveError as error:
         if error.cause.code == "unsafe-pickle":
             return error
@@ -66,9 +69,16 @@ def explain_truncation(path: Path, file: BinaryIO, size: int) -> ArchiveError:
     return ArchiveError("truncated", f"{path} is truncated: {size:,} bytes are there, {expected}", TRUNCATED_HINT)
 
 
-def _sum_storages(value: Any, storages: dict[str, int], depth: int) -> None:
-    if isinstance(value, inert.TensorSpec):
-        storages[value.storage.member] = value.storage.elements * STORAGES.get(value.storage.kind, ("", 1))[1]
-    elif isinstance(value, (dict, list, tuple)) and depth < MAX_PLAIN_DEPTH and len(storages) < MAX_PLAIN_VALUES:
-        for item in value.values() if isinstance(value, dict) else value:
-            _sum_storages(item, storages, depth + 1)
+def _storage_bytes(root: Any) -> int:
+    """Return the bytes of all storages below `root`; each container is looked into once, however often it is shared."""
+    storages: dict[str, int] = {}
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, inert.TensorSpec):
+            storages[value.storage.member] = value.storage.elements * STORAGES.get(value.storage.kind, ("", 1))[1]
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return sum(storages.values())

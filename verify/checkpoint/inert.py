@@ -56,10 +56,10 @@ SCALARS = (str, bytes, int, float, bool, type(None))
 
 
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple) and all(type(n) is int and n >= 0 for n in value) and len(value) <= 16
+    return isinstance(value, tuple) and len(value) <= 16 and all(type(n) is int and 0 <= n < 2**48 for n in value)
 
 
-def _tensor(*args: Any) -> TensorSpec:
+def _tensor(*args: Any) -> Any:
     """Check the arguments of `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`."""
     if not 4 <= len(args) <= 7 or not isinstance(args[0], Storage):
         raise ArchiveError("bad-pickle", "a tensor in data.pkl is not built on a storage of the file")
@@ -71,9 +71,7 @@ def _tensor(*args: Any) -> TensorSpec:
             "bad-pickle", f"a tensor on storage {storage.member!r} has no valid offset, shape and stride"
         )
     if len(args) == 7 and args[6]:
-        raise ArchiveError(
-            "tensor-kind", f"the tensor on storage {storage.member!r} carries metadata (conjugate or negated)"
-        )
+        return OddTensor("conjugate or negated")
     return TensorSpec(storage, offset, shape, stride)
 
 
@@ -83,48 +81,56 @@ def _parameter(*args: Any) -> Any:
     return args[0]
 
 
+# The calls below hand back what they were given, never a copy: a pickle of 10 MB could ask for a thousand copies.
+
+
 def _as_dict(*args: Any) -> dict:
-    """Return what `OrderedDict(items)`, `Counter(dict)` or `defaultdict(factory)` hold at first, as a plain dict."""
+    """Return what `OrderedDict()`, `Counter(dict)` or `defaultdict(factory)` hold at first, as a plain dict."""
     if args and isinstance(args[-1], dict):
-        return dict(args[-1])
-    result: dict = {}
-    for pair in args[0] if args and isinstance(args[0], list) else ():
-        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], SCALARS)):
-            raise ArchiveError("bad-pickle", "a dictionary in data.pkl is not made of pairs")
-        result[pair[0]] = pair[1]
-    return result
+        return args[-1]
+    if any(isinstance(arg, (list, tuple)) for arg in args):
+        raise ArchiveError("bad-pickle", "a dictionary in data.pkl is made of a list, as no torch.save does")
+    return {}
 
 
-def _as_list(*args: Any) -> list:
-    return list(args[0]) if args and isinstance(args[0], (list, tuple)) else []
+def _as_list(*args: Any) -> Any:
+    return args[0] if args and isinstance(args[0], (list, tuple)) else []
+
+
+def _size(*args: Any) -> Any:
+    value = _as_list(*args)
+    return tuple(value) if len(value) <= 16 else ()
+
+
+def _device(*args: Any) -> str:
+    return ":".join(str(arg)[:20] for arg in args[:2] if isinstance(arg, (str, int)))
 
 
 def _encode(*args: Any) -> bytes:
-    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`."""
-    if len(args) != 2 or not isinstance(args[0], str) or args[1] not in ("latin1", "latin-1"):
+    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`; those of a number are few."""
+    if len(args) != 2 or not isinstance(args[0], str) or len(args[0]) > 4096 or args[1] not in ("latin1", "latin-1"):
         raise ArchiveError("bad-pickle", "data.pkl encodes text in an unusual way")
     return args[0].encode("latin-1", "replace")
 
 
 # Names that a checkpoint may use as values, without a meaning here.
+# fmt: off
 _INERT = frozenset(
-    {
-        f"torch {kind}Storage"
-        for kind in ["Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"]
-    }
-    | {
-        f"torch {kind}"
-        for kind in ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
-    }
-    | {"builtins list", "builtins dict", "builtins int", "builtins float", "__builtin__ list", "__builtin__ dict"}
+    {f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")}
+    | {f"torch {kind}{bits}" for kind, widths in (("float", (16, 32, 64)), ("int", (8, 16, 32, 64)), ("uint", (8, 16, 32, 64)),
+                                                  ("complex", (32, 64, 128)), ("qint", (8, 32)), ("quint", (8,))) for bits in widths}
+    | {f"torch {kind}" for kind in ("bfloat16", "bool", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")}
+    | {f"torch per_{what}" for what in ("tensor_affine", "channel_affine", "tensor_symmetric", "channel_symmetric")}
+    | {f"{home} {name}" for home in ("builtins", "__builtin__") for name in ("list", "dict", "int", "float")}
 )
+# fmt: on
 
 
 # Storage classes of tensors that are refused one by one, by key and kind, when the tensor is met.
 _REFUSED_STORAGES = frozenset(
     f"torch {kind}Storage"
-    for kind in ["ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32", "QUInt4x2", "Untyped"]
-)
+    for kind in ("ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32", "QUInt4x2", "Untyped")
+) | {"torch.storage UntypedStorage"}
 
 
 # What a call of each allowed name gives.
@@ -136,8 +142,8 @@ CALLS: dict[str, Callable[..., Any]] = {
     "collections Counter": _as_dict,
     "builtins set": _as_list,
     "__builtin__ set": _as_list,
-    "torch Size": lambda *args: tuple(_as_list(*args)),
-    "torch device": lambda *args: ":".join(str(arg) for arg in args if isinstance(arg, (str, int))),
+    "torch Size": _size,
+    "torch device": _device,
     "_codecs encode": _encode,
 }
 

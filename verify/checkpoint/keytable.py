@@ -64,8 +64,8 @@ DROPPED = (
     ("dvae.*",                                "discrete VAE that codes the training audio: training only"),
     ("torch_mel_spectrogram_style_encoder.*", "mel filter bank and window of the training loop: training only"),
     ("torch_mel_spectrogram_dvae.*",          "mel filter bank and window of the training loop: training only"),
-    ("gpt.gpt.h.#.attn.{bias,masked_bias}",   "causal mask that transformers before 4.32 saved: computed, not learned"),
-    ("gpt.gpt_inference.transformer.h.#.attn.{bias,masked_bias}", "causal mask that transformers before 4.32 saved: computed, not learned"),
+    ("gpt.gpt.h.#.attn.{bias,masked_bias}",   "causal mask that old versions of transformers saved: computed, not learned"),
+    ("gpt.gpt_inference.transformer.h.#.attn.{bias,masked_bias}", "causal mask that old versions of transformers saved: computed, not learned"),
 )
 
 # another name -> the canonical name of the same Parameter in a live model (gpt.init_gpt_for_inference makes the first)
@@ -89,7 +89,7 @@ RESPELLED = (
 )
 # fmt: on
 
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+_NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.|$)")
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 
 

@@ -5,14 +5,13 @@ staging folder from a living one's, so that the next run can remove it.
 """
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,21 +42,30 @@ class Stage:
     target: Path
 
 
-def check_target(target: Path, source: Path, checkpoint: Path, force: bool) -> None:
+def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
     """Refuse a target that cannot become the output, before anything is read.
 
+    Args:
+        inputs: every path that the user named; none of them may be the target or lie in it.
+
     Raises:
-        OutputError: it is the input or holds it, exists without `force`, is no folder, or its parent is missing.
+        OutputError: it is an input or holds one, exists without `force`, is no folder, or its parent is missing.
     """
-    if _same(target, checkpoint) or _same(target, source) or _holds(target, checkpoint):
-        raise OutputError(
-            "output-is-input", f"the output {target} is the input, or holds it", "Write elsewhere with -o DIR."
-        )
+    for path in inputs:
+        if _same(target, path) or _holds(target, path):
+            raise OutputError(
+                "output-is-input",
+                f"the output {target} is the input {path}, or holds it",
+                "Write elsewhere with -o DIR.",
+            )
     if not target.parent.is_dir():
         what = "is not a folder" if target.parent.exists() else "is not there"
         raise OutputError(
             "no-parent", f"the output's parent {target.parent} {what}", "Make it first, or write elsewhere with -o DIR."
         )
+    if _leftovers(target):
+        with _locked(target):
+            _recover(target)
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         kind = "a symbolic link" if target.is_symlink() else "not a folder"
         raise OutputError("output-not-a-folder", f"the output {target} is {kind}", "Write elsewhere with -o DIR.")
@@ -82,8 +90,12 @@ def _same(a: Path, b: Path) -> bool:
     return a.exists() and b.exists() and os.path.samefile(a, b)
 
 
-def _holds(folder: Path, file: Path) -> bool:
-    return folder.is_dir() and folder.resolve() in file.resolve().parents
+def _holds(folder: Path, path: Path) -> bool:
+    """Whether the path lies in the folder, by its own name or by where its links lead."""
+    if not folder.is_dir():
+        return False
+    named = folder.resolve() / "x"
+    return any(named.parent in candidate.parents for candidate in (path.resolve(), path.parent.resolve() / path.name))
 
 
 @contextlib.contextmanager
@@ -93,37 +105,61 @@ def staging(target: Path) -> Iterator[Stage]:
     Raises:
         OutputError: another run is writing this target.
     """
-    lock = FileLock(_lock_path(target), timeout=0)
+    with _locked(target):
+        _recover(target)
+        root = target.parent / f"{_prefix(target)}{secrets.token_hex(4)}"
+        try:
+            (root / "files").mkdir(parents=True)
+            yield Stage(folder=root / "files", target=target)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Hold the lock file beside the target, which every run on every machine that sees the folder shares.
+
+    filelock checks after locking that the file still has its name, so that removing it before the release is safe.
+    """
+    path = target.parent / f".{_short(target)}.lock"
+    lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise OutputError(
             "busy", f"another run is writing {target}", "Wait for it, or write elsewhere with -o DIR."
         ) from error
-    root = target.parent / f"{_prefix(target)}{secrets.token_hex(4)}"
     try:
-        _recover(target)
-        (root / "files").mkdir(parents=True)
-        yield Stage(folder=root / "files", target=target)
+        yield
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        if os.name != "nt":
+            path.unlink(missing_ok=True)
         lock.release()
+        if os.name == "nt":  # where an open file cannot be removed
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _short(target: Path) -> str:
+    """Return the target's name, or a hash of it where a few characters more would be too long for a file name."""
+    name = os.fsencode(target.name)
+    return target.name if len(name) <= 200 else hashlib.sha256(name).hexdigest()[:40]
 
 
 def _prefix(target: Path) -> str:
-    return f".{target.name[:200]}.staging-"
+    return f".{_short(target)}.staging-"
 
 
-def _lock_path(target: Path) -> Path:
-    """Return a lock file for the target in the system's temporary folder, so that none is left beside the output."""
-    name = hashlib.sha256(os.fsencode(target.resolve())).hexdigest()[:24]
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    return Path(tempfile.gettempdir()) / f"xtts-verify-{user}-{name}.lock"
+def _leftovers(target: Path) -> list[Path]:
+    """Return the staging folders of this target, told by their exact name and by what they hold."""
+    pattern = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")
+    folders = [path for path in target.parent.iterdir() if pattern.fullmatch(path.name) and path.is_dir()]
+    return [path for path in folders if {entry.name for entry in path.iterdir()} <= {"files", _OLD}]
 
 
 def _recover(target: Path) -> None:
     """Remove dead runs' staging folders; one killed between its two renames gives the old output its name back."""
-    for left in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
+    for left in _leftovers(target):
         if (left / _OLD).is_dir() and not target.exists():
             os.rename(left / _OLD, target)
         shutil.rmtree(left, ignore_errors=True)
@@ -165,8 +201,8 @@ def flush(path: Path) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as indented UTF-8 JSON; NaN is refused, as no other reader takes it."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    """Write a value as indented JSON in ASCII, which holds any file name; NaN is refused, as no other reader takes it."""
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def sha256(path: Path) -> str:

@@ -134,8 +134,9 @@ class TensorReader:
     def _gather(self, record: TensorRecord) -> Iterator[memoryview]:
         """Yield a strided tensor as contiguous bytes; needs the memory of its storage and its own."""
         item = ITEM_BYTES[record.dtype]
-        self.file.seek(record.storage_start + record.offset)
-        data = np.frombuffer(self.file.read(record.storage_bytes - record.offset), dtype=f"u{item}")
+        span = record.storage_bytes - record.offset
+        data = np.concatenate([self._copy(chunk) for chunk in self._read(record.storage_start + record.offset, span)])
+        data = data[: span - span % item].view(f"u{item}")
         view = np.lib.stride_tricks.as_strided(data, record.shape, [stride * item for stride in record.stride])
         flat = np.ascontiguousarray(view).reshape(-1).view(np.uint8)
         for start in range(0, len(flat), CHUNK_BYTES):
@@ -143,6 +144,11 @@ class TensorReader:
             buffer = memoryview(self.free.get())[: len(piece)]
             buffer[:] = piece.tobytes()
             yield buffer
+
+    def _copy(self, chunk: memoryview) -> np.ndarray:
+        copy = np.frombuffer(chunk, np.uint8).copy()
+        self.release(chunk)
+        return copy
 
     def _look(self, record: TensorRecord, chunk: memoryview) -> None:
         """Note the tensor if the chunk holds NaN, Inf, or a float64 that float32 cannot hold."""
@@ -165,20 +171,28 @@ class TensorReader:
             self.non_finite.setdefault(record.key)
 
 
-def scan_tensors(source: Path, tensors: Mapping[str, TensorRecord], progress: Progress) -> Scan:
-    """Make the same checks as `write_model` without writing.
+def read_tensors(
+    source: Path, tensors: Mapping[str, TensorRecord], progress: Progress
+) -> tuple[dict[str, np.ndarray], Scan]:
+    """Read the tensors into memory as bytes `(bytes,)`, with the same checks as `write_model`.
+
+    A copy, not a mapping: a mapped file that another process cuts short kills this one with SIGBUS.
 
     Raises:
         ArchiveError: the source is damaged or changed while it was read.
     """
     with TensorReader(source, progress) as reader:
-        for record in tensors.values():
-            crc = 0
+        data = {}
+        for key, record in tensors.items():
+            data[key] = np.empty(record.bytes, np.uint8)
+            position = crc = 0
             for chunk in reader.chunks(record):
                 crc = zlib.crc32(chunk, crc)
+                data[key][position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
+                position += len(chunk)
                 reader.release(chunk)
             reader.finish(record, crc)
-        return reader.result()
+        return data, reader.result()
 
 
 def same_bytes(source: Path, a: TensorRecord, b: TensorRecord) -> bool:

@@ -71,11 +71,13 @@ def read(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
 
 
 def _entry(key: str, item: Any, base: int) -> Entry:
+    if not key.isprintable() or len(key) > 1000:
+        raise ArchiveError("bad-container", f"a safetensors entry has the name {key!r:.100}")
     shape = _counts(item.get("shape") if isinstance(item, dict) else None)
     offsets = _counts(item.get("data_offsets") if isinstance(item, dict) else None)
     if shape is None or offsets is None or len(offsets) != 2 or len(shape) > 16:
         raise ArchiveError("bad-container", f"{key:.100}: the safetensors entry has no valid shape and data_offsets")
-    if item.get("dtype") not in DTYPES:
+    if not isinstance(item.get("dtype"), str) or item["dtype"] not in DTYPES:
         raise ArchiveError("tensor-kind", f"{key} has dtype {item.get('dtype')!r:.40}, which is not read", keys=(key,))
     dtype, item_bytes = DTYPES[item["dtype"]]
     stored, declared = offsets[1] - offsets[0], math.prod(shape) * item_bytes

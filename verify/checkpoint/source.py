@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def find_checkpoint(source: Path, which: str = "best") -> Path:
     """
     if not os.path.lexists(source):
         raise _missing(source)
-    if not source.exists():
+    if not source.exists() and source.is_symlink():
         raise SourceError("missing", f"{source} is a link to {os.readlink(source)}, which is not there")
     if not source.is_dir():
         recognise.require_regular_file(source)
@@ -75,8 +76,9 @@ def find_checkpoint(source: Path, which: str = "best") -> Path:
 
 def _missing(path: Path) -> SourceError:
     text = str(path)
-    if "://" in text or ":/" in text:
-        return SourceError("missing", f"{text} is a URL; only files on this machine are read", "Download it first.")
+    if re.match(r"[a-z][a-z0-9+.-]+:/", text):
+        url = text.replace(":/", "://", 1)[:300]  # a path collapses the two slashes
+        return SourceError("missing", f"{url} is a URL; only files on this machine are read", "Download it first.")
     folder = path.parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
@@ -175,9 +177,18 @@ def _vocab(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[
     searched = []
     for path, origin in _vocab_places(request, checkpoint, config):
         searched.append(f"{path} ({origin})")
-        if path.is_file() and 0 < path.stat().st_size <= MAX_VOCAB_BYTES:
+        if 0 < _file_bytes(path) <= MAX_VOCAB_BYTES:
             return Found(path=path, origin=origin), tuple(searched[:-1])
     return None, tuple(searched)
+
+
+def _file_bytes(path: Path) -> int:
+    """Return the size of a regular file, or -1: a path in a config may be unreadable, too long, or anything else."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
 def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -189,14 +200,7 @@ def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) ->
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
     named = args.get("tokenizer_file") if isinstance(args, dict) else None
-    if (
-        isinstance(named, str)
-        and named
-        and request.follow
-        and "://" not in named
-        and "\0" not in named
-        and len(named) < 4096
-    ):
+    if isinstance(named, str) and named and request.follow and "://" not in named:
         yield Path(named), "model_args.tokenizer_file in the config"
 
 
@@ -229,27 +233,25 @@ def _clips(request: Request, config: dict[str, Any]) -> Iterator[Found]:
                 yield Found(path=Path(name), origin="a test sentence of the run's config")
     for dataset in _datasets(config):
         folder = dataset.get("path")
-        if isinstance(folder, str) and 0 < len(folder) < 4096 and "://" not in folder and "\0" not in folder:
+        if isinstance(folder, str) and folder and "://" not in folder:
             for clip in _first_wavs(Path(folder)):
                 yield Found(path=clip, origin="the training dataset")
 
 
 def _is_local_file(name: Any) -> TypeGuard[str]:
-    return (
-        isinstance(name, str)
-        and 0 < len(name) < 4096
-        and "://" not in name
-        and "\0" not in name
-        and Path(name).is_file()
-    )
+    return isinstance(name, str) and bool(name) and "://" not in name and _file_bytes(Path(name)) > 0
 
 
 def _first_wavs(folder: Path) -> list[Path]:
+    """Return the first clips of a dataset folder, if it is there and can be read."""
     for place in (folder / "wavs", folder):
-        if place.is_dir():
-            names = sorted(entry.path for entry in os.scandir(place) if entry.name.endswith(".wav") and entry.is_file())
-            if names:
-                return [Path(name) for name in names[:MAX_CLIPS]]
+        try:
+            with os.scandir(place) as entries:
+                names = sorted(entry.path for entry in entries if entry.name.endswith(".wav") and entry.is_file())
+        except (OSError, ValueError):
+            continue
+        if names:
+            return [Path(name) for name in names[:MAX_CLIPS]]
     return []
 
 

@@ -16,6 +16,7 @@ MAX_PICKLE_BYTES = 16 * 2**20
 MAX_OPCODES = 2_000_000
 MAX_INTEGER_BYTES = 16
 MAX_MARKS = 200
+MAX_BLOCKED = 1000
 
 
 class _Mark:
@@ -32,7 +33,7 @@ class _Machine:
         self.data, self.position = data, 0
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.blocked: list[str] = []
+        self.blocked: dict[str, None] = {}
         self.marks = 0
 
     def take(self, count: int) -> bytes:
@@ -47,7 +48,7 @@ class _Machine:
         return layout.unpack(self.take(layout.size))[0]
 
     def text(self, count: int) -> str:
-        return self.take(count).decode("utf-8", "surrogatepass")
+        return self.take(count).decode("utf-8")
 
     def line(self) -> str:
         """Return the text up to the next newline."""
@@ -91,8 +92,10 @@ class _Machine:
     def name(self, module: str, name: str) -> None:
         """Push a name as text; one that is not on the allow list is noted for the refusal."""
         full = f"{module} {name}"
-        if full not in ALLOWED and full not in self.blocked:
-            self.blocked.append(full)
+        if full not in ALLOWED:
+            self.blocked[full] = None
+            if len(self.blocked) >= MAX_BLOCKED:
+                _refuse_blocked(self)
         self.stack.append(Global(full))
 
     def call(self) -> None:
@@ -102,7 +105,8 @@ class _Machine:
         if not isinstance(args, tuple):
             raise ArchiveError("bad-pickle", "data.pkl calls something without arguments")
         if name in TENSOR_KINDS:
-            self.stack.append(OddTensor(TENSOR_KINDS[name]))
+            dtype = next((arg.name for arg in args if isinstance(arg, Global) and arg.name.startswith("torch ")), "")
+            self.stack.append(OddTensor(dtype.removeprefix("torch ") or TENSOR_KINDS[name]))
         elif name in CALLS:
             self.stack.append(CALLS[name](*args))
         else:
@@ -116,7 +120,7 @@ class _Machine:
         _, kind, member, _, elements = pid[:5]  # the legacy format adds a view
         if not (isinstance(member, str) and type(elements) is int and elements >= 0):
             raise ArchiveError("bad-pickle", "a storage in data.pkl has no valid name and length")
-        self.stack.append(Storage(kind.name.removeprefix("torch ").removesuffix("Storage"), member, elements))
+        self.stack.append(Storage(kind.name.rpartition(" ")[2].removesuffix("Storage"), member, elements))
 
     def build(self) -> None:
         """Give an object its state."""
@@ -275,7 +279,7 @@ def loads(data: bytes) -> tuple[Any, int]:
 
 def _refuse_blocked(machine: _Machine) -> None:
     if machine.blocked:
-        names = ", ".join(name.replace(" ", ".") for name in machine.blocked[:10])
+        names = ", ".join(name.replace(" ", ".") for name in list(machine.blocked)[:10])
         raise UnsafePickleError(
             "unsafe-pickle",
             f"the file asks Python to import {names}: no checkpoint needs that, and nothing of it was run",

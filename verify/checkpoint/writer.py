@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,28 +41,39 @@ def write_model(
         ArchiveError: the source is damaged (`crc-mismatch`, `truncated`) or changed while it was read.
         OutputError: the disk is full or cannot be written.
     """
+    return _write(path, source, container.index_pickle(tensors, config), list(tensors.values()), progress)
+
+
+def write_voices(path: Path, source: Path, voices: Mapping[str, Mapping[str, TensorRecord]]) -> Written:
+    """Write `{voice: {part: tensor}}` anew, so that nothing but the tensors of a stranger's file is passed on.
+
+    Raises:
+        ArchiveError, OutputError: as `write_model`.
+    """
+    records = [record for parts in voices.values() for record in parts.values()]
+    return _write(path, source, container.voices_pickle(voices), records, lambda _: None)
+
+
+def _write(path: Path, source: Path, index: bytes, records: list[TensorRecord], progress: Progress) -> Written:
     try:
         with path.open("xb", buffering=0) as file, TensorReader(source, progress) as reader:
             writer = container.ContainerWriter(file)
             try:
-                sha256 = _write_members(writer, reader, tensors, config)
+                sha256 = _write_members(writer, reader, index, records)
             finally:
                 writer.out.close()
             os.fsync(file.fileno())
             return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result())
     except OSError as error:
-        raise _output_error(path, tensors, error) from error
+        raise _output_error(path, records, error) from error
 
 
 def _write_members(
-    writer: container.ContainerWriter,
-    reader: TensorReader,
-    tensors: Mapping[str, TensorRecord],
-    config: Mapping[str, Any],
+    writer: container.ContainerWriter, reader: TensorReader, index: bytes, records: list[TensorRecord]
 ) -> str:
-    writer.add("data.pkl", container.index_pickle(tensors, config))
+    writer.add("data.pkl", index)
     writer.add("byteorder", b"little")
-    for number, record in enumerate(tensors.values()):
+    for number, record in enumerate(records):
         writer.begin(f"data/{number}", record.bytes)
         crc = 0
         for chunk in reader.chunks(record):
@@ -74,19 +85,19 @@ def _write_members(
     return writer.finish()
 
 
-def _output_error(path: Path, tensors: Mapping[str, TensorRecord], error: OSError) -> OutputError:
+def _output_error(path: Path, records: list[TensorRecord], error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        return disk_full(path.parent, container.estimate_bytes(tensors), f" ({error.strerror})")
+        return disk_full(path.parent, container.estimate_bytes(records), f" ({error.strerror})")
     return OutputError("cannot-write", f"{path}: {error.strerror}", "Write elsewhere with -o DIR.")
 
 
-def require_room(folder: Path, tensors: Mapping[str, TensorRecord]) -> None:
+def require_room(folder: Path, records: Iterable[TensorRecord]) -> None:
     """Check before the first byte that the disk of `folder` has room for the new file.
 
     Raises:
         OutputError: it has not.
     """
-    needed = container.estimate_bytes(tensors)
+    needed = container.estimate_bytes(records)
     if shutil.disk_usage(folder).free < needed:
         raise disk_full(folder, needed)
 

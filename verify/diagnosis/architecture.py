@@ -23,7 +23,7 @@ READ_FROM = {
     "d_vector_dim":           ("hifigan_decoder.waveform_decoder.cond_layer.weight", 1, 0),
 }
 # fmt: on
-_LAYER = re.compile(r"gpt\.gpt\.h\.(\d+)\.")
+_LAYER = re.compile(r"gpt\.gpt\.h\.(\d{1,6})\.")
 # What a wrong field makes the strict load complain about.
 _EXPLAINS = {
     "gpt_layers": ("gpt.gpt.h.",),
@@ -125,6 +125,30 @@ def config_causes(architecture: Architecture, model_args: Mapping[str, Any], ori
             hint=_hint(wrong),
             keys=tuple(prefix for field in wrong for prefix in _EXPLAINS.get(field, ())),
         ),
+    )
+
+
+def contradictions(architecture: Architecture, model_args: Mapping[str, Any], origin: str) -> tuple[Cause, ...]:
+    """Return a cause for each field that no shape shows but that cannot be true beside the others (`config-contradiction`)."""
+    defaults = settings.load("xtts")["defaults"]
+    value = {field: model_args.get(field, default) for field, default in defaults.items()} | architecture.fields
+    found = []
+    if value["gpt_n_model_channels"] % value["gpt_n_heads"]:
+        found.append(
+            f"gpt_n_heads is {value['gpt_n_heads']}, which does not divide the width {value['gpt_n_model_channels']}"
+        )
+    for field in ("gpt_start_audio_token", "gpt_stop_audio_token"):
+        if value[field] >= value["gpt_num_audio_tokens"]:
+            shown = _show(value[field], field, model_args)
+            found.append(f"{field} is {shown}; the weights have {value['gpt_num_audio_tokens']} audio codes")
+    return tuple(
+        Cause(
+            code="config-contradiction",
+            severity="error",
+            message=f"the config ({origin}): {message}",
+            hint="Pass the config.json of the run that made this checkpoint: --config FILE.",
+        )
+        for message in found
     )
 
 

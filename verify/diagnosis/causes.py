@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from verify.errors import Cause
 
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
+_NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.)")
 
 
 def explain(

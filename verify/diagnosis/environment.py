@@ -6,6 +6,18 @@ from typing import Any
 
 from verify.errors import EnvironmentFault
 
+# What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
+_IMPORT_ERRORS = (
+    ImportError,
+    OSError,
+    RuntimeError,
+    AttributeError,
+    ValueError,
+    TypeError,
+    NameError,
+    SyntaxError,
+    KeyError,
+)
 PACKAGES = ("torch", "torchaudio", "torchcodec", "coqui-tts", "transformers")
 
 
@@ -28,7 +40,7 @@ def import_room(name: str) -> Any:
     """
     try:
         return import_module(name)
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+    except _IMPORT_ERRORS as error:
         installed = ", ".join(f"{package} {version or 'missing'}" for package, version in versions().items())
         raise EnvironmentFault(
             "environment",

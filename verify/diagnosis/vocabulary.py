@@ -20,6 +20,8 @@ class Vocabulary:
     size: int
     start: int
     stop: int
+    holes: int  # ids below `size` that no token has
+    shared: int  # tokens that share their id with another
     languages: tuple[str, ...]
 
 
@@ -38,8 +40,14 @@ def read_vocabulary(path: Path) -> Vocabulary:
             "Pass the vocab.json that the run was trained with: --vocab FILE.",
         )
     languages = tuple(match[1] for token in tokens if (match := _LANGUAGE.fullmatch(token)))
+    size = max(tokens.values()) + 1
     return Vocabulary(
-        size=max(tokens.values()) + 1, start=tokens["[START]"], stop=tokens["[STOP]"], languages=languages
+        size=size,
+        start=tokens["[START]"],
+        stop=tokens["[STOP]"],
+        holes=size - len(set(tokens.values())),
+        shared=len(tokens) - len(set(tokens.values())),
+        languages=languages,
     )
 
 

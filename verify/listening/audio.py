@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from verify import settings
-from verify.errors import SourceError
+from verify.errors import OutputError, SourceError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,5 +135,12 @@ def require_usable(clip: Clip) -> None:
 
 
 def write_wav(path: Path, samples: np.ndarray, rate_hz: int) -> None:
-    """Write mono 16-bit PCM; samples beyond full scale are clipped, NaN becomes silence."""
-    soundfile.write(path, np.clip(np.nan_to_num(samples), -1.0, 1.0), rate_hz, subtype="PCM_16")
+    """Write mono 16-bit PCM; samples beyond full scale are clipped, NaN becomes silence.
+
+    Raises:
+        OutputError: the disk is full or cannot be written.
+    """
+    try:
+        soundfile.write(path, np.clip(np.nan_to_num(samples), -1.0, 1.0), rate_hz, subtype="PCM_16")
+    except soundfile.LibsndfileError as error:
+        raise OutputError("cannot-write", f"{path.name} could not be written: {error}", "Free some space.") from error

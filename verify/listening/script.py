@@ -6,6 +6,7 @@ from typing import Any
 
 from verify import settings
 from verify.checkpoint.source import Found, Source
+from verify.diagnosis.vocabulary import Vocabulary
 from verify.errors import Cause, SourceError
 from verify.listening import audio
 
@@ -18,9 +19,12 @@ class Script:
     language: str
     clips: tuple[audio.Clip, ...]
     reference: str
+    warnings: tuple[Cause, ...] = ()
 
 
-def prepare(text: str | None, language: str | None, source: Source, config: Mapping[str, Any]) -> Script:
+def prepare(
+    text: str | None, language: str | None, source: Source, config: Mapping[str, Any], vocabulary: Vocabulary
+) -> Script:
     """Return what to say; None means: a short sentence in the run's language.
 
     Raises:
@@ -29,8 +33,22 @@ def prepare(text: str | None, language: str | None, source: Source, config: Mapp
     spoken = choose_language(language, source, config)
     chosen = settings.load("sentences")[spoken]["text"] if text is None else text
     _require_text(chosen)
+    if spoken not in vocabulary.languages:
+        raise SourceError(
+            "bad-vocab",
+            f"vocab.json has no [{spoken}] token, so the model cannot be told to speak {spoken!r}",
+            f"It has {' '.join(vocabulary.languages) or 'no language at all'}: pass one of them with --language.",
+        )
     clips, reference = reference_clips(source.clips)
-    return Script(text=chosen, language=spoken, clips=tuple(clips), reference=reference)
+    warnings = [*reference_warnings(clips)]
+    if language is None and source.language and _spelt(source.language) != spoken:
+        message = (
+            f"the run's language {source.language[:40]!r} is not one of this model's; {spoken!r} is spoken instead"
+        )
+        warnings.append(
+            Cause(code="language-fallback", severity="warning", message=message, hint="Pass --language CODE.")
+        )
+    return Script(text=chosen, language=spoken, clips=tuple(clips), reference=reference, warnings=tuple(warnings))
 
 
 def choose_language(wanted: str | None, source: Source, config: Mapping[str, Any]) -> str:
@@ -66,6 +84,8 @@ def _require_text(text: str) -> None:
         SourceError: there is not.
     """
     longest = settings.load("limits")["text"]["longest_characters"]
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise SourceError("bad-text", "--text is not valid Unicode", "Pass it as UTF-8.")
     if not any(char.isalnum() for char in text):
         raise SourceError("bad-text", f"--text {text[:40]!r} holds nothing to say", "Pass a sentence with words in it.")
     if len(text) > longest:

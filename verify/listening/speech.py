@@ -1,11 +1,13 @@
 """Let a loaded `Xtts` speak: condition on the reference voice, synthesize one sentence, and check the cache on the way."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import librosa
 import numpy as np
 import torch
 import torchaudio
@@ -13,10 +15,11 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from TTS.tts.models.xtts import Xtts
 
 from verify import settings
-from verify.errors import ConversionError, EnvironmentFault, SourceError
+from verify.errors import CannotSpeakError, ConversionError, EnvironmentFault, SourceError
 from verify.listening.audio import Check, Clip
 
 CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
+LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,9 +89,7 @@ def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
     config = model.config
     audios, embeddings = [], []
     for clip in clips:
-        audio = torch.from_numpy(clip.samples).unsqueeze(0)
-        if clip.rate_hz != CONDITIONING_RATE_HZ:
-            audio = torchaudio.functional.resample(audio, clip.rate_hz, CONDITIONING_RATE_HZ)
+        audio = _at_conditioning_rate(clip)
         audio = audio[:, : CONDITIONING_RATE_HZ * config.max_ref_len].clamp(-1, 1)
         if config.sound_norm_refs:
             audio = audio / audio.abs().max() * 0.75
@@ -101,6 +102,18 @@ def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
         chunk_length=config.gpt_cond_chunk_len,
     )
     return Voice(latents=latents, embedding=torch.stack(embeddings).mean(dim=0))
+
+
+def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
+    """Return the clip `(1, samples)` at 22050 Hz, resampled as coqui does it where the two rates have a small ratio.
+
+    torchaudio's filter bank grows with the reduced ratio: 44101 Hz would need 12 GB.
+    """
+    samples = clip.samples
+    if clip.rate_hz // math.gcd(clip.rate_hz, CONDITIONING_RATE_HZ) > LARGEST_RATIO:
+        samples = librosa.resample(samples, orig_sr=clip.rate_hz, target_sr=CONDITIONING_RATE_HZ)
+        return torch.from_numpy(samples).unsqueeze(0)
+    return torchaudio.functional.resample(torch.from_numpy(samples).unsqueeze(0), clip.rate_hz, CONDITIONING_RATE_HZ)
 
 
 def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
@@ -118,6 +131,12 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
             "language-package",
             f"coqui-tts needs another package to read {language!r}: {error}",
             f"pip install 'coqui-tts[{extra}]'",
+        ) from error
+    except (ValueError, OverflowError, IndexError, KeyError) as error:  # num2words and its like, on odd numbers
+        raise SourceError(
+            "bad-text",
+            f"coqui-tts cannot read the text ({type(error).__name__}: {str(error)[:200]})",
+            "Pass another --text.",
         ) from error
     if len(ids) >= model.args.gpt_max_text_tokens:
         raise SourceError(
@@ -212,16 +231,22 @@ def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
 
 @contextlib.contextmanager
 def device_faults(model: Xtts) -> Iterator[None]:
-    """Tell a full GPU, and packages that do not fit together, from anything that the checkpoint could cause."""
+    """Tell a full GPU, packages that do not fit together, and a model that cannot speak from one another."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise ConversionError(
             "out-of-memory", f"{model.device} ran out of memory while speaking", "Run again with --device cpu."
         ) from error
-    except (TypeError, AttributeError, NotImplementedError) as error:
+    except (TypeError, AttributeError, NotImplementedError, ImportError) as error:
         raise EnvironmentFault(
             "environment",
             f"environment, not checkpoint: coqui-tts and transformers do not fit together ({type(error).__name__}: {error})",
             "Install the versions that pyproject.toml pins.",
+        ) from error
+    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+        raise CannotSpeakError(
+            "cannot-speak",
+            f"the model loads but cannot speak ({type(error).__name__}: {str(error)[:300]})",
+            "Compare the inference fields of config.json with those of the base model.",
         ) from error

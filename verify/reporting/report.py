@@ -1,6 +1,7 @@
 """The report: every fact of a run as one frozen value, and as the JSON document of schema 1."""
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -115,6 +116,7 @@ def _source(source: Source, archive: Archive, ledger: Ledger) -> dict[str, Any]:
         "epoch": archive.epoch,
         "date": archive.date,
         "loss": archive.loss,
+        "dtypes": dict(Counter(record.dtype for record in ledger.written.values())),
         "config": source.config_origin,
         "vocab": f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else None,
         "speakers": f"{source.speakers.path} ({source.speakers.origin})" if source.speakers else None,
@@ -125,6 +127,12 @@ def layout(archive: Archive, ledger: Ledger) -> str:
     """Return the layout of the source; a state dict without any vocoder is `gpt_only`."""
     has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in ledger.written)
     return archive.layout if has_vocoder else "gpt_only"
+
+
+def dtypes(ledger: Ledger) -> str:
+    """Return the dtypes of the tensors that are written, the most frequent first."""
+    counts = Counter(record.dtype for record in ledger.written.values())
+    return " and ".join(name for name, _ in counts.most_common())
 
 
 def _ledger(ledger: Ledger) -> dict[str, Any]:

@@ -19,121 +19,149 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.errors import Cause
-from verify.reporting.report import Report, layout
+from verify.reporting.report import Report, dtypes, layout
 
-_STYLES = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
+_VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
-_BAR_FROM_SECONDS = 1.0  # work shorter than this shows no bar
+_FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red"}
+
+
+def console() -> Console:
+    """Return a console on stderr that takes no text for markup, whatever stands in a file's names."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
+def printable(text: str, style: str = "") -> Text:
+    """Return text with control characters made visible: a name in a file must not move a terminal's cursor."""
+    return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), style)
 
 
 class TerminalWatch:
     """Shows a bar for each long step where stderr is a terminal."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, screen: Console) -> None:
+        self.screen = screen
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
-        if not self.console.is_terminal:
+        """Show the step until the block ends."""
+        if not self.screen.is_terminal:
             yield lambda _: None
             return
         count = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn()] if total else []
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        with Progress(*columns, console=self.screen, transient=True) as progress:
             task = progress.add_task(name, total=total)
             yield lambda advance: progress.advance(task, advance)
 
 
 def size(number: float) -> str:
     """Return bytes in decimal units, as disks and download pages count."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.2f} {unit}"
         number /= 1000
-    raise ValueError(number)
+    return f"{number:.2f} GB"
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, screen: Console) -> None:
     """Print the whole report."""
-    _show_source(report, console)
-    _show_ledger(report, console)
-    _show_load(report, console)
-    _show_sample(report, console)
+    screen.print(_source(report))
+    screen.print(_ledger(report))
+    _show_load(report, screen)
+    _show_sample(report, screen)
+    show_outcome(report, screen)
+
+
+def show_outcome(report: Report, screen: Console) -> None:
+    """Print what decides: causes, failed checks, the verdict, and where to listen."""
     for cause in report.causes:
-        show_cause(cause, console)
-    _show_verdict(report, console)
+        show_cause(cause, screen)
+    for check in report.failed_checks:
+        screen.print(Text(f"check failed: {check['name']}: {check['hint']}", "red"), soft_wrap=True)
+    total = sum(report.seconds.values())
+    screen.print(Text.assemble((f"verdict: {report.verdict}", _VERDICTS[report.verdict]), f" in {total:.1f} s"))
+    if report.output and report.failed_checks:
+        where = printable(f"{report.output}/sample.wav")
+        screen.print(
+            Text("It loads but sounds wrong: listen to ") + where + Text(" before you use it."), soft_wrap=True
+        )
 
 
-def _show_source(report: Report, console: Console) -> None:
-    archive, source = report.archive, report.source
+def show_cause(cause: Cause, screen: Console) -> None:
+    """Print one cause and its hint."""
+    severity = (f"{cause.severity}: ", f"bold {_SEVERITIES[cause.severity]}")
+    screen.print(Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")), soft_wrap=True)
+    if cause.hint:
+        screen.print(Text("  → ") + printable(cause.hint), soft_wrap=True)
+
+
+def _source(report: Report) -> Table:
+    archive, source, found = report.archive, report.source, report.architecture
+    facts = [f"{layout(archive, report.ledger)} layout", size(archive.bytes), dtypes(report.ledger)]
+    facts += [f"step {archive.step:,}"] if archive.step is not None else []
+    facts += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
+    facts += [text for text in (_loss(archive.loss), archive.date) if text]
+    rows = [("checkpoint", str(archive.path)), ("", ", ".join(facts))]
+    if found.version:
+        layers, width = (found.fields.get(name, "?") for name in ("gpt_layers", "gpt_n_model_channels"))
+        rows.append(("model", f"XTTS {found.version}, {layers} GPT layers of width {width}{_rows(report)}"))
+    rows.append(("config", source.config_origin))
+    rows.append(("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found"))
+    rows += [("speakers", f"{source.speakers.path} ({source.speakers.origin})")] if source.speakers else []
+    rows += [("reference", report.sample["reference"])] if report.sample else []
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    facts = [f"{layout(archive, report.ledger)} layout", size(archive.bytes)]
-    facts += [f"step {archive.step:,}"] if archive.step is not None else []
-    facts += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
-    facts += [_loss(archive.loss)] if _loss(archive.loss) else []
-    facts += [archive.date] if archive.date else []
-    grid.add_row("checkpoint", str(archive.path))
-    grid.add_row("", ", ".join(facts))
-    fields = report.architecture.fields
-    if report.architecture.version:
-        shape = f"XTTS {report.architecture.version}, {fields.get('gpt_layers', '?')} GPT layers of width {fields.get('gpt_n_model_channels', '?')}"
-        rows = fields.get("gpt_number_text_tokens")
-        base = f" ({report.architecture.base})" if report.architecture.base != "unknown" else ""
-        grid.add_row("model", shape + (f", {rows:,} text tokens{base}" if rows else ""))
-    grid.add_row("config", source.config_origin)
-    grid.add_row("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found")
-    if source.speakers:
-        grid.add_row("speakers", f"{source.speakers.path} ({source.speakers.origin})")
-    if report.sample:
-        grid.add_row("reference", report.sample["reference"])
-    console.print(grid, highlight=False)
+    for name, text in rows:
+        grid.add_row(name, printable(text))
+    return grid
+
+
+def _rows(report: Report) -> str:
+    rows, base = report.architecture.fields.get("gpt_number_text_tokens"), report.architecture.base
+    if not rows:
+        return ""
+    return f", {rows:,} text tokens" + (f" ({base})" if base != "unknown" else "")
 
 
 def _loss(loss: Any) -> str:
     """Return the training loss in words; the trainer saves a number or a dictionary."""
     values = loss if isinstance(loss, dict) else {"loss": loss}
+    words = {name: f"{value:.4g}" if isinstance(value, (int, float)) else value for name, value in values.items()}
     return ", ".join(
-        f"{str(name).replace('_', ' ')} {value:.4g}"
-        for name, value in values.items()
-        if isinstance(value, (int, float))
+        f"{str(name).replace('_', ' ')} {value}" for name, value in words.items() if isinstance(value, str)
     )
 
 
-def _show_ledger(report: Report, console: Console) -> None:
-    table = Table(
-        title=f"{len(report.ledger.entries):,} tensors",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-        title_style="bold",
-    )
+def _ledger(report: Report) -> Table:
+    title = Text(f"{len(report.ledger.entries):,} tensors", "bold")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in ("fate", "what"):
         table.add_column(name)
     for name in ("tensors", "size"):
         table.add_column(name, justify="right")
-    styles = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red"}
     for group in report.ledger.groups():
-        table.add_row(Text(group.fate, styles[group.fate]), group.reason, f"{group.tensors:,}", size(group.bytes))
-    console.print(table)
+        table.add_row(Text(group.fate, _FATES[group.fate]), group.reason, f"{group.tensors:,}", size(group.bytes))
+    return table
 
 
-def _show_load(report: Report, console: Console) -> None:
+def _show_load(report: Report, screen: Console) -> None:
     load = report.load
     if load is None:
         return
-    if load["strict"]:
-        line = f"[green]✓[/] load_state_dict(strict=True): {load['matched']:,} tensors, none missing, none unexpected"
-        if report.identical:
-            line += f"; {'all' if report.identical['ok'] else '[red]not all[/]'} {size(report.identical['bytes'])} identical to the source"
-        console.print(line, highlight=False)
+    if not load["strict"]:
+        counts = ", ".join(f"{len(load[name]):,} {name}" for name in ("missing", "unexpected", "mismatched"))
+        screen.print(Text.assemble(("✗", "red"), f" not loaded: {load['matched']:,} tensors match, {counts}"))
         return
-    counts = ", ".join(f"{len(load[name]):,} {name}" for name in ("missing", "unexpected", "mismatched"))
-    console.print(f"[red]✗[/] not loaded: {load['matched']:,} tensors match, {counts}", highlight=False)
+    line = f" load_state_dict(strict=True): {load['matched']:,} tensors, none missing, none unexpected"
+    if report.identical:
+        all_or_not = "all" if report.identical["ok"] else "NOT all"
+        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source"
+    screen.print(Text.assemble(("✓", "green"), line))
 
 
-def _show_sample(report: Report, console: Console) -> None:
+def _show_sample(report: Report, screen: Console) -> None:
     sample = report.sample
     if sample is None:
         return
@@ -142,12 +170,12 @@ def _show_sample(report: Report, console: Console) -> None:
         if sample["stopped"]
         else f"stopped at the bound of {sample['token_bound']}, no stop token"
     )
-    console.print(
-        f"[green]✓[/] spoke on {(report.environment or sample)['device']}: {sample['seconds']:.2f} s of audio in "
-        f"{sample['synthesis_seconds']:.1f} s (real-time factor {sample['real_time_factor']:.2f}), {sample['tokens']} tokens, {end}",
-        highlight=False,
+    line = (
+        f" spoke on {(report.environment or sample)['device']}: {sample['seconds']:.2f} s of audio in "
+        f"{sample['synthesis_seconds']:.1f} s (real-time factor {sample['real_time_factor']:.2f}), {sample['tokens']} tokens, {end}"
     )
-    console.print(Text(f"  {sample['language']}: “{sample['text']}”", "italic"))
+    screen.print(Text.assemble(("✓", "green"), line))
+    screen.print(printable(f"  {sample['language']}: “{sample['text']}”", "italic"))
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
         table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
@@ -158,26 +186,4 @@ def _show_sample(report: Report, console: Console) -> None:
         value = "–" if measured is None or not math.isfinite(measured) else f"{measured:.3g}"
         note = "" if demanded or check["ok"] else "  (not demanded by --expect sound)"
         table.add_row(mark, check["name"], value, check["limit"], check["unit"] + note)
-    console.print(table)
-
-
-def show_cause(cause: Cause, console: Console) -> None:
-    """Print one cause and its hint."""
-    line = Text(f"{cause.severity}: ", style=f"bold {_SEVERITIES[cause.severity]}")
-    console.print(line + Text(cause.message, style="not bold") + Text(f"  [{cause.code}]", style="dim"), soft_wrap=True)
-    if cause.hint:
-        console.print(Text(f"  → {cause.hint}"), soft_wrap=True)
-
-
-def _show_verdict(report: Report, console: Console) -> None:
-    for check in report.failed_checks:
-        console.print(Text(f"check failed: {check['name']}: {check['hint']}", "red"), soft_wrap=True)
-    console.print(Text(f"verdict: {report.verdict}", _STYLES[report.verdict]), end="")
-    total = sum(report.seconds.values())
-    console.print(f" in {total:.1f} s" if total else "", highlight=False)
-    if report.output and report.failed_checks and report.sample:
-        console.print(
-            f"It loads but sounds wrong: listen to {report.output}/sample.wav before you use it.",
-            soft_wrap=True,
-            highlight=False,
-        )
+    screen.print(table)
