@@ -164,6 +164,15 @@ def test_b3_compressed_member(tmp_path, capsys):
     assert_fault(capsys, path, 2, "is compressed")
 
 
+def test_b4_a_compressed_bomb_is_refused_by_its_directory(tmp_path, capsys):
+    path = tmp_path / "x.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x/data.pkl", "w") as member:
+        for _ in range(200):
+            member.write(bytes(10**7))
+    assert path.stat().st_size < 3_000_000
+    assert_fault(capsys, path, 2, "is compressed", "2,000,000,000 bytes")
+
+
 def test_b5_member_shorter_than_its_tensor(tmp_path, capsys):
     path = rewrite_zip(save_tiny(tmp_path / "x.pth"), lambda name, data: data[:-4] if name.endswith("data/0") else data)
     assert_fault(capsys, path, 2, "declares 320 bytes", "stores 316")
@@ -526,6 +535,16 @@ def test_d11_config_without_the_perceiver(make_run, capsys):
     )
     (cause,) = document["causes"]
     assert len(cause["keys"]) == len(document["load"]["missing"]) + len(document["load"]["unexpected"])
+
+
+def test_d10_gpt_only_names_the_parts_that_are_not_there(make_run, capsys):
+    def strip(state):
+        return {key: value for key, value in state.items() if key.startswith("xtts.gpt.")}
+
+    document = assert_fault(capsys, make_run(strip), 1, "holds no vocoder and no speaker encoder and no mel stats")
+    assert document["source"]["layout"] == "gpt_only"
+    (cause,) = document["causes"]
+    assert sorted(cause["keys"]) == sorted(document["load"]["missing"])
 
 
 @pytest.mark.parametrize(

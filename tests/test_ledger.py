@@ -71,6 +71,21 @@ def test_aliases_are_the_same_parameter_in_a_live_model(live_models, version):
         assert live[key] is live[target], f"{key} is not {target}"
 
 
+def test_the_number_of_bogus_names_in_the_readme():
+    """At 30 layers, the real depth, inference mode adds 372 second names: the wall of "missing keys"."""
+    from TTS.tts.configs.xtts_config import XttsArgs, XttsConfig
+    from TTS.tts.models.xtts import Xtts
+
+    args = XttsArgs(
+        gpt_layers=30, gpt_n_model_channels=32, gpt_n_heads=4, decoder_input_dim=32, gpt_number_text_tokens=30,
+        gpt_start_text_token=1, gpt_stop_text_token=0, gpt_use_perceiver_resampler=True,
+    )  # fmt: skip
+    model = Xtts(XttsConfig(model_args=args))
+    before = set(model.state_dict())
+    model.gpt.init_gpt_for_inference()
+    assert len(set(model.state_dict()) - before) == 372
+
+
 def test_our_kept_set_is_coquis_own_by_name_and_bytes(genuine_checkpoint, converted, live_models, tmp_path):
     import shutil
 

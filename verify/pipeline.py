@@ -104,7 +104,6 @@ def default_output(source: Path) -> Path:
 
 def _target(job: Job) -> Path:
     """Return where the output goes, having refused what cannot become it, before anything is read."""
-    find_checkpoint(job.request.source, job.request.checkpoint)
     target = job.output or default_output(job.request.source)
     publish.check_target(target, _inputs(job.request), job.force)
     if job.keep_failed:

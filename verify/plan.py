@@ -108,7 +108,7 @@ def plan(job: Job) -> Plan:
         source = gather(job.request, checkpoint, archive.config)
         config = inference_config(source.config, source.config_origin)
         found = architecture.read_architecture(ledger.written)
-        known = [*archive.warnings, *_unknown_keys(ledger)]
+        known = [*archive.warnings, *_unknown_keys(ledger), *architecture.missing_parts(ledger.written)]
         known += architecture.config_causes(found, config["model_args"], source.config_origin)
         known += architecture.contradictions(found, config["model_args"], source.config_origin)
         voices, refused = _readable_voices(source)

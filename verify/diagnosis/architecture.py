@@ -43,6 +43,16 @@ _EXPLAINS = {
 }
 
 
+# parts that every XTTS has -> how the names of their tensors begin
+PARTS = {
+    "GPT": "gpt.gpt.",
+    "conditioning encoder": "gpt.conditioning_encoder.",
+    "vocoder": "hifigan_decoder.waveform_decoder.",
+    "speaker encoder": "hifigan_decoder.speaker_encoder.",
+    "mel stats": "mel_stats",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
     """What the tensors say of the model that they belong to; `fields` holds only what the shapes determine."""
@@ -124,6 +134,22 @@ def config_causes(architecture: Architecture, model_args: Mapping[str, Any], ori
             message=f"the config ({origin}) does not fit the weights: {pairs}",
             hint=_hint(wrong),
             keys=tuple(prefix for field in wrong for prefix in _EXPLAINS.get(field, ())),
+        ),
+    )
+
+
+def missing_parts(tensors: Mapping[str, TensorRecord]) -> tuple[Cause, ...]:
+    """Return one cause for the parts of an XTTS of which the file holds nothing at all (`missing-parts`)."""
+    absent = {part: prefix for part, prefix in PARTS.items() if not any(key.startswith(prefix) for key in tensors)}
+    if not absent:
+        return ()
+    return (
+        Cause(
+            code="missing-parts",
+            severity="error",
+            message=f"the file holds no {' and no '.join(absent)}",
+            hint="Save the whole Xtts, or add these tensors from the base model that it was tuned from.",
+            keys=tuple(absent.values()),
         ),
     )
 
