@@ -524,3 +524,18 @@ def test_e8_verify_survives_a_file_that_is_cut_while_it_is_used(converted, tmp_p
     code, _, err = run_cli(capsys, "verify", copy, "--text", "Hi.")
     assert code == 2
     assert "changed" in err or "ended at byte" in err
+
+
+def test_e7_an_error_that_ctrl_c_left_behind_is_an_interruption(make_run, tmp_path, monkeypatch):
+    """torch.save, cut short by Ctrl-C, raises a RuntimeError in its place."""
+    from verify import cli, pipeline
+
+    def cut_short(*_):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("unexpected pos")
+
+    monkeypatch.setattr(pipeline, "convert", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main([str(make_run()), "-o", str(tmp_path / "out")])

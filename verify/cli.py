@@ -200,6 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"{name}{error.strerror or error}"
         return _refuse(Cause(code="system", severity="error", message=message), EXIT_COULD_NOT_RUN, args, screen)
     except Exception as error:  # the boundary: a fault of ours must not greet a user with a traceback
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
         if os.environ.get("XTTS_VERIFY_DEBUG"):
             raise
         message = f"unexpected {type(error).__name__}: {str(error)[:500]}"
@@ -216,6 +218,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif report.output:
         _emit(report.output)
     return report.exit_code
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is what is behind the error: torch.save, cut short, raises a RuntimeError in its place."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any) -> int:

@@ -1,5 +1,6 @@
 """Write a training checkpoint with coqui's own `GPTTrainer` and `trainer.io.save_checkpoint`; needs torch and coqui-tts."""
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ def write_checkpoint(run: Path, sizes: dict[str, Any], audio_codes: int) -> None
 
     The weights are seeded and untrained; keys, shapes, dtypes and the optimizer are what a run of coqui's trainer has.
     """
+    logging.getLogger("trainer").setLevel(logging.WARNING)  # it announces each file that it saves
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder)
