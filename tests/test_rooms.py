@@ -14,7 +14,8 @@ from tests.helpers import save_tiny
 from tests.test_ledger import record
 from verify import settings
 from verify.checkpoint import config as configs
-from verify.checkpoint.source import Request, find_checkpoint, gather
+from verify.checkpoint.companions import gather
+from verify.checkpoint.source import Request, find_checkpoint
 from verify.diagnosis.architecture import config_causes, read_architecture
 from verify.diagnosis.causes import explain, fold, summary
 from verify.diagnosis.vocabulary import base_version, read_vocabulary
@@ -352,11 +353,11 @@ def test_sizes_are_decimal():
 def test_the_readme_names_every_option_and_no_other():
     import re
 
-    from verify import cli
+    from verify import arguments
 
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     real = set()
-    for action in cli._parser()._subparsers._group_actions[0].choices.values():
+    for action in arguments.parser()._subparsers._group_actions[0].choices.values():
         real |= {option for item in action._actions for option in item.option_strings if option.startswith("--")}
     section = readme.split("## Options")[1].split("\n## ")[0]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", section))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from verify.checkpoint import inert, unpickle
+from verify.checkpoint import inert, machine, unpickle
 from verify.errors import ArchiveError, UnsafePickleError
 
 
@@ -130,4 +130,4 @@ def test_limits_on_opcodes_and_open_containers():
     with pytest.raises(ArchiveError, match="opcodes"):
         unpickle.loads(b"\x80\x02" + b"N0" * unpickle.MAX_OPCODES)
     with pytest.raises(ArchiveError, match="inside one another"):
-        unpickle.loads(b"\x80\x02" + b"(" * (unpickle.MAX_MARKS + 1))
+        unpickle.loads(b"\x80\x02" + b"(" * (machine.MAX_MARKS + 1))

@@ -10,9 +10,10 @@ from typing import Any
 from verify.checkpoint import archive as archives
 from verify.checkpoint import reader, recognise
 from verify.checkpoint.archive import Archive
+from verify.checkpoint.companions import Source, gather
 from verify.checkpoint.config import inference_config
 from verify.checkpoint.ledger import Ledger, build_ledger
-from verify.checkpoint.source import Request, Source, find_checkpoint, gather
+from verify.checkpoint.source import Request, find_checkpoint
 from verify.checkpoint.tensors import TensorRecord
 from verify.diagnosis import architecture, causes, vocabulary
 from verify.diagnosis.architecture import Architecture

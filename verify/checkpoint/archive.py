@@ -116,7 +116,7 @@ def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
     if member.bytes > unpickle.MAX_PICKLE_BYTES:
         raise ArchiveError(
             "pickle-limit",
-            f"data.pkl has {member.bytes:,} bytes; {unpickle.MAX_PICKLE_BYTES:,} is the limit (a real XTTS checkpoint has 0.5 MB)",
+            f"data.pkl has {member.bytes:,} bytes; {unpickle.MAX_PICKLE_BYTES:,} is the limit (a real XTTS checkpoint has 0.25 MB)",
         )
     file.seek(zipdir.data_offset(file, member))
     data = file.read(member.bytes)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from verify import settings
+from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.config import read_json
-from verify.checkpoint.source import MAX_VOCAB_BYTES
 from verify.errors import SourceError
 
 _LANGUAGE = re.compile(r"\[([a-z]{2}(?:-[a-z]{2})?)\]")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verify import settings
-from verify.checkpoint.source import Found, Source
+from verify.checkpoint.companions import Found, Source
 from verify.diagnosis.vocabulary import Vocabulary
 from verify.errors import Cause, SourceError
 from verify.listening import audio

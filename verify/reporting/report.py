@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from verify.checkpoint.archive import Archive
+from verify.checkpoint.companions import Source
 from verify.checkpoint.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, Ledger
-from verify.checkpoint.source import Source
 from verify.diagnosis.architecture import Architecture
 from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, Cause
 

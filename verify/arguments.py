@@ -1,0 +1,130 @@
+"""The command line as people type it: commands, options, and what each means."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+COMMANDS = ("convert", "inspect", "verify", "demo")
+
+
+DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it strictly into a real Xtts,
+let it speak, and say the true cause when something is wrong.
+
+  convert_and_verify.py SOURCE           the main job; SOURCE is a .pth, a .safetensors or a run folder
+  convert_and_verify.py inspect SOURCE   what is in it and what would happen; no torch, no writing
+  convert_and_verify.py verify SOURCE    strict load and speech of a model that exists already
+  convert_and_verify.py demo             make a small genuine training checkpoint and do the main job on it
+"""
+
+
+EPILOG = "exit status: 0 verified; 1 it ran and a check failed; 2 it could not run; 130 interrupted"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; the same option means the same thing in each."""
+    main = argparse.ArgumentParser(
+        prog="convert_and_verify.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    finding, speaking, writing, showing = _finding(), _speaking(), _writing(), _showing()
+    convert = commands.add_parser(
+        "convert", parents=[finding, speaking, writing, showing], help="the main job (the default)", epilog=EPILOG
+    )
+    convert.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
+    convert.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
+    convert.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
+    commands.add_parser(
+        "inspect", parents=[finding, showing], help="what is in a checkpoint; no torch, no writing", epilog=EPILOG
+    )
+    commands.add_parser(
+        "verify",
+        parents=[finding, speaking, writing, showing],
+        help="load and hear a model that exists already",
+        epilog=EPILOG,
+    )
+    demo = commands.add_parser(
+        "demo", parents=[showing], help="make a small training checkpoint and do the main job on it", epilog=EPILOG
+    )
+    demo.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", default=Path("demo"), help="new folder for the run (default: demo)"
+    )
+    demo.add_argument("--force", action="store_true", help="replace the demo that is there")
+    return main
+
+
+def _group() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(add_help=False)
+
+
+def _finding() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .safetensors or run folder")
+    group.add_argument(
+        "--checkpoint",
+        default="best",
+        metavar="best|last|STEP",
+        help="which checkpoint of a run folder (default: best)",
+    )
+    group.add_argument("--config", type=Path, metavar="FILE", help="config.json, where the run has none")
+    group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
+    group.add_argument(
+        "--base", type=Path, metavar="DIR", help="base model folder: its vocab.json and speakers where the run has none"
+    )
+    group.add_argument("--no-follow", action="store_true", help="use no path that the run's config names")
+    return group
+
+
+def _speaking() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument(
+        "--speaker-wav", type=Path, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
+    )
+    group.add_argument("--text", help="what to say (default: a short sentence in the run's language)")
+    group.add_argument("--language", help="language of the text, such as en or zh-cn (default: the run's)")
+    group.add_argument("--seed", type=_seed, default=0, help="seed of the sampling (default: 0)")
+    group.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="where to speak (default: auto)"
+    )
+    group.add_argument(
+        "--expect", choices=("speech", "sound"), default="speech", help="sound: barely trained weights may make noise"
+    )
+    group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
+    return group
+
+
+def _seed(text: str) -> int:
+    """Return a seed that torch takes: an integer of 63 bits."""
+    if not (text.isascii() and text.isdigit() and int(text[:20]) < 2**63):
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no integer from 0 to {2**63 - 1}")
+    return int(text)
+
+
+def _writing() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where to write (default: inference/ in the run folder, or beside the file)",
+    )
+    group.add_argument("--force", action="store_true", help="replace an output that is there")
+    return group
+
+
+def _showing() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument("--json", action="store_true", help="print the report as one JSON document on stdout")
+    group.add_argument("--quiet", action="store_true", help="print only errors and the result")
+    return group
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; without a command it is `convert`."""
+    words = list(arguments)
+    if words and words[0] not in (*COMMANDS, "-h", "--help"):
+        words.insert(0, "convert")
+    return parser().parse_args(words)

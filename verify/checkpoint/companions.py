@@ -1,0 +1,183 @@
+"""Find what belongs to a checkpoint: its config, vocabulary, speakers and reference clips, and say where each was found."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from verify.checkpoint import recognise
+from verify.checkpoint.config import read_json
+from verify.checkpoint.source import Request, missing
+from verify.errors import SourceError
+
+MAX_VOCAB_BYTES = 20 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
+
+
+MAX_CLIPS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file, and in words where it was found."""
+
+    path: Path
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A checkpoint and what was found with it. `searched` lists the places without a vocabulary."""
+
+    checkpoint: Path
+    config: dict[str, Any]
+    config_origin: str
+    vocab: Found | None
+    searched: tuple[str, ...]
+    speakers: Found | None
+    clips: tuple[Found, ...]
+    language: str | None
+
+
+def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> Source:
+    """Find everything that goes with the checkpoint; `embedded` is the config inside it, where there is one.
+
+    Raises:
+        SourceError: a file that the user named is missing, or a config is unusable.
+    """
+    if request.base is not None and not request.base.is_dir():
+        raise SourceError(
+            "missing",
+            f"--base {request.base} is not a folder",
+            "Pass a model folder, such as the XTTS v2 base model's.",
+        )
+    config, origin = _config(request, checkpoint, embedded)
+    vocab, searched = _vocab(request, checkpoint, config)
+    return Source(
+        checkpoint=checkpoint,
+        config=config,
+        config_origin=origin,
+        vocab=vocab,
+        searched=searched,
+        speakers=_speakers(request, checkpoint),
+        clips=tuple(_clips(request, config)),
+        language=_language(config),
+    )
+
+
+def _config(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+    beside = checkpoint.parent / "config.json"
+    if request.config is not None:
+        return read_json(request.config), f"{request.config} (--config)"
+    if beside.is_file():
+        return read_json(beside), f"{beside.name} beside the checkpoint"
+    if embedded is not None:
+        return embedded, "inside the checkpoint"
+    if request.base is not None and (request.base / "config.json").is_file():
+        return read_json(request.base / "config.json"), f"{request.base / 'config.json'} (--base)"
+    raise SourceError(
+        "no-config",
+        f"no config for {checkpoint.name}: there is no config.json in {checkpoint.parent}, and none inside the checkpoint",
+        "Pass the run's config with --config FILE.",
+    )
+
+
+def _vocab(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[Found | None, tuple[str, ...]]:
+    """Return the first vocab.json in the order of trust, and the places looked at before it."""
+    if request.vocab is not None:
+        if not request.vocab.exists():
+            raise missing(request.vocab)
+        return Found(path=request.vocab, origin="--vocab"), ()
+    searched = []
+    for path, origin in _vocab_places(request, checkpoint, config):
+        searched.append(f"{path} ({origin})")
+        if 0 < _file_bytes(path) <= MAX_VOCAB_BYTES:
+            return Found(path=path, origin=origin), tuple(searched[:-1])
+    return None, tuple(searched)
+
+
+def _file_bytes(path: Path) -> int:
+    """Return the size of a regular file, or -1: a path in a config may be unreadable, too long, or anything else."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
+def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    yield checkpoint.parent / "vocab.json", "beside the checkpoint"
+    if request.base is not None:
+        yield request.base / "vocab.json", "--base"
+    for parent in list(checkpoint.resolve().parents)[:3]:
+        for folder in sorted(parent.glob("XTTS_*_original_model_files")):
+            yield folder / "vocab.json", "the base model that the recipe downloaded"
+    args = config.get("model_args")
+    named = args.get("tokenizer_file") if isinstance(args, dict) else None
+    if isinstance(named, str) and named and request.follow and "://" not in named:
+        yield Path(named), "model_args.tokenizer_file in the config"
+
+
+def _speakers(request: Request, checkpoint: Path) -> Found | None:
+    folders = [(checkpoint.parent, "beside the checkpoint")]
+    if request.base is not None:
+        folders.append((request.base, "--base"))
+    for folder, origin in folders:
+        if (path := folder / "speakers_xtts.pth").is_file():
+            return Found(path=path, origin=origin)
+    return None
+
+
+def _clips(request: Request, config: dict[str, Any]) -> Iterator[Found]:
+    """Yield the clips that may serve as reference, best first: the user's, the test sentences', the dataset's."""
+    if request.speaker_wavs:
+        for path in request.speaker_wavs:
+            if not path.exists():
+                raise missing(path)
+            recognise.require_regular_file(path)
+            yield Found(path=path, origin="--speaker-wav")
+        return
+    if not request.follow:
+        return
+    sentences = config.get("test_sentences")
+    for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():
+        named = sentence.get("speaker_wav") if isinstance(sentence, dict) else None
+        for name in named[:MAX_CLIPS] if isinstance(named, list) else [named]:
+            if _is_local_file(name):
+                yield Found(path=Path(name), origin="a test sentence of the run's config")
+    for dataset in _datasets(config):
+        folder = dataset.get("path")
+        if isinstance(folder, str) and folder and "://" not in folder:
+            for clip in _first_wavs(Path(folder)):
+                yield Found(path=clip, origin="the training dataset")
+
+
+def _is_local_file(name: Any) -> TypeGuard[str]:
+    return isinstance(name, str) and bool(name) and "://" not in name and _file_bytes(Path(name)) > 0
+
+
+def _first_wavs(folder: Path) -> list[Path]:
+    """Return the first clips of a dataset folder, if it is there and can be read."""
+    for place in (folder / "wavs", folder):
+        try:
+            with os.scandir(place) as entries:
+                names = sorted(entry.path for entry in entries if entry.name.endswith(".wav") and entry.is_file())
+        except (OSError, ValueError):
+            continue
+        if names:
+            return [Path(name) for name in names[:MAX_CLIPS]]
+    return []
+
+
+def _datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
+    datasets = config.get("datasets")
+    return [item for item in datasets[:10] if isinstance(item, dict)] if isinstance(datasets, list) else []
+
+
+def _language(config: dict[str, Any]) -> str | None:
+    """Return the language of the run's datasets, if they name one."""
+    return next(
+        (item["language"] for item in _datasets(config) if isinstance(item.get("language"), str) and item["language"]),
+        None,
+    )
