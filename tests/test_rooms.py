@@ -114,6 +114,9 @@ def test_reference_clips_come_from_the_test_sentences_then_the_dataset(tmp_path)
     source = gather(Request(source=checkpoint), checkpoint, raw)
     assert [clip.path.name for clip in source.clips] == ["voice.wav", "a.wav", "b.wav"]
     assert source.language == "pt"
+    (checkpoint.parent / "reference.wav").write_bytes(b"x")
+    assert gather(Request(source=checkpoint), checkpoint, raw).clips[0].path.name == "reference.wav"
+    (checkpoint.parent / "reference.wav").unlink()
     assert gather(Request(source=checkpoint, follow=False), checkpoint, raw).clips == ()
 
 

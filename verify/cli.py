@@ -43,13 +43,10 @@ def _job(args: argparse.Namespace) -> Any:
     )
 
 
-def _do(args: argparse.Namespace, screen: Any) -> Any:
+def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its report."""
     from verify import pipeline
-    from verify.reporting import terminal
-    from verify.watch import Silent
 
-    watch = Silent() if args.quiet else terminal.TerminalWatch(screen)
     if args.command == "demo":
         from verify import demo
 
@@ -69,10 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     args = parse(sys.argv[1:] if arguments is None else arguments)
     from verify.reporting import terminal
+    from verify.watch import Silent
 
     screen = terminal.console()
+    watch = terminal.TerminalWatch(screen)
     try:
-        report = _do(args, screen)
+        report = _do(args, Silent() if args.quiet else watch)
     except ConversionError as error:
         return _refuse(error.cause, error.exit_code, args, screen)
     except OSError as error:
@@ -90,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
         if not args.quiet:
-            terminal.show(report, screen)
+            terminal.show(report, watch)
         elif report.verdict != "pass":
             terminal.show_outcome(report, screen)
     if args.json:

@@ -32,6 +32,7 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     watch = watch or Silent()
     target = _target(job)
     planned = plan(job)
+    watch.found(planned.report())
     script = _script(planned)
     writer.require_room(target.parent, planned.ledger.written.values())
     with publish.staging(target) as stage:
@@ -56,6 +57,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     if job.output:
         publish.check_target(job.output, _inputs(job.request), job.force)
     planned = plan(job)
+    watch.found(planned.report())
     script = _script(planned)
     rooms = _BackgroundImport()
     tensors = planned.ledger.written

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Watch(Protocol):
@@ -13,10 +13,17 @@ class Watch(Protocol):
     ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
         """Begin a step of `total` units; the function that it gives is told of each advance."""
 
+    def found(self, report: Any) -> None:
+        """Hear what was found in the source and what will happen to it, before the long work begins."""
+
 
 class Silent:
     """Nobody watches."""
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
+        """Do the step unseen."""
         yield lambda _: None
+
+    def found(self, report: Any) -> None:
+        """Take no notice."""

@@ -61,7 +61,7 @@ def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) 
         vocab=vocab,
         searched=searched,
         speakers=_speakers(request, checkpoint),
-        clips=tuple(_clips(request, config)),
+        clips=tuple(_clips(request, checkpoint, config)),
         language=_language(config),
     )
 
@@ -129,8 +129,8 @@ def _speakers(request: Request, checkpoint: Path) -> Found | None:
     return None
 
 
-def _clips(request: Request, config: dict[str, Any]) -> Iterator[Found]:
-    """Yield the clips that may serve as reference, best first: the user's, the test sentences', the dataset's."""
+def _clips(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[Found]:
+    """Yield the clips that may serve as reference, best first: the user's, the folder's, the test sentences', the dataset's."""
     if request.speaker_wavs:
         for path in request.speaker_wavs:
             if not path.exists():
@@ -138,6 +138,8 @@ def _clips(request: Request, config: dict[str, Any]) -> Iterator[Found]:
             recognise.require_regular_file(path)
             yield Found(path=path, origin="--speaker-wav")
         return
+    if _file_bytes(checkpoint.parent / "reference.wav") > 0:
+        yield Found(path=checkpoint.parent / "reference.wav", origin="beside the checkpoint")
     if not request.follow:
         return
     sentences = config.get("test_sentences")

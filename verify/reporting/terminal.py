@@ -37,10 +37,18 @@ def printable(text: str, style: str = "") -> Text:
 
 
 class TerminalWatch:
-    """Shows a bar for each long step where stderr is a terminal."""
+    """Says what was found at once, then shows a bar for each long step where stderr is a terminal."""
 
     def __init__(self, screen: Console) -> None:
         self.screen = screen
+        self.has_found = False
+
+    def found(self, report: Report) -> None:
+        """Print what is in the source and what will happen to it."""
+        self.has_found = True
+        with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the work
+            self.screen.print(_source(report))
+            self.screen.print(_ledger(report))
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
@@ -64,10 +72,11 @@ def size(number: float) -> str:
     return f"{number:.2f} GB"
 
 
-def show(report: Report, screen: Console) -> None:
-    """Print the whole report."""
-    screen.print(_source(report))
-    screen.print(_ledger(report))
+def show(report: Report, watch: TerminalWatch) -> None:
+    """Print the whole report, less what was said while the work went on."""
+    screen = watch.screen
+    if not watch.has_found:
+        watch.found(report)
     _show_load(report, screen)
     _show_sample(report, screen)
     show_outcome(report, screen)
@@ -109,7 +118,6 @@ def _source(report: Report) -> Table:
     rows.append(("config", source.config_origin))
     rows.append(("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found"))
     rows += [("speakers", f"{source.speakers.path} ({source.speakers.origin})")] if source.speakers else []
-    rows += [("reference", report.sample["reference"])] if report.sample else []
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -176,6 +184,7 @@ def _show_sample(report: Report, screen: Console) -> None:
     )
     screen.print(Text.assemble(("✓", "green"), line))
     screen.print(printable(f"  {sample['language']}: “{sample['text']}”", "italic"))
+    screen.print(Text("  in the voice of ") + printable(sample["reference"]), soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
         table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
