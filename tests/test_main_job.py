@@ -98,7 +98,7 @@ def test_coqui_loads_and_speaks(converted, coqui_reads_with_soundfile):
     folder, _ = converted
     config = XttsConfig()
     config.load_json(str(folder / "config.json"))
-    model = Xtts.init_from_config(config)
+    model = Xtts(config)
     model.load_checkpoint(config, checkpoint_dir=str(folder), eval=True)
     result = model.synthesize("hello", speaker_wav=str(folder / "reference.wav"), language="en", max_new_tokens=20)
     assert np.isfinite(result["wav"]).all()
@@ -146,7 +146,7 @@ def test_the_error_that_coqui_masks_is_named_by_us(make_run, capsys, tmp_path):
     config = XttsConfig()
     config.load_json(str(run / "config.json"))
     with pytest.raises(RuntimeError) as caught:
-        Xtts.init_from_config(config).load_checkpoint(
+        Xtts(config).load_checkpoint(
             config, checkpoint_path=str(run / "best_model_7.pth"), vocab_path=str(run / "vocab.json")
         )
     bogus = str(caught.value).count("gpt.gpt_inference")
@@ -256,7 +256,7 @@ def test_a_skeleton_speaks_bit_for_bit_like_coquis_own_load(converted):
     ours = models.prepare_for_speech(_loaded(models, ours, folder), "cpu")
     config = XttsConfig()
     config.load_json(str(folder / "config.json"))
-    theirs = Xtts.init_from_config(config)
+    theirs = Xtts(config)
     theirs.load_checkpoint(config, checkpoint_dir=str(folder), eval=True)
     clip = torch.from_numpy(soundfile.read(folder / "reference.wav", dtype="float32")[0]).unsqueeze(0)
     for call in ("get_gpt_cond_latents", "get_speaker_embedding"):

@@ -94,8 +94,8 @@ def _holds(folder: Path, path: Path) -> bool:
     """Whether the path lies in the folder, by its own name or by where its links lead."""
     if not folder.is_dir():
         return False
-    named = folder.resolve() / "x"
-    return any(named.parent in candidate.parents for candidate in (path.resolve(), path.parent.resolve() / path.name))
+    inside = folder.resolve()
+    return any(inside in candidate.parents for candidate in (path.resolve(), path.parent.resolve() / path.name))
 
 
 @contextlib.contextmanager
