@@ -347,8 +347,11 @@ def test_e15_texts_that_coqui_cannot_read(make_run, capsys, spoken):
 
 
 @pytest.mark.parametrize("device", ["cpu:7", "cpu:abc", "cuda:x", "tpu", ""])
-def test_e16_devices_that_are_none(make_run, capsys, device):
-    assert_fault(capsys, make_run(), 2, "is no device", options=["--device", device])
+def test_e16_devices_that_are_none_are_refused_at_once(capsys, device):
+    with pytest.raises(SystemExit) as caught:
+        run_cli(capsys, "x.pth", "--device", device)
+    assert caught.value.code == 2
+    assert "is no device" in capsys.readouterr().err
 
 
 def test_seeds_are_bounded(capsys):

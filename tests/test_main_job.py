@@ -312,3 +312,28 @@ def test_both_ways_to_start_are_one(converted):
             env=os.environ,
         )
         assert json.loads(done.stdout)["source"]["layout"] == "inference"
+
+
+def test_what_is_known_not_to_load_is_said_without_writing_it(make_run, tmp_path, capsys, monkeypatch):
+    """A wrong config is known from the names and shapes: the model is compared, but 1.8 GB are not written for it."""
+    from verify.checkpoint import writer
+
+    monkeypatch.setattr(writer, "write_model", lambda *_: pytest.fail("wrote a model that cannot load"))
+    run = make_run(change_config=lambda config: config["model_args"].update(gpt_layers=3))
+    code, out, err = run_cli(capsys, run, "-o", tmp_path / "out", "--json")
+    assert code == 1
+    assert len(json.loads(out)["load"]["missing"]) == 12
+    assert "gpt_layers is 3, the weights call for 2" in err
+
+
+def test_a_config_inside_the_checkpoint_that_fits_is_offered(make_run, tmp_path, capsys):
+    run = make_run()
+    config = json.loads((run / "config.json").read_text())
+    config["model_args"]["gpt_layers"] = 3
+    (run / "config.json").write_text(json.dumps(config))
+    code, _, err = run_cli(capsys, "inspect", run)
+    assert code == 1
+    assert "The config inside the checkpoint fits" in err
+    (run / "config.json").unlink()
+    code, _, err = run_cli(capsys, "inspect", run)
+    assert code == 0, err

@@ -1,19 +1,26 @@
 """The command line as people type it: commands, options, and what each means."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from verify import __version__
 
 COMMANDS = ("convert", "inspect", "verify", "demo")
 
 
-DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it strictly into a real Xtts,
-let it speak, and say the true cause when something is wrong.
+DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
+strictly into a real Xtts, let it speak, and say the true cause when something
+is wrong.
 
-  convert_and_verify.py SOURCE           the main job; SOURCE is a .pth, a .safetensors or a run folder
-  convert_and_verify.py inspect SOURCE   what is in it and what would happen; no torch, no writing
-  convert_and_verify.py verify SOURCE    strict load and speech of a model that exists already
-  convert_and_verify.py demo             make a small genuine training checkpoint and do the main job on it
+  convert_and_verify.py SOURCE           the main job: SOURCE is a .pth,
+                                         a .safetensors or a run folder
+  convert_and_verify.py inspect SOURCE   what is in it; no torch, no writing
+  convert_and_verify.py verify SOURCE    load and hear a model that exists
+  convert_and_verify.py demo             the main job on a small checkpoint
+
+Options of the main job: convert_and_verify.py convert --help
 """
 
 
@@ -28,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    main.add_argument("--version", action="version", version=f"xtts-verify {__version__}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
     finding, speaking, writing, showing = _finding(), _speaking(), _writing(), _showing()
     convert = commands.add_parser(
@@ -68,7 +76,7 @@ def _finding() -> argparse.ArgumentParser:
         metavar="best|last|STEP",
         help="which checkpoint of a run folder (default: best)",
     )
-    group.add_argument("--config", type=Path, metavar="FILE", help="config.json, where the run has none")
+    group.add_argument("--config", type=Path, metavar="FILE", help="use this config.json")
     group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
     group.add_argument(
         "--base", type=Path, metavar="DIR", help="base model folder: its vocab.json and speakers where the run has none"
@@ -86,13 +94,23 @@ def _speaking() -> argparse.ArgumentParser:
     group.add_argument("--language", help="language of the text, such as en or zh-cn (default: the run's)")
     group.add_argument("--seed", type=_seed, default=0, help="seed of the sampling (default: 0)")
     group.add_argument(
-        "--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="where to speak (default: auto)"
+        "--device",
+        type=_device,
+        default="auto",
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="where to speak (default: auto)",
     )
     group.add_argument(
         "--expect", choices=("speech", "sound"), default="speech", help="sound: barely trained weights may make noise"
     )
     group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
     return group
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no device: pass auto, cpu, cuda, cuda:N or mps")
+    return text
 
 
 def _seed(text: str) -> int:
@@ -109,7 +127,7 @@ def _writing() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="DIR",
-        help="where to write (default: inference/ in the run folder, or beside the file)",
+        help="where to write (main job: inference/ in the run folder, or beside the file; verify: nowhere)",
     )
     group.add_argument("--force", action="store_true", help="replace an output that is there")
     return group
@@ -125,6 +143,6 @@ def _showing() -> argparse.ArgumentParser:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; without a command it is `convert`."""
     words = list(arguments)
-    if words and words[0] not in (*COMMANDS, "-h", "--help"):
+    if words and words[0] not in (*COMMANDS, "-h", "--help", "--version"):
         words.insert(0, "convert")
     return parser().parse_args(words)

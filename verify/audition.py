@@ -1,6 +1,5 @@
 """Load the model strictly, prove its bytes, let it speak and judge the sound: the part of a run that needs torch."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -119,10 +118,8 @@ def choose_device(wanted: str) -> str:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
         return "cuda" if cuda else "cpu"
-    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", wanted):
-        raise ConversionError("no-device", f"--device {wanted} is no device", "Pass auto, cpu, cuda, cuda:N or mps.")
-    index = int(wanted.partition(":")[2] or 0)
-    there = {"cpu": True, "mps": mps, "cuda": cuda and index < torch.cuda.device_count()}[wanted.partition(":")[0]]
+    family, _, number = wanted.partition(":")
+    there = {"cpu": True, "mps": mps, "cuda": cuda and int(number or 0) < torch.cuda.device_count()}.get(family, False)
     if not there:
         found = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
         raise ConversionError(
@@ -161,8 +158,8 @@ def _speak_and_judge(
         with speech.device_faults(model):
             voice = speech.condition(model, script.clips)
         cache = parity.check_cache(model, voice, text, language)
-    bound = speech.token_bound(model, text, language)
-    with watch.step("speaking", bound, "tokens") as progress, timed(seconds, "speak"):
+    steps = speech.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
+    with watch.step("speaking", steps, "tokens") as progress, timed(seconds, "speak"):
         sample = speech.speak(model, voice, text, language, job.seed, progress)
     checks = (
         *audio.judge_sound(sample.samples, sample.rate_hz, speech.seconds_range(text, language)),

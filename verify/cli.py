@@ -4,13 +4,16 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from verify.arguments import parse
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError
+
+_ctrl_c = threading.Event()
 
 
 def _job(args: argparse.Namespace) -> Any:
@@ -63,7 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
     """
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     args = parse(sys.argv[1:] if arguments is None else arguments)
     from verify.reporting import terminal
     from verify.watch import Silent
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = terminal.console()
     watch = terminal.TerminalWatch(screen)
     try:
-        report = _do(args, Silent() if args.quiet else watch)
+        report = _do(args, _Attentive(Silent() if args.quiet else watch))
     except ConversionError as error:
         return _refuse(error.cause, error.exit_code, args, screen)
     except OSError as error:
@@ -127,8 +129,29 @@ def _emit(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Attentive:
+    """Passes on what it hears of the work, and a Ctrl-C that some package swallowed while it was imported."""
+
+    def __init__(self, watch: Any) -> None:
+        self.watch, self.found = watch, watch.found
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Any]:
+        """Do the step, then ask whether Ctrl-C came."""
+        with self.watch.step(name, total, unit) as progress:
+            yield progress
+        if _ctrl_c.is_set():
+            raise KeyboardInterrupt
+
+
+def _hear_ctrl_c(*_: Any) -> None:
+    _ctrl_c.set()
+    raise KeyboardInterrupt
+
+
 def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
+    signal.signal(signal.SIGINT, _hear_ctrl_c)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as the bytes that it is
     try:

@@ -24,7 +24,7 @@ UNTRAINED = Cause(
     code="untrained",
     severity="note",
     message="the demo's weights are untrained: they make noise, so it asks for --expect sound",
-    hint="Run the main job on your own run to hear a voice.",
+    hint="To hear a voice: python convert_and_verify.py YOUR_RUN --speaker-wav VOICE.wav",
 )
 
 

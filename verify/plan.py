@@ -10,7 +10,7 @@ from typing import Any
 from verify.checkpoint import archive as archives
 from verify.checkpoint import reader, recognise
 from verify.checkpoint.archive import Archive
-from verify.checkpoint.companions import Source, gather
+from verify.checkpoint.companions import Found, Source, gather
 from verify.checkpoint.config import inference_config
 from verify.checkpoint.ledger import Ledger, build_ledger
 from verify.checkpoint.source import Request, find_checkpoint
@@ -110,7 +110,7 @@ def plan(job: Job) -> Plan:
         config = inference_config(source.config, source.config_origin)
         found = architecture.read_architecture(ledger.written)
         known = [*archive.warnings, *_unknown_keys(ledger), *architecture.missing_parts(ledger.written)]
-        known += architecture.config_causes(found, config["model_args"], source.config_origin)
+        known += _config_causes(found, config, source, archive)
         known += architecture.contradictions(found, config["model_args"], source.config_origin)
         voices, refused = _readable_voices(source)
         known += refused
@@ -118,7 +118,7 @@ def plan(job: Job) -> Plan:
         tokens = None
         if source.vocab is not None:
             tokens = vocabulary.read_vocabulary(source.vocab.path)
-            known += _vocabulary_causes(found, tokens, source.vocab.origin)
+            known += _vocabulary_causes(found, tokens, source.vocab)
             config["model_args"] |= {
                 "gpt_number_text_tokens": tokens.size,
                 "gpt_start_text_token": tokens.start,
@@ -167,13 +167,23 @@ def _unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
     )
 
 
-def _vocabulary_causes(found: Architecture, tokens: Vocabulary, origin: str) -> list[Cause]:
-    cause = architecture.vocabulary_cause(found, tokens, origin)
+def _config_causes(found: Architecture, config: dict[str, Any], source: Source, archive: Archive) -> tuple[Cause, ...]:
+    """Return where config and weights differ; where the checkpoint holds a config of its own that fits, say so."""
+    wrong = architecture.config_causes(found, config["model_args"], source.config_origin)
+    embedded = archive.config.get("model_args") if archive.config else None
+    if wrong and isinstance(embedded, dict) and not architecture.config_causes(found, embedded, ""):
+        hint = "The config inside the checkpoint fits: take the other one away (no --config, no config.json beside it)."
+        return tuple(replace(cause, hint=hint) for cause in wrong)
+    return wrong
+
+
+def _vocabulary_causes(found: Architecture, tokens: Vocabulary, vocab: Found) -> list[Cause]:
+    cause = architecture.vocabulary_cause(found, tokens, vocab.path.name, vocab.origin)
     known = [cause] if cause else []
     odd = [f"leaves {tokens.holes:,} ids below {tokens.size:,} unused"] if tokens.holes else []
     odd += [f"gives {tokens.shared:,} tokens the id of another"] if tokens.shared else []
     if odd:
-        message = f"vocab.json ({origin}) {' and '.join(odd)}"
+        message = f"{vocab.path.name} ({vocab.origin}) {' and '.join(odd)}"
         hint = "Check that it was not edited by hand."
         known.append(Cause(code="vocab-ids", severity="warning", message=message, hint=hint))
     return known

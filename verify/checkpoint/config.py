@@ -11,7 +11,9 @@ from verify.errors import SourceError
 MAX_CONFIG_BYTES = 10 * 2**20  # a genuine config.json has 5 KB
 
 
-def read_json(path: Path, limit_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
+def read_json(
+    path: Path, limit_bytes: int = MAX_CONFIG_BYTES, hint: str = "Restore it from the run or the base model."
+) -> dict[str, Any]:
     """Return the JSON object in a regular file of bounded size.
 
     Raises:
@@ -25,9 +27,7 @@ def read_json(path: Path, limit_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise SourceError(
-            "bad-json", f"{path} is not valid JSON: {str(error)[:200]}", "Restore it from the run or the base model."
-        ) from error
+        raise SourceError("bad-json", f"{path} is not valid JSON: {str(error)[:200]}", hint) from error
     if not isinstance(value, dict):
         raise SourceError("bad-json", f"{path} holds a {type(value).__name__}, not an object")
     return value

@@ -25,6 +25,9 @@ class Request:
     speaker_wavs: tuple[Path, ...] = ()
     follow: bool = True  # whether paths inside the config may lead out of the run folder
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", Path(self.source))  # a library's user may well pass text
+
 
 def find_checkpoint(source: Path, which: str = "best") -> Path:
     """Return the checkpoint file that `source`, a file or a run folder, and `--checkpoint` mean.
@@ -81,18 +84,14 @@ def _choose(names: list[str], which: str) -> str | None:
 
 
 def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
-    looked = (
-        "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
-        if which in ("best", "last")
-        else f"a checkpoint of step {which}"
-    )
+    steps = [name.rpartition("_")[2].removesuffix(".pth") for name in names if _STEP.fullmatch(name)]
+    if which not in ("best", "last"):
+        there = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
+        return SourceError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)
+    looked = "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
     there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
-    steps = [name for name in names if _STEP.fullmatch(name)]
     runs = [entry.name for entry in folder.iterdir() if entry.is_dir() and _choose(sorted(os.listdir(entry)), "best")]
-    if steps:
-        hint = "Steps there: " + ", ".join(name.rpartition("_")[2].removesuffix(".pth") for name in steps)
-    elif runs:
+    hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
+    if runs:
         hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])
-    else:
-        hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
     return SourceError("no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint)

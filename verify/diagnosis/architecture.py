@@ -92,8 +92,8 @@ def _version(tensors: Mapping[str, TensorRecord]) -> str | None:
     return "v1" if "gpt.prompt_embedding.weight" in tensors else None
 
 
-def vocabulary_cause(architecture: Architecture, vocabulary: Vocabulary, origin: str) -> Cause | None:
-    """Return the cause where the rows of the text embedding are not the tokens of vocab.json (`vocab-rows`)."""
+def vocabulary_cause(architecture: Architecture, vocabulary: Vocabulary, name: str, origin: str) -> Cause | None:
+    """Return the cause where the rows of the text embedding are not the tokens of the vocabulary file `name` (`vocab-rows`)."""
     rows = architecture.fields.get("gpt_number_text_tokens")
     if rows is None or rows == vocabulary.size:
         return None
@@ -106,7 +106,7 @@ def vocabulary_cause(architecture: Architecture, vocabulary: Vocabulary, origin:
     return Cause(
         code="vocab-rows",
         severity="error",
-        message=f"gpt.text_embedding.weight has {rows:,} rows; vocab.json ({origin}) holds {vocabulary.size:,} tokens"
+        message=f"gpt.text_embedding.weight has {rows:,} rows; {name} ({origin}) holds {vocabulary.size:,} tokens"
         + (f", those of {held}" if held.startswith("v") else ""),
         hint=hint,
         keys=_EXPLAINS["gpt_number_text_tokens"],

@@ -1,9 +1,11 @@
 """Say which packages are installed, and turn an import that fails into a fault of the environment."""
 
+import os
 import platform
 from importlib import import_module, metadata
 from typing import Any
 
+from verify import __version__
 from verify.errors import EnvironmentFault
 
 # What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
@@ -23,7 +25,7 @@ PACKAGES = ("torch", "torchaudio", "torchcodec", "coqui-tts", "transformers")
 
 def versions() -> dict[str, str | None]:
     """Return the Python version and those of the packages that must fit together; None where one is not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    found: dict[str, str | None] = {"xtts-verify": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
@@ -38,6 +40,7 @@ def import_room(name: str) -> Any:
     Raises:
         EnvironmentFault: the installed packages do not import together; the checkpoint is not at fault.
     """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     try:
         return import_module(name)
     except _IMPORT_ERRORS as error:

@@ -31,7 +31,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
     Raises:
         SourceError: it is no JSON, no tokenizer, or lacks `[START]` or `[STOP]`.
     """
-    tokens = _token_ids(path, read_json(path, MAX_VOCAB_BYTES))
+    tokens = _token_ids(
+        path, read_json(path, MAX_VOCAB_BYTES, "Pass the vocab.json that the run was trained with: --vocab FILE.")
+    )
     missing = [name for name in ("[START]", "[STOP]") if name not in tokens]
     if missing:
         raise SourceError(

@@ -59,7 +59,7 @@ def judge_sound(
     finite = np.isfinite(samples)
     clean = samples[finite] if finite.any() else np.zeros(1, np.float32)
     bad = int(len(samples) - finite.sum())
-    level = round(dbfs(rms(clean)), 1)
+    level = round(dbfs(rms(clean - clean.mean(dtype=np.float64))), 1)  # an offset is no sound
     clipped = round(float(np.mean(np.abs(clean) >= limits["clipped_level"])), 5)
     offset = round(float(abs(clean.mean(dtype=np.float64))), 4)
     seconds = len(samples) / rate_hz

@@ -208,7 +208,7 @@ def stop_check(sample: Sample) -> Check:
         measured=sample.tokens,
         limit=f"< {sample.token_bound}",
         unit="tokens",
-        hint="The GPT never ended the sentence: barely trained, damaged, or the wrong vocabulary.",
+        hint="The GPT never ended the sentence: barely trained, or damaged. --expect sound asks for no more than sound.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from rich.text import Text
 from verify.errors import Cause
 from verify.reporting.report import Report, dtypes, layout
 
+LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
 _VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red"}
@@ -28,7 +30,10 @@ _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim",
 
 def console() -> Console:
     """Return a console on stderr that takes no text for markup, whatever stands in a file's names."""
-    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+    screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    if not screen.is_terminal and "COLUMNS" not in os.environ:
+        screen.width = LOG_COLUMNS
+    return screen
 
 
 def printable(text: str, style: str = "") -> Text:
@@ -77,8 +82,10 @@ def show(report: Report, watch: TerminalWatch) -> None:
     screen = watch.screen
     if not watch.has_found:
         watch.found(report)
+    screen.print()
     _show_load(report, screen)
     _show_sample(report, screen)
+    screen.print()
     show_outcome(report, screen)
 
 
@@ -87,9 +94,11 @@ def show_outcome(report: Report, screen: Console) -> None:
     for cause in report.causes:
         show_cause(cause, screen)
     for check in report.failed_checks:
-        screen.print(Text(f"check failed: {check['name']}: {check['hint']}", "red"), soft_wrap=True)
+        screen.print(Text(f"check failed: {check['name']}: {check['hint']}", "red"), soft_wrap=not screen.is_terminal)
     total = sum(report.seconds.values())
-    screen.print(Text.assemble((f"verdict: {report.verdict}", _VERDICTS[report.verdict]), f" in {total:.1f} s"))
+    heard = "" if report.load else " by what is in the file; nothing was loaded or heard"
+    verdict = (f"verdict: {report.verdict}", _VERDICTS[report.verdict])
+    screen.print(Text.assemble(verdict, f"{heard} in {total:.1f} s"))
     if report.output and report.failed_checks:
         where = printable(f"{report.output}/sample.wav")
         screen.print(
@@ -100,9 +109,12 @@ def show_outcome(report: Report, screen: Console) -> None:
 def show_cause(cause: Cause, screen: Console) -> None:
     """Print one cause and its hint."""
     severity = (f"{cause.severity}: ", f"bold {_SEVERITIES[cause.severity]}")
-    screen.print(Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")), soft_wrap=True)
+    screen.print(
+        Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")),
+        soft_wrap=not screen.is_terminal,
+    )
     if cause.hint:
-        screen.print(Text("  → ") + printable(cause.hint), soft_wrap=True)
+        screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
 
 
 def _source(report: Report) -> Table:
@@ -184,7 +196,7 @@ def _show_sample(report: Report, screen: Console) -> None:
     )
     screen.print(Text.assemble(("✓", "green"), line))
     screen.print(printable(f"  {sample['language']}: “{sample['text']}”", "italic"))
-    screen.print(Text("  in the voice of ") + printable(sample["reference"]), soft_wrap=True)
+    screen.print(Text("  in the voice of ") + printable(sample["reference"]), soft_wrap=not screen.is_terminal)
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
         table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
