@@ -10,7 +10,7 @@ import torch
 
 from verify import model as models
 from verify.diagnosis import causes, environment
-from verify.errors import CannotSpeakError, Cause, ConversionError
+from verify.errors import CannotSpeakError, Cause, ConversionError, any_error
 from verify.listening import audio, parity, speech
 from verify.listening.script import Script
 from verify.plan import SOUND_CHECKS, Plan, timed
@@ -61,20 +61,18 @@ def _load(
         with watch.step("loading into Xtts"), timed(seconds, "build"):
             model = models.build_skeleton(plan.config, plan.vocab)
     except models.UnbuildableError as error:  # the causes that are known already say it better
-        known = any(cause.severity == "error" for cause in report.causes)
-        return (report if known else replace(report, causes=(*report.causes, error.cause))), None
+        return (report if any_error(report.causes) else replace(report, causes=(*report.causes, error.cause))), None
     load = models.compare(model, tensors)
     shapes = {item.key: (item.checkpoint, item.model) for item in load.mismatched}
     found = causes.explain(report.causes, load.missing, load.unexpected, shapes)
     report = replace(report, load=asdict(load), causes=(*found, *_wrong_kinds(models.wrong_kinds(model, tensors))))
-    if any(cause.severity == "error" for cause in report.causes):
+    if any_error(report.causes):
         return report, None
     with timed(seconds, "load"):
         state = models.map_written(written) if written else models.from_bytes(data or {}, tensors)
         load = models.load_strictly(model, state, load)
         del state
-    total = sum(record.bytes for record in tensors.values())
-    with watch.step("comparing every byte", total, "bytes") as progress, timed(seconds, "compare"):
+    with watch.step("comparing every byte", plan.ledger.written_bytes, "bytes") as progress, timed(seconds, "compare"):
         identity = models.prove_identity(model, plan.archive.path, tensors, progress)
     identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
     report = replace(report, load=asdict(load), identical=identical)

@@ -1,5 +1,6 @@
 """What can go wrong, named once: a `Cause` says it as data, a `ConversionError` carries one to the command's edge."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 EXIT_VERIFIED = 0
@@ -17,6 +18,11 @@ class Cause:
     message: str
     hint: str = ""
     keys: tuple[str, ...] = ()
+
+
+def any_error(causes: Iterable[Cause]) -> bool:
+    """Whether a cause among them forbids to use the model; warnings and notes do not."""
+    return any(cause.severity == "error" for cause in causes)
 
 
 class ConversionError(Exception):

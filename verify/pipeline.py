@@ -9,7 +9,7 @@ from typing import Any
 from verify.checkpoint import publish, reader, writer
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.diagnosis import causes, environment
-from verify.errors import Cause, ConversionError
+from verify.errors import Cause, ConversionError, any_error
 from verify.listening.script import Script, prepare
 from verify.plan import Job, Plan, no_vocab, plan, timed
 from verify.reporting.report import OutputFile, Report
@@ -34,7 +34,7 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     planned = plan(job)
     watch.found(planned.report())
     script = _script(planned)
-    if not job.keep_failed and any(cause.severity == "error" for cause in planned.causes):
+    if not job.keep_failed and any_error(planned.causes):
         return _compare_only(planned, watch)
     writer.require_room(target.parent, planned.ledger.written.values())
     with publish.staging(target) as stage:
@@ -70,8 +70,10 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     script = _script(planned)
     rooms = _BackgroundImport()
     tensors = planned.ledger.written
-    total = sum(record.bytes for record in tensors.values())
-    with watch.step("reading the model", total, "bytes") as progress, timed(planned.seconds, "scan"):
+    with (
+        watch.step("reading the model", planned.ledger.written_bytes, "bytes") as progress,
+        timed(planned.seconds, "scan"),
+    ):
         data, scan = reader.read_tensors(planned.archive.path, tensors, progress)
     audition = rooms.wait(planned, watch)
     report = _judge_bytes(planned, scan)
@@ -116,9 +118,10 @@ def default_output(source: Path) -> Path:
 def _target(job: Job) -> Path:
     """Return where the output goes, having refused what cannot become it, before anything is read."""
     target = job.output or default_output(job.request.source)
-    publish.check_target(target, _inputs(job.request), job.force)
+    inputs = _inputs(job.request)
+    publish.check_target(target, inputs, job.force)
     if job.keep_failed:
-        publish.check_target(_failed(target), _inputs(job.request), force=True)
+        publish.check_target(_failed(target), inputs, force=True)
     return target
 
 
@@ -178,8 +181,10 @@ class _BackgroundImport:
 def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
     """Write model.pth, config.json, vocab.json and, where there are voices, speakers_xtts.pth."""
     tensors = planned.ledger.written
-    total = sum(record.bytes for record in tensors.values())
-    with watch.step("writing model.pth", total, "bytes") as progress, timed(planned.seconds, "write"):
+    with (
+        watch.step("writing model.pth", planned.ledger.written_bytes, "bytes") as progress,
+        timed(planned.seconds, "write"),
+    ):
         written = writer.write_model(folder / "model.pth", planned.archive.path, tensors, planned.config, progress)
     publish.write_json(folder / "config.json", planned.config)
     (folder / "vocab.json").write_bytes(planned.vocab.read_bytes())
@@ -221,7 +226,7 @@ def _publish(planned: Plan, report: Report, stage: publish.Stage, hashes: dict[s
     Args:
         hashes: SHA-256 of files by name, where it is known already.
     """
-    publishable = not any(cause.severity == "error" for cause in report.causes)
+    publishable = not any_error(report.causes)
     if not publishable and not planned.job.keep_failed:
         return report
     target = stage.target if publishable else _failed(stage.target)

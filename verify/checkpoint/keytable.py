@@ -141,8 +141,9 @@ def part_of(name: str) -> str | None:
 
 def drop_reason(name: str) -> str | None:
     """Return why the name is left out, or None."""
+    numberless = _NUMBER.sub("#", name)
     for pattern, reason in _dropped():
-        if (pattern.endswith("*") and name.startswith(pattern[:-1])) or _NUMBER.sub("#", name) == pattern:
+        if (pattern.endswith("*") and name.startswith(pattern[:-1])) or numberless == pattern:
             return reason
     return None
 

@@ -42,6 +42,11 @@ class Ledger:
         return {entry.target: entry.record for entry in self.entries if entry.fate in (KEPT, RENAMED, UNKNOWN)}
 
     @property
+    def written_bytes(self) -> int:
+        """The bytes of the tensors of the new file."""
+        return sum(record.bytes for record in self.written.values())
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         return tuple(entry.record.key for entry in self.entries if entry.fate == UNKNOWN)
 

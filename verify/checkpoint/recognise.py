@@ -6,7 +6,6 @@ from pathlib import Path
 
 from verify.errors import ArchiveError, SourceError
 
-LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.serialization.MAGIC_NUMBER, pickled
 ZIP_MAGIC = b"PK\x03\x04"
 GIT_LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
 _HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")

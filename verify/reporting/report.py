@@ -9,7 +9,7 @@ from verify.checkpoint.archive import Archive
 from verify.checkpoint.companions import Source
 from verify.checkpoint.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, Ledger
 from verify.diagnosis.architecture import Architecture
-from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, Cause
+from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, Cause, any_error
 
 SCHEMA = 1
 
@@ -55,10 +55,9 @@ class Report:
     @property
     def verdict(self) -> str:
         """`fail` on any error or failed check, `warn` on any warning, else `pass`."""
-        severities = {cause.severity for cause in self.causes}
-        if "error" in severities or self.failed_checks:
+        if any_error(self.causes) or self.failed_checks:
             return "fail"
-        return "warn" if "warning" in severities else "pass"
+        return "warn" if any(cause.severity == "warning" for cause in self.causes) else "pass"
 
     @property
     def exit_code(self) -> int:
