@@ -8,19 +8,8 @@ import numpy as np
 import soundfile
 
 from verify import settings
+from verify.checks import Check
 from verify.errors import OutputError, SourceError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One measurement held against its limit; `measured` is None where there was nothing to measure."""
-
-    name: str
-    ok: bool
-    measured: float | None
-    limit: str
-    unit: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

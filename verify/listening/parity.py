@@ -4,7 +4,7 @@ import torch
 from TTS.tts.models.xtts import Xtts
 
 from verify import settings
-from verify.listening.audio import Check
+from verify.checks import Check
 from verify.listening.speech import Voice, device_faults, encode
 
 

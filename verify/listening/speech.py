@@ -15,8 +15,9 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from TTS.tts.models.xtts import Xtts
 
 from verify import settings
+from verify.checks import Check
 from verify.errors import CannotSpeakError, ConversionError, EnvironmentFault, SourceError
-from verify.listening.audio import Check, Clip
+from verify.listening.audio import Clip
 
 CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
 LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
