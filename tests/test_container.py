@@ -47,7 +47,7 @@ def rewritten(tmp_path):
     """(source archive, written file) of every dtype and layout."""
     torch.save({"model": TENSORS, "config": {}}, tmp_path / "in.pth")
     archive = read_archive(tmp_path / "in.pth")
-    written = write_model(tmp_path / "out.pth", archive.path, {r.key: r for r in archive.tensors}, CONFIG, quiet)
+    written = write_model(tmp_path / "out.pth", {r.key: r for r in archive.tensors}, CONFIG, quiet)
     return archive, written
 
 
@@ -173,7 +173,7 @@ def test_one_bad_value_anywhere_is_found(tmp_path, dtype, bad):
         value[int(position)] = bad
         torch.save({"good": torch.ones(3), "mel_stats": value}, tmp_path / "x.pth")
         archive = read_archive(tmp_path / "x.pth")
-        _, scan = reader.read_tensors(archive.path, {record.key: record for record in archive.tensors}, quiet)
+        _, scan = reader.read_tensors({record.key: record for record in archive.tensors}, quiet)
         assert scan.non_finite == ("mel_stats",)
 
 
@@ -189,7 +189,7 @@ def test_a_flipped_byte_anywhere_in_the_kept_data_is_found(tmp_path):
             data[record.storage_start + int(position)] ^= 1 << int(generator.integers(8))
             archive.path.write_bytes(data)
             with pytest.raises(ArchiveError, match=f"{record.key} .*CRC-32 stored"):
-                reader.read_tensors(archive.path, records, quiet)
+                reader.read_tensors(records, quiet)
 
 
 def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):
@@ -204,7 +204,7 @@ def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):
                 file.truncate(5_000_000)
 
     with pytest.raises(ArchiveError, match="ended at byte"):
-        writer.write_model(tmp_path / "out.pth", archive.path, {"mel_stats": archive.tensors[0]}, {}, cut_once)
+        writer.write_model(tmp_path / "out.pth", {"mel_stats": archive.tensors[0]}, {}, cut_once)
 
 
 def test_a_source_that_is_replaced_while_it_is_read_ends_in_an_error(tmp_path):
@@ -219,7 +219,6 @@ def test_a_source_that_is_replaced_while_it_is_read_ends_in_an_error(tmp_path):
     with pytest.raises(ArchiveError, match="changed while it was read"):
         writer.write_model(
             tmp_path / "out.pth",
-            archive.path,
             {"a": archive.tensors[0]},
             {},
             lambda n: replaced or replaced.append(replace(n)),
@@ -235,7 +234,7 @@ def test_safetensors_give_the_same_ledger_and_bytes(converted, tmp_path):
     archive = read_archive(tmp_path / "model.safetensors")
     assert archive.layout == "safetensors"
     ledger = build_ledger(archive.tensors, lambda a, b: False)
-    written = write_model(tmp_path / "out.pth", archive.path, ledger.written, {}, quiet)
+    written = write_model(tmp_path / "out.pth", ledger.written, {}, quiet)
     loaded = torch.load(written.path, weights_only=True)["model"]
     assert all(torch.equal(loaded[key], value) for key, value in state.items())
     assert loaded.keys() == state.keys()

@@ -236,7 +236,7 @@ def test_a_model_read_from_the_source_and_a_written_one_are_the_same(genuine_che
     from verify.model import from_bytes, map_written
 
     tensors = build_ledger(read_archive(genuine_checkpoint).tensors, lambda a, b: True).written
-    data, _ = read_tensors(genuine_checkpoint, tensors, lambda n: None)
+    data, _ = read_tensors(tensors, lambda n: None)
     read, written = from_bytes(data, tensors), map_written(converted[0] / "model.pth")
     assert read.keys() == written.keys()
     assert all(torch.equal(read[key], value) for key, value in written.items())
@@ -280,7 +280,7 @@ def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint
     with torch.no_grad():
         skeleton.gpt.mel_head.bias = torch.nn.Parameter(skeleton.gpt.mel_head.bias.clone())
         skeleton.gpt.mel_head.bias[7] += 1e-6
-    identity = models.prove_identity(skeleton, genuine_checkpoint, ledger.written, lambda n: None)
+    identity = models.prove_identity(skeleton, ledger.written, lambda n: None)
     assert identity.different == ("gpt.mel_head.bias",)
     assert not identity.ok
 

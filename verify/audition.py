@@ -73,7 +73,7 @@ def _load(
         load = models.load_strictly(model, state, load)
         del state
     with watch.step("comparing every byte", plan.ledger.written_bytes, "bytes") as progress, timed(seconds, "compare"):
-        identity = models.prove_identity(model, plan.archive.path, tensors, progress)
+        identity = models.prove_identity(model, tensors, progress)
     identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
     report = replace(report, load=asdict(load), identical=identical)
     if not identity.ok:

@@ -8,6 +8,7 @@ from typing import Any
 
 from verify.checkpoint import publish, reader, writer
 from verify.checkpoint.source import Request, find_checkpoint
+from verify.checkpoint.values import Scan
 from verify.diagnosis import causes, environment
 from verify.errors import Cause, ConversionError, any_error
 from verify.listening.script import Script, prepare
@@ -74,7 +75,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
         watch.step("reading the model", planned.ledger.written_bytes, "bytes") as progress,
         timed(planned.seconds, "scan"),
     ):
-        data, scan = reader.read_tensors(planned.archive.path, tensors, progress)
+        data, scan = reader.read_tensors(tensors, progress)
     audition = rooms.wait(planned, watch)
     report = _judge_bytes(planned, scan)
     if job.output is None:
@@ -185,15 +186,15 @@ def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
         watch.step("writing model.pth", planned.ledger.written_bytes, "bytes") as progress,
         timed(planned.seconds, "write"),
     ):
-        written = writer.write_model(folder / "model.pth", planned.archive.path, tensors, planned.config, progress)
+        written = writer.write_model(folder / "model.pth", tensors, planned.config, progress)
     publish.write_json(folder / "config.json", planned.config)
     (folder / "vocab.json").write_bytes(planned.vocab.read_bytes())
-    if planned.voices and planned.source.speakers:
-        writer.write_voices(folder / "speakers_xtts.pth", planned.source.speakers.path, planned.voices)
+    if planned.voices:
+        writer.write_voices(folder / "speakers_xtts.pth", planned.voices)
     return written
 
 
-def _judge_bytes(planned: Plan, scan: reader.Scan) -> Report:
+def _judge_bytes(planned: Plan, scan: Scan) -> Report:
     """Return the report with a cause for values that no model can use."""
     found = list(planned.causes)
     if scan.non_finite:

@@ -104,7 +104,7 @@ def plan(job: Job) -> Plan:
     with timed(seconds, "read"):
         checkpoint = find_checkpoint(job.request.source, job.request.checkpoint)
         archive = archives.read_archive(checkpoint)
-        ledger = build_ledger(archive.tensors, lambda a, b: reader.same_bytes(checkpoint, a, b))
+        ledger = build_ledger(archive.tensors, reader.same_bytes)
         _require_xtts(archive, ledger)
         source = gather(job.request, checkpoint, archive.config)
         config = inference_config(source.config, source.config_origin)

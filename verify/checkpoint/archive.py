@@ -53,7 +53,7 @@ def read_archive(path: Path) -> Archive:
 def _read_zip(path: Path, file: BinaryIO, size: int) -> Archive:
     directory, prefix, root = _read_root(path, file, size)
     contents = split(path, root)
-    tensors = tuple(_record(file, directory, prefix, key, spec) for key, spec in contents["state"].items())
+    tensors = tuple(_record(path, file, directory, prefix, key, spec) for key, spec in contents["state"].items())
     return Archive(
         path=path,
         bytes=size,
@@ -107,7 +107,7 @@ def read_voices(path: Path) -> dict[str, dict[str, TensorRecord]]:
             for part, spec in voice.items():
                 if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, inert.TensorSpec)):
                     raise ArchiveError("not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor")
-                voices.setdefault(name, {})[part] = _record(file, directory, prefix, f"{name}.{part}", spec)
+                voices.setdefault(name, {})[part] = _record(path, file, directory, prefix, f"{name}.{part}", spec)
         return voices
 
 
@@ -150,7 +150,7 @@ def _small_member(file: BinaryIO, directory: zipdir.Directory, name: str) -> byt
     return file.read(min(member.bytes, 16))
 
 
-def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, spec: Any) -> TensorRecord:
+def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, spec: Any) -> TensorRecord:
     """Return the record of one tensor, having held its shape against its storage and its storage against its member."""
     kind = spec.kind if isinstance(spec, inert.OddTensor) else spec.storage.kind
     if isinstance(spec, inert.OddTensor) or kind not in STORAGES:
@@ -175,6 +175,7 @@ def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, 
             keys=(key,),
         )
     return TensorRecord(
+        path=path,
         key=key,
         dtype=dtype,
         shape=spec.shape,
@@ -233,6 +234,7 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
     entries = safetensors_header.read(path, file, size)
     tensors = tuple(
         TensorRecord(
+            path=path,
             key=key,
             dtype=entry.dtype,
             shape=entry.shape,

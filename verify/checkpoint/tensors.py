@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 # torch storage class -> (dtype, bytes an element)
 STORAGES = {
@@ -25,6 +26,7 @@ ITEM_BYTES = dict(STORAGES.values())
 class TensorRecord:
     """One tensor of a file. Shape and stride count elements; `offset` is its first element in the storage, in bytes."""
 
+    path: Path  # the file
     key: str
     dtype: str
     shape: tuple[int, ...]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import container
-from verify.checkpoint.reader import Progress, Scan, TensorReader
+from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
+from verify.checkpoint.values import Scan
 from verify.errors import OutputError
 
 
@@ -26,14 +27,13 @@ class Written:
 
 
 def write_model(
-    path: Path, source: Path, tensors: Mapping[str, TensorRecord], config: Mapping[str, Any], progress: Progress
+    path: Path, tensors: Mapping[str, TensorRecord], config: Mapping[str, Any], progress: Progress
 ) -> Written:
     """Write `{"model": tensors, "config": config}` as a file that `torch.load` opens, flushed to the disk.
 
     Args:
         path: a new file.
-        source: the checkpoint that holds the tensors.
-        tensors: name in the new file to record in the source.
+        tensors: name in the new file to record in the file that holds it.
         config: plain values only.
         progress: told of the tensor bytes done.
 
@@ -41,22 +41,22 @@ def write_model(
         ArchiveError: the source is damaged (`crc-mismatch`, `truncated`) or changed while it was read.
         OutputError: the disk is full or cannot be written.
     """
-    return _write(path, source, container.index_pickle(tensors, config), list(tensors.values()), progress)
+    return _write(path, container.index_pickle(tensors, config), list(tensors.values()), progress)
 
 
-def write_voices(path: Path, source: Path, voices: Mapping[str, Mapping[str, TensorRecord]]) -> Written:
+def write_voices(path: Path, voices: Mapping[str, Mapping[str, TensorRecord]]) -> Written:
     """Write `{voice: {part: tensor}}` anew, so that nothing but the tensors of a stranger's file is passed on.
 
     Raises:
         ArchiveError, OutputError: as `write_model`.
     """
     records = [record for parts in voices.values() for record in parts.values()]
-    return _write(path, source, container.voices_pickle(voices), records, lambda _: None)
+    return _write(path, container.voices_pickle(voices), records, lambda _: None)
 
 
-def _write(path: Path, source: Path, index: bytes, records: list[TensorRecord], progress: Progress) -> Written:
+def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Progress) -> Written:
     try:
-        with path.open("xb", buffering=0) as file, TensorReader(source, progress) as reader:
+        with path.open("xb", buffering=0) as file, TensorReader(progress) as reader:
             writer = container.ContainerWriter(file)
             try:
                 sha256 = _write_members(writer, reader, index, records)
