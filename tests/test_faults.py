@@ -411,7 +411,7 @@ def test_d2_a_key_that_nobody_knows(make_run, capsys):
     def add(state):
         state["xtts.gpt.extra.weight"] = torch.ones(3)
 
-    document = assert_fault(capsys, make_run(add), 1, "belong to no XTTS", "xtts.gpt.extra.weight")
+    document = assert_fault(capsys, make_run(add), 1, "to no XTTS", "xtts.gpt.extra.weight")
     assert document["load"]["unexpected"] == ["gpt.extra.weight"]
     ledger = document["ledger"]
     assert ledger["in"] == sum(ledger[name] for name in ("kept", "renamed", "aliases", "dropped", "unknown"))

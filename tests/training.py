@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from verify import demo, settings
+from verify import demo, settings, tinyvocab
 
 RATE_HZ = 22050
 
@@ -43,7 +43,7 @@ def train(out: Path) -> Path:
     kept_load, torchaudio.load = torchaudio.load, load_audio
     try:
         torch.manual_seed(0)
-        demo.write_vocab(out / "vocab.json")
+        tinyvocab.write_vocab(out / "vocab.json")
         write_dataset(out / "dataset")
         torch.save(demo_trainer.small_dvae(demo.AUDIO_CODES).state_dict(), out / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, out / "mel_stats.pth")

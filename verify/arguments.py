@@ -77,9 +77,15 @@ def _finding() -> argparse.ArgumentParser:
         help="which checkpoint of a run folder (default: best)",
     )
     group.add_argument("--config", type=Path, metavar="FILE", help="use this config.json")
+    group.add_argument(
+        "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
+    )
     group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
     group.add_argument(
-        "--base", type=Path, metavar="DIR", help="base model folder: its vocab.json and speakers where the run has none"
+        "--base",
+        type=Path,
+        metavar="DIR",
+        help="base model folder: fills what the run lacks, whole parts of the model included, and is compared with",
     )
     group.add_argument("--no-follow", action="store_true", help="use no path that the run's config names")
     return group

@@ -28,6 +28,7 @@ def _job(args: argparse.Namespace) -> Any:
         base=args.base,
         speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
         follow=not args.no_follow,
+        config_from_weights=args.config_from_weights,
     )
     if args.command == "inspect":
         return Job(request=request)

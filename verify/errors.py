@@ -11,13 +11,17 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One reason for a verdict: both sides in `message`, the next thing to do in `hint`, every key it explains."""
+    """One reason for a verdict: both sides in `message`, the next thing to do in `hint`, every key it explains.
+
+    `prefixes` says how the names begin that it will explain once a model tells which of them are wrong.
+    """
 
     code: str
     severity: str  # "error", "warning" or "note"
     message: str
     hint: str = ""
     keys: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
 
 
 def any_error(causes: Iterable[Cause]) -> bool:

@@ -6,13 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from verify.checkpoint import base as bases
 from verify.checkpoint import publish, reader, writer
 from verify.checkpoint.source import Request, find_checkpoint
-from verify.checkpoint.values import Scan
+from verify.checkpoint.values import Scan, Values
 from verify.diagnosis import causes, environment
+from verify.diagnosis.tokens import no_vocab
+from verify.diagnosis.values import value_checks
 from verify.errors import Cause, ConversionError, any_error
 from verify.listening.script import Script, prepare
-from verify.plan import Job, Plan, no_vocab, plan, timed
+from verify.plan import Job, Plan, plan, timed
 from verify.reporting.report import OutputFile, Report
 from verify.watch import Silent, Watch
 
@@ -41,7 +44,7 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     with publish.staging(target) as stage:
         rooms = _BackgroundImport() if job.verify else None
         written = _write(planned, stage.folder, watch)
-        report = _judge_bytes(planned, written.scan)
+        report = _judge_bytes(planned, written.scan, watch)
         if rooms:
             audition = rooms.wait(planned, watch)
             report = audition(planned, report, script, watch, folder=stage.folder, written=written.path)
@@ -77,7 +80,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     ):
         data, scan = reader.read_tensors(tensors, progress)
     audition = rooms.wait(planned, watch)
-    report = _judge_bytes(planned, scan)
+    report = _judge_bytes(planned, scan, watch)
     if job.output is None:
         return audition(planned, report, script, watch, data=data)
     with publish.staging(job.output) as stage:
@@ -93,7 +96,7 @@ def inspect(job: Job) -> Report:
     """
     planned = plan(job)
     if planned.source.vocab is None:
-        note = replace(no_vocab(planned).cause, severity="warning")
+        note = replace(no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
         return planned.report(causes=(*planned.causes, note))
     return planned.report()
 
@@ -144,7 +147,7 @@ def _script(planned: Plan) -> Script | None:
     """
     job = planned.job
     if planned.vocabulary is None:
-        raise no_vocab(planned)
+        raise no_vocab(planned.architecture, planned.source.searched)
     if not (job.verify and job.sample):
         return None
     return prepare(job.text, job.language, planned.source, planned.config, planned.vocabulary)
@@ -194,8 +197,8 @@ def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
     return written
 
 
-def _judge_bytes(planned: Plan, scan: Scan) -> Report:
-    """Return the report with a cause for values that no model can use."""
+def _judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Report:
+    """Return the report with a cause for values that no model can use, and the checks of the others."""
     found = list(planned.causes)
     if scan.non_finite:
         found.append(
@@ -218,7 +221,19 @@ def _judge_bytes(planned: Plan, scan: Scan) -> Report:
                 keys=tuple(name for name, _ in scan.overflowing),
             )
         )
-    return planned.report(causes=tuple(found))
+    checks = value_checks(planned.ledger.written, scan, _base_values(planned, watch))
+    return planned.report(causes=tuple(found), checks=checks, demanded=planned.job.demands(checks, heard=False))
+
+
+def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
+    """Return the values of the base's tensors that the source has otherwise, by canonical name."""
+    changed = bases.differing(planned.ledger, planned.base) if planned.base else {}
+    if not changed:
+        return {}
+    total = sum(record.bytes for record in changed.values())
+    with watch.step("comparing with the base", total, "bytes") as progress, timed(planned.seconds, "base"):
+        values = reader.scan_tensors(changed.values(), progress).values
+    return {name: values[record] for name, record in changed.items() if record in values}
 
 
 def _publish(planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str]) -> Report:

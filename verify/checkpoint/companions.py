@@ -34,6 +34,7 @@ class Source:
     config: dict[str, Any]
     config_origin: str
     vocab: Found | None
+    other_vocabs: tuple[Found, ...]  # that were there too, and came after it in the order of trust
     searched: tuple[str, ...]
     speakers: Found | None
     clips: tuple[Found, ...]
@@ -46,19 +47,14 @@ def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) 
     Raises:
         SourceError: a file that the user named is missing, or a config is unusable.
     """
-    if request.base is not None and not request.base.is_dir():
-        raise SourceError(
-            "missing",
-            f"--base {request.base} is not a folder",
-            "Pass a model folder, such as the XTTS v2 base model's.",
-        )
     config, origin = _config(request, checkpoint, embedded)
-    vocab, searched = _vocab(request, checkpoint, config)
+    vocabs, searched = _vocabs(request, checkpoint, config)
     return Source(
         checkpoint=checkpoint,
         config=config,
         config_origin=origin,
-        vocab=vocab,
+        vocab=vocabs[0] if vocabs else None,
+        other_vocabs=tuple(vocabs[1:]),
         searched=searched,
         speakers=_speakers(request, checkpoint),
         clips=tuple(_clips(request, checkpoint, config)),
@@ -76,25 +72,28 @@ def _config(request: Request, checkpoint: Path, embedded: dict[str, Any] | None)
         return embedded, "inside the checkpoint"
     if request.base is not None and (request.base / "config.json").is_file():
         return read_json(request.base / "config.json"), f"{request.base / 'config.json'} (--base)"
+    if request.config_from_weights:
+        return {}, "the defaults of XttsArgs"
     raise SourceError(
         "no-config",
         f"no config for {checkpoint.name}: there is no config.json in {checkpoint.parent}, and none inside the checkpoint",
-        "Pass the run's config with --config FILE.",
+        "Pass the run's config with --config FILE, or take what the weights tell: --config-from-weights.",
     )
 
 
-def _vocab(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[Found | None, tuple[str, ...]]:
-    """Return the first vocab.json in the order of trust, and the places looked at before it."""
+def _vocabs(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
+    """Return every vocab.json there is, in the order of trust, and the places that were looked at in vain."""
+    found, searched = [], []
     if request.vocab is not None:
         if not request.vocab.exists():
             raise missing(request.vocab)
-        return Found(path=request.vocab, origin="--vocab"), ()
-    searched = []
+        found.append(Found(path=request.vocab, origin="--vocab"))
     for path, origin in _vocab_places(request, checkpoint, config):
-        searched.append(f"{path} ({origin})")
         if 0 < _file_bytes(path) <= MAX_VOCAB_BYTES:
-            return Found(path=path, origin=origin), tuple(searched[:-1])
-    return None, tuple(searched)
+            found.append(Found(path=path, origin=origin))
+        else:
+            searched.append(f"{path} ({origin})")
+    return found, tuple(searched)
 
 
 def _file_bytes(path: Path) -> int:

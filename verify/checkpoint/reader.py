@@ -3,7 +3,7 @@
 import os
 import queue
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -155,6 +155,19 @@ def read_tensors(tensors: Mapping[str, TensorRecord], progress: Progress) -> tup
                 reader.release(chunk)
             reader.finish(record, crc)
         return data, reader.result()
+
+
+def scan_tensors(records: Iterable[TensorRecord], progress: Progress) -> Scan:
+    """Look at the values of the tensors, and keep none of them.
+
+    Raises:
+        ArchiveError: the file is cut short, or changed while it was read.
+    """
+    with TensorReader(progress) as reader:
+        for record in records:
+            for chunk in reader.chunks(record):
+                reader.release(chunk)
+        return reader.result()
 
 
 def same_bytes(a: TensorRecord, b: TensorRecord) -> bool:

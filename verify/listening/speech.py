@@ -148,6 +148,21 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
     return torch.tensor(ids, dtype=torch.int32, device=model.device).unsqueeze(0)
 
 
+def known_check(model: Xtts, ids: torch.Tensor) -> Check:
+    """Return whether the vocabulary knows the text: the share of `[UNK]` among its token ids `(1, tokens)`."""
+    unknown = model.tokenizer.tokenizer.token_to_id("[UNK]")
+    share = float((ids == unknown).float().mean()) if unknown is not None and ids.numel() else 0.0
+    limit = settings.load("limits")["text"]["unknown_share"]
+    return Check(
+        name="known tokens",
+        ok=share <= limit,
+        measured=share,
+        limit=f"<= {limit:g}",
+        unit="share of [UNK]",
+        hint="vocab.json does not know these letters: another vocabulary, or another script than the language's.",
+    )
+
+
 def token_bound(model: Xtts, text: str, language: str) -> int:
     """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause."""
     tokens_per_second = model.args.input_sample_rate / model.args.gpt_code_stride_len

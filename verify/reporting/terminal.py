@@ -19,13 +19,15 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from verify.diagnosis import fit
+from verify.diagnosis.causes import summary
 from verify.errors import Cause
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
 _VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
-_FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red"}
+_FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
 
 
 def console() -> Console:
@@ -85,6 +87,7 @@ def show(report: Report, watch: TerminalWatch) -> None:
     screen.print()
     _show_load(report, screen)
     _show_sample(report, screen)
+    _show_checks(report, screen)
     screen.print()
     show_outcome(report, screen)
 
@@ -94,7 +97,7 @@ def show_outcome(report: Report, screen: Console) -> None:
     for cause in report.causes:
         show_cause(cause, screen)
     for check in report.failed_checks:
-        screen.print(Text(f"check failed: {check['name']}: {check['hint']}", "red"), soft_wrap=not screen.is_terminal)
+        screen.print(Text(f"check failed: {check.name}: {check.hint}", "red"), soft_wrap=not screen.is_terminal)
     total = sum(report.seconds.values())
     heard = "" if report.load else " by what is in the file; nothing was loaded or heard"
     verdict = (f"verdict: {report.verdict}", _VERDICTS[report.verdict])
@@ -113,6 +116,9 @@ def show_cause(cause: Cause, screen: Console) -> None:
         Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")),
         soft_wrap=not screen.is_terminal,
     )
+    if cause.keys and summary(cause.keys) not in cause.message:
+        names = f"  {len(cause.keys):,} keys: {summary(cause.keys)}"
+        screen.print(printable(names, "dim"), soft_wrap=not screen.is_terminal)
     if cause.hint:
         screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
 
@@ -128,14 +134,28 @@ def _source(report: Report) -> Table:
         layers, width = (found.fields.get(name, "?") for name in ("gpt_layers", "gpt_n_model_channels"))
         rows.append(("model", f"XTTS {found.version}, {layers} GPT layers of width {width}{_rows(report)}"))
     rows.append(("config", source.config_origin))
+    rows.append(("", f"no shape tells, so it is believed: {_believed(report)}"))
     rows.append(("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found"))
     rows += [("speakers", f"{source.speakers.path} ({source.speakers.origin})")] if source.speakers else []
+    rows += [("base", _likeness(report))] if report.base else []
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in rows:
         grid.add_row(name, printable(text))
     return grid
+
+
+def _believed(report: Report) -> str:
+    """Return what only the config knows, in the words of its fields."""
+    args = report.config["model_args"]
+    return ", ".join(f"{field} {fit.says(args, field)}" for field in report.architecture.unknown)
+
+
+def _likeness(report: Report) -> str:
+    """Return how much of each part equals the base's."""
+    equal = ", ".join(f"{part.part} {part.identical:,} of {part.tensors:,}" for part in report.likeness)
+    return f"{report.base.path if report.base else ''}; tensors equal to it: {equal}"
 
 
 def _rows(report: Report) -> str:
@@ -197,14 +217,18 @@ def _show_sample(report: Report, screen: Console) -> None:
     screen.print(Text.assemble(("✓", "green"), line))
     screen.print(printable(f"  {sample['language']}: “{sample['text']}”", "italic"))
     screen.print(Text("  in the voice of ") + printable(sample["reference"]), soft_wrap=not screen.is_terminal)
+
+
+def _show_checks(report: Report, screen: Console) -> None:
+    if not report.checks:
+        return
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
         table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
-    for check in report.checks or ():
-        demanded = check["name"] in report.demanded
-        mark = Text("✓", "green") if check["ok"] else Text("✗", "red") if demanded else Text("–", "yellow")
-        measured = check["measured"]
-        value = "–" if measured is None or not math.isfinite(measured) else f"{measured:.3g}"
-        note = "" if demanded or check["ok"] else "  (not demanded by --expect sound)"
-        table.add_row(mark, check["name"], value, check["limit"], check["unit"] + note)
+    for check in report.checks:
+        demanded = check.name in report.demanded
+        mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")
+        value = "–" if check.measured is None or not math.isfinite(check.measured) else f"{check.measured:.3g}"
+        note = "" if demanded or check.ok else "  (not demanded)"
+        table.add_row(mark, check.name, value, check.limit, check.unit + note)
     screen.print(table)
