@@ -393,7 +393,7 @@ def test_d1_a_deleted_layer_is_folded(make_run, capsys):
         for key in [key for key in state if ".gpt.h.0." in key]:
             del state[key]
 
-    document = assert_fault(capsys, make_run(drop), 1, "gpt.gpt.h.0.ln_1.weight", "12 tensors")
+    document = assert_fault(capsys, make_run(drop), 1, "gpt.gpt.h.0.ln_1.weight", "12 keys")
     assert len(document["load"]["missing"]) == 12
 
 

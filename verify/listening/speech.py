@@ -133,7 +133,8 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
             f"coqui-tts needs another package to read {language!r}: {error}",
             f"pip install 'coqui-tts[{extra}]'",
         ) from error
-    except (ValueError, OverflowError, IndexError, KeyError) as error:  # num2words and its like, on odd numbers
+    except (ValueError, OverflowError, IndexError, KeyError, NotImplementedError) as error:
+        # num2words and its like, on odd numbers, and on any number in Hindi
         raise SourceError(
             "bad-text",
             f"coqui-tts cannot read the text ({type(error).__name__}: {str(error)[:200]})",
