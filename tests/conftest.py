@@ -8,6 +8,28 @@ import pytest
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
+def pytest_collection_modifyitems(items):
+    """Put what looks back at the whole session at its end."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def record_what_is_said(tmp_path_factory):
+    """Keep every cause that is shown, for the test that holds docs/causes.md against them."""
+    from tests import said
+    from verify.reporting import terminal
+
+    show, folder = terminal.show_cause, tmp_path_factory.getbasetemp()
+
+    def show_and_record(cause, screen):
+        said.record(cause, folder)
+        show(cause, screen)
+
+    terminal.show_cause = show_and_record
+    yield
+    terminal.show_cause = show
+
+
 @pytest.fixture(scope="session")
 def genuine_run(tmp_path_factory) -> Path:
     """A run folder that coqui's Trainer wrote: config.json, best_model_N.pth, best_model.pth; 2 GPT layers."""
