@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verify import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "demo")
+COMMANDS = ("convert", "inspect", "verify", "explain", "demo")
 
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
@@ -18,6 +18,8 @@ is wrong.
                                          a .safetensors or a run folder
   convert_and_verify.py inspect SOURCE   what is in it; no torch, no writing
   convert_and_verify.py verify SOURCE    load and hear a model that exists
+  convert_and_verify.py explain < TEXT   what a load error that was printed
+                                         truly says; no torch
   convert_and_verify.py demo             the main job on a small checkpoint
 
 Options of the main job: convert_and_verify.py convert --help
@@ -52,6 +54,16 @@ def parser() -> argparse.ArgumentParser:
         parents=[finding, speaking, writing, showing],
         help="load and hear a model that exists already",
         epilog=EPILOG,
+    )
+    explain = commands.add_parser(
+        "explain", parents=[showing], help="what a load error that was printed truly says; no torch", epilog=EPILOG
+    )
+    explain.add_argument(
+        "text",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="text of the error, from 'Traceback' to its last line (default: standard input)",
     )
     demo = commands.add_parser(
         "demo", parents=[showing], help="make a small training checkpoint and do the main job on it", epilog=EPILOG

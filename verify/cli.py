@@ -49,6 +49,11 @@ def _job(args: argparse.Namespace) -> Any:
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its report."""
+    if args.command == "explain":
+        from verify.diagnosis import loaderror, scare
+        from verify.reporting.scare import ScareReport
+
+        return ScareReport(scare=scare.explain(loaderror.pasted(args.text)))
     from verify import pipeline
 
     if args.command == "demo":
@@ -91,13 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cause = Cause(code="internal", severity="error", message=message, hint=hint)
         return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
-        if not args.quiet:
+        if args.command == "explain":
+            from verify.reporting.scare import show as show_scare
+
+            show_scare(report, screen, args.quiet)
+        elif not args.quiet:
             terminal.show(report, watch)
         elif report.verdict != "pass":
             terminal.show_outcome(report, screen)
     if args.json:
         _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
-    elif report.output:
+    elif getattr(report, "output", None):
         _emit(report.output)
     return report.exit_code
 

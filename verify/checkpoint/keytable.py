@@ -134,12 +134,13 @@ def normalise(key: str) -> Name:
     for old, new, reason in RESPELLED:
         if text.startswith("hifigan_decoder.") and text.endswith(old):
             return Name(text.removesuffix(old) + new, reason)
-    if not _is_known(text) and _is_known(GPT_PREFIX + text):
+    if not is_known(text) and is_known(GPT_PREFIX + text):
         return Name(GPT_PREFIX + text, GPT_ALONE)
     return Name(text)
 
 
-def _is_known(name: str) -> bool:
+def is_known(name: str) -> bool:
+    """Whether a line of the table knows the name, whatever its fate."""
     return any(look(name) is not None for look in (part_of, drop_reason, alias_target))
 
 

@@ -108,6 +108,7 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "output",
         "environment",
         "seconds",
+        "scare",
     ]
     listed = [{**asdict(cause), "keys": list(cause.keys)} for cause in causes]
     for cause in listed:
