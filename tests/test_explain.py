@@ -478,3 +478,24 @@ def test_no_such_file_is_no_traceback(tmp_path, capsys):
         code, _, err = run_cli(capsys, "explain", path)
         assert code == 2
         assert path.name in err
+
+
+# --- a model in the program's own hands -----------------------------------------------------------------------------
+
+
+def test_a_model_in_inference_mode_is_told_from_a_file_that_lacks_something(model_parts, tmp_path):
+    """`explain_load` on a real Xtts that eval() has changed: its second names are bogus, a tensor that is gone is not."""
+    from verify import explain_load
+    from verify.checkpoint.config import inference_config
+    from verify.model import build_skeleton
+
+    state, config, vocab = model_parts
+    model = build_skeleton(inference_config(config, "test"), vocab)
+    assert explain_load(model, state).causes == ()
+    model.eval()
+    scare = explain_load(model, state)
+    assert [cause.code for cause in scare.causes] == ["inference-mode"]
+    assert len(scare.bogus) == len(scare.missing) > 20
+    lost = {key: value for key, value in state.items() if key != "gpt.final_norm.bias"}
+    causes = {cause.code: cause for cause in explain_load(model, lost).causes}
+    assert causes["missing-keys"].keys == ("gpt.final_norm.bias",)

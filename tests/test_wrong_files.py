@@ -8,9 +8,6 @@ import torch
 from tests.helpers import assert_fault, save_tiny
 from verify.model import _parameters_on_meta
 
-# The run is trained first: coqui's loggers keep the streams of the test in which its other models are first imported.
-pytestmark = pytest.mark.usefixtures("genuine_run")
-
 # what is said -> (module below TTS, class, module of the config, its class)
 COQUI_MODELS = {
     "a VITS model": ("tts.models.vits", "Vits", "tts.configs.vits_config", "VitsConfig"),

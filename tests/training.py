@@ -1,5 +1,7 @@
 """Make a genuine small XTTS run: coqui's own GPTTrainer and Trainer write every file in it."""
 
+import logging
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,14 @@ def write_dataset(folder: Path, count: int = 6) -> None:
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+def use_true_stderr() -> None:
+    """Point the loggers that coqui set up away from the captured stream of whatever test imported it first."""
+    for name in ("trainer", "TTS"):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
+                handler.setStream(sys.__stderr__)
+
+
 def train(out: Path) -> Path:
     """Train for one epoch and return the run folder."""
     import torch
@@ -35,6 +45,8 @@ def train(out: Path) -> Path:
     from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
 
     from verify import demo_trainer
+
+    use_true_stderr()
 
     def load_audio(path, *_, **__):  # torchaudio.load needs FFmpeg's libraries since 2.9; soundfile does not
         audio, rate = soundfile.read(str(path), dtype="float32", always_2d=True)

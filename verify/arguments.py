@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verify import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "explain", "demo")
+COMMANDS = ("convert", "inspect", "verify", "explain", "env", "demo")
 
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
@@ -20,6 +20,8 @@ is wrong.
   convert_and_verify.py verify SOURCE    load and hear a model that exists
   convert_and_verify.py explain < TEXT   what a load error that was printed
                                          truly says; no torch
+  convert_and_verify.py env              which packages and devices are there,
+                                         and whether they work together
   convert_and_verify.py demo             the main job on a small checkpoint
 
 Options of the main job: convert_and_verify.py convert --help
@@ -65,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="text of the error, from 'Traceback' to its last line (default: standard input)",
     )
+    commands.add_parser("env", parents=[showing], help="whether the installed packages work together", epilog=EPILOG)
     demo = commands.add_parser(
         "demo", parents=[showing], help="make a small training checkpoint and do the main job on it", epilog=EPILOG
     )

@@ -54,6 +54,10 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify.reporting.scare import ScareReport
 
         return ScareReport(scare=scare.explain(loaderror.pasted(args.text)))
+    if args.command == "env":
+        from verify import env
+
+        return env.look_around(watch)
     from verify import pipeline
 
     if args.command == "demo":
@@ -96,19 +100,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cause = Cause(code="internal", severity="error", message=message, hint=hint)
         return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
-        if args.command == "explain":
-            from verify.reporting.scare import show as show_scare
-
-            show_scare(report, screen, args.quiet)
-        elif not args.quiet:
-            terminal.show(report, watch)
-        elif report.verdict != "pass":
-            terminal.show_outcome(report, screen)
+        _show(report, args, watch)
     if args.json:
         _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
     elif getattr(report, "output", None):
         _emit(report.output)
     return report.exit_code
+
+
+def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
+    """Show the report of the command for people."""
+    from verify.reporting import scare, surroundings, terminal
+
+    if args.command in ("explain", "env"):
+        show = scare.show if args.command == "explain" else surroundings.show
+        show(report, watch.screen, args.quiet)
+    elif not args.quiet:
+        terminal.show(report, watch)
+    elif report.verdict != "pass":
+        terminal.show_outcome(report, watch.screen)
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

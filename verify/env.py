@@ -1,48 +1,11 @@
 """The command `env`: which packages and devices are there, whether they work together, without any checkpoint."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
 from verify.checks import Check
 from verify.diagnosis import environment
-from verify.diagnosis.environment import Package
-from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, EnvironmentFault, any_error
+from verify.errors import Cause, EnvironmentFault
 from verify.plan import timed
-from verify.reporting.report import check_as_json, document, verdict
+from verify.reporting.surroundings import Surroundings
 from verify.watch import Watch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What was found: the packages, the devices that torch sees, and how a tiny model fared with them."""
-
-    packages: tuple[Package, ...]
-    causes: tuple[Cause, ...]
-    devices: tuple[str, ...] = ()
-    checks: tuple[Check, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> str:
-        """`fail` where nothing can be verified here, `warn` where a version is not a tested one, else `pass`."""
-        return verdict(self.causes)
-
-    @property
-    def exit_code(self) -> int:
-        """2 where nothing can be verified here, else 0."""
-        return EXIT_COULD_NOT_RUN if any_error(self.causes) else EXIT_VERIFIED
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the document of schema 1."""
-        found: dict[str, Any] = {**environment.versions(), "devices": list(self.devices)}
-        found["packages"] = [asdict(package) for package in self.packages]
-        return document(
-            verdict=self.verdict,
-            causes=self.causes,
-            environment=found,
-            checks=[check_as_json(check, True) for check in self.checks],
-            seconds={name: round(value, 3) for name, value in self.seconds.items()},
-        )
 
 
 def look_around(watch: Watch) -> Surroundings:

@@ -1,8 +1,9 @@
 """Explain a load error: which of its names are bogus, which are true, and the few causes that explain each true one."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from verify.checkpoint.keytable import KEPT, alias_target, expand, is_known, normalise
 from verify.diagnosis import causes, loadnames, loadshapes, symptoms
@@ -38,10 +39,36 @@ def explain(data: bytes) -> Scare:
         ConversionError: no load error can be read in it (`no-load-error`).
     """
     error = read(decode(data))
-    told = symptoms.find(error.text)
-    if not error.names and not error.models and not told:
+    if not error.names and not error.models and not symptoms.find(error.text):
         raise _nothing(data)
-    left = _open(error)
+    return _explain(error)
+
+
+def explain_load(model: Any, state_dict: Mapping[str, Any]) -> Scare:
+    """Explain what `model.load_state_dict(state_dict, strict=True)` complains about, whatever state the model is in.
+
+    A model that `eval()` or `init_gpt_for_inference()` has put in inference mode wants second names that no file
+    holds: they are told from the true ones.
+
+    Args:
+        model: an `Xtts`, or anything with a `state_dict()` of tensors.
+        state_dict: name to tensor.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+    error = LoadError(
+        models=[type(model).__name__],
+        missing=dict.fromkeys(name for name in wanted if name not in given),
+        unexpected=dict.fromkeys(name for name in given if name not in wanted),
+        mismatched={
+            name: (given[name], shape) for name, shape in wanted.items() if name in given and given[name] != shape
+        },
+    )
+    return _explain(error)
+
+
+def _explain(error: LoadError) -> Scare:
+    told, left = symptoms.find(error.text), _open(error)
     if _is_about_xtts(error):
         for rule in RULES:
             rule(left)

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from verify.checks import Check
 from verify.diagnosis import fit
 from verify.diagnosis.causes import summary
 from verify.errors import Cause
@@ -220,15 +221,19 @@ def _show_sample(report: Report, screen: Console) -> None:
 
 
 def _show_checks(report: Report, screen: Console) -> None:
-    if not report.checks:
-        return
+    if report.checks:
+        screen.print(checks_table(report.checks, report.demanded))
+
+
+def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table:
+    """Return the table of checks: what was measured, the limit, and whether the verdict depends on it."""
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
         table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
-    for check in report.checks:
-        demanded = check.name in report.demanded
+    for check in checks:
+        demanded = check.name in all_demanded
         mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")
         value = "–" if check.measured is None or not math.isfinite(check.measured) else f"{check.measured:.3g}"
         note = "" if demanded or check.ok else "  (not demanded)"
         table.add_row(mark, check.name, value, check.limit, check.unit + note)
-    screen.print(table)
+    return table
