@@ -15,19 +15,26 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def record_what_is_said(tmp_path_factory):
-    """Keep every cause that is shown, for the test that holds docs/causes.md against them."""
+    """Keep every cause that is shown or raised, for the test that holds docs/causes.md against them."""
     from tests import said
+    from verify import errors
     from verify.reporting import terminal
 
-    show, folder = terminal.show_cause, tmp_path_factory.getbasetemp()
+    show, begin, folder = terminal.show_cause, errors.ConversionError.__init__, tmp_path_factory.getbasetemp()
 
     def show_and_record(cause, screen):
         said.record(cause, folder)
         show(cause, screen)
 
-    terminal.show_cause = show_and_record
-    yield
-    terminal.show_cause = show
+    def begin_and_record(error, *arguments, **named):
+        begin(error, *arguments, **named)
+        said.record(error.cause, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(errors.ConversionError, "__init__", begin_and_record)
+        for room in ("terminal", "scare", "surroundings"):
+            patch.setattr(f"verify.reporting.{room}.show_cause", show_and_record)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -427,6 +427,15 @@ def test_the_command_reads_a_file_and_tells_people(texts, tmp_path, capsys):
     assert "verdict: fail by what the text says" in err
 
 
+def test_every_text_is_told_to_people_in_words(texts, tmp_path, capsys):
+    reported = {name: issue[0] for name, issue in ISSUES.items()}
+    for name, text in {**texts, **reported}.items():
+        (tmp_path / "error.txt").write_text(text, encoding="utf-8")
+        code, _, err = run_cli(capsys, "explain", tmp_path / "error.txt")
+        assert code in (0, 1), name
+        assert "verdict: " in err
+
+
 def test_one_document_on_stdout(texts, tmp_path, capsys):
     (tmp_path / "error.txt").write_text(texts["vocabulary"])
     code, out, _ = run_cli(capsys, "explain", tmp_path / "error.txt", "--json")
