@@ -12,7 +12,7 @@ from verify.checkpoint.config import read_json
 from verify.checkpoint.source import Request, missing
 from verify.errors import SourceError
 
-MAX_VOCAB_BYTES = 20 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
+MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
 
 
 MAX_CLIPS = 20

@@ -8,7 +8,7 @@ from verify import settings
 from verify.checkpoint import recognise
 from verify.errors import SourceError
 
-MAX_CONFIG_BYTES = 10 * 2**20  # a genuine config.json has 5 KB
+MAX_CONFIG_BYTES = 4 * 2**20  # a genuine config.json has 5 KB
 
 
 def read_json(

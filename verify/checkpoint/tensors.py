@@ -60,6 +60,11 @@ class TensorRecord:
         return self.contiguous and self.offset == 0 and self.bytes == self.storage_bytes
 
 
+def countable(shape: tuple[int, ...]) -> bool:
+    """Whether torch, which takes an axis of 0 as 1 for the strides, can count the elements in 63 bits."""
+    return math.prod(max(size, 1) for size in shape) < 2**63
+
+
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the strides, in elements, of a contiguous tensor of this shape."""
     strides, step = [], 1
