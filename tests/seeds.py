@@ -133,9 +133,10 @@ def floats(count: int) -> bytes:
     return struct.pack(f"<{count}f", *(0.25 + number / 64 for number in range(count)))
 
 
-def checkpoint(protocol: int = 2, prefix: str = "xtts.", extra: dict | None = None) -> bytes:
-    """Return a trainer's checkpoint that converts without complaint."""
-    state = OrderedDict((prefix + key, Tensor(str(n), shape)) for n, (key, shape) in enumerate(SHAPES.items()))
+def checkpoint(protocol: int = 2, prefix: str = "xtts.", extra: dict | None = None, more: dict | None = None) -> bytes:
+    """Return a trainer's checkpoint that converts without complaint; `more` holds shapes of further tensors."""
+    shapes = SHAPES | (more or {})
+    state = OrderedDict((prefix + key, Tensor(str(n), shape)) for n, (key, shape) in enumerate(shapes.items()))
     root = {
         "config": CONFIG,
         "model": state,
@@ -147,7 +148,7 @@ def checkpoint(protocol: int = 2, prefix: str = "xtts.", extra: dict | None = No
         **(extra or {}),
     }
     members = {"x/data.pkl": pickled(root, protocol), "x/byteorder": b"little"}
-    members |= {f"x/data/{n}": floats(math.prod(shape)) for n, shape in enumerate(SHAPES.values())}
+    members |= {f"x/data/{n}": floats(math.prod(shape)) for n, shape in enumerate(shapes.values())}
     return zipped({**members, "x/version": b"3\n"})
 
 
