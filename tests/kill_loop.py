@@ -32,10 +32,10 @@ MORE = {
 }  # 4.8 MB: several chunks
 
 
-def convert(run: Path, out: Path) -> int:
+def convert(run: Path, out: Path, force: bool = True) -> int:
     """Convert in this process, in silence."""
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
-        return cli.main([str(run), "-o", str(out), "--no-verify", "--force", "--quiet"])
+        return cli.main([str(run), "-o", str(out), "--no-verify", "--quiet", *["--force"] * force])
 
 
 def count_lines(then) -> None:
@@ -157,15 +157,54 @@ def loop(kills: int, seed: int, folder: Path) -> dict[str, int]:
     return dict(seen)
 
 
+def race(runs: list[Path], out: Path, force: bool) -> list[int]:
+    """Convert all runs to one output at once, each in a child; return the exit statuses in order of size."""
+    waiting, starting = os.pipe()
+    children = []
+    for run in runs:
+        child = os.fork()
+        if child == 0:
+            os.close(starting)
+            os.read(waiting, 1)  # until the parent closes its end
+            os._exit(convert(run, out, force))
+        children.append(child)
+    os.close(starting)
+    os.close(waiting)
+    return sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+
+
+def races(count: int, folder: Path) -> dict[str, int]:
+    """Let two runs race for one output so often, half of them with --force, and return how they ended."""
+    seen = collections.Counter()
+    runs = make_runs(folder)
+    place = folder / "place"
+    place.mkdir()
+    whole = []
+    for run in runs:
+        assert convert(run, place / "out") == 0
+        whole.append(contents(place / "out"))
+    for number in range(count):
+        force = bool(number % 2)
+        if not force:
+            shutil.rmtree(place / "out")
+        codes = race(runs, place / "out", force)
+        assert contents(place / "out") in whole, "a mixed output"
+        assert [path.name for path in place.iterdir()] == ["out"], "something was left"
+        seen[f"{'--force' if force else 'new'}: {' and '.join(map(str, codes))}"] += 1
+    return dict(seen)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--races", type=int, help="instead, let two runs at once write one output so often")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="an empty folder to work in")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp())
     began = time.perf_counter()
-    print(json.dumps(loop(args.kills, args.seed, folder) | {"seconds": round(time.perf_counter() - began)}))
+    seen = races(args.races, folder) if args.races else loop(args.kills, args.seed, folder)
+    print(json.dumps(seen | {"seconds": round(time.perf_counter() - began)}))
     shutil.rmtree(folder)
 
 
