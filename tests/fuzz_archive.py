@@ -75,9 +75,9 @@ def read(path: Path) -> None:
         for record in found.tensors:
             assert 0 <= record.storage_start <= record.storage_start + record.storage_bytes <= size, record
             assert record.offset + record.bytes <= record.storage_bytes or not record.contiguous, record
-        ledger = build_ledger(found.tensors, lambda a, b: reader.same_bytes(path, a, b))
+        ledger = build_ledger(found.tensors, reader.same_bytes)
         read_architecture(ledger.written)
-        reader.read_tensors(path, ledger.written, lambda _: None)
+        reader.read_tensors(ledger.written, lambda _: None)
     with contextlib.suppress(ConversionError):
         archive.read_voices(path)
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests import fuzz, seeds
 from tests.helpers import fingerprint
-from verify.checkpoint import publish, writer
+from verify.checkpoint import publish, recognise, writer
+from verify.checkpoint.container import index_pickle as index
 from verify.errors import OutputError
 
 ROOT = Path(__file__).parent.parent
@@ -97,6 +98,45 @@ def test_a_leftover_that_is_a_link_is_not_followed(run, tmp_path):
     (tmp_path / ".out.staging-0123abcd").symlink_to(other)
     assert convert(run, tmp_path / "out").code == 0
     assert (other / "replaced" / "model.pth").read_text() == "mine"
+
+
+# --- the source ---------------------------------------------------------------------------------------------------
+
+
+def test_e8_a_source_that_is_replaced_between_reading_its_index_and_its_data(run, tmp_path, monkeypatch):
+    """Without checksums nothing in the bytes would tell: offsets of one file would be read in the other."""
+    (run / "best_model_7.pth").unlink()
+    model, other = run / "model.safetensors", seeds.safetensors()
+    model.write_bytes(other)
+
+    def swap(*_):
+        (tmp_path / "new").write_bytes(other[:-1] + b"?")
+        os.replace(tmp_path / "new", model)
+
+    monkeypatch.setattr(writer.container, "index_pickle", lambda *arguments: swap() or index(*arguments))
+    done = convert(run, tmp_path / "out")
+    assert (done.code, done.document["causes"][0]["code"]) == (2, "source-changed")
+    assert names(tmp_path) == ["in"]
+
+
+@posix
+@pytest.mark.parametrize("name", ["best_model_7.pth", "speakers_xtts.pth", "config.json", "vocab.json"])
+def test_e8_a_file_that_becomes_a_fifo_is_not_waited_for(run, tmp_path, monkeypatch, name):
+    looked = recognise.require_regular_file
+
+    def swap(path):
+        size = looked(path)
+        if path.name == name:
+            path.unlink()
+            os.mkfifo(path)
+        return size
+
+    monkeypatch.setattr(recognise, "require_regular_file", swap)
+    with fuzz.deadline(20):
+        done = convert(run, tmp_path / "out")
+    assert not done.escaped
+    assert done.code == (0 if name == "speakers_xtts.pth" else 2)
+    assert "is not a regular file any more" in " ".join(done.err.split())
 
 
 # --- names whose case is spelt otherwise --------------------------------------------------------------------------

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from verify.checkpoint.handle import Stamp
+
 # torch storage class -> (dtype, bytes an element)
 STORAGES = {
     "Double": ("float64", 8),
@@ -36,6 +38,7 @@ class TensorRecord:
     storage_start: int  # byte in the file where the storage's data begins
     storage_bytes: int
     crc: int | None  # CRC-32 that the container states for the storage
+    stamp: Stamp | None = None  # of the file when its index was read
 
     @property
     def elements(self) -> int:
