@@ -144,3 +144,14 @@ def test_an_empty_tensor_of_countless_rows_is_no_shape(tmp_path, command):
     run = seeds.run_folder(tmp_path / "other", checkpoint=container)
     done = fuzz.measure([*command, str(run), "--json"])
     assert done.document["causes"][0]["code"] == "bad-pickle"
+
+
+def test_an_empty_tensor_lies_inside_its_storage_too(tmp_path):
+    """Found by atheris: its offset pointed anywhere, since none of its elements did."""
+    index = seeds.pickled({"model": {"xtts.mel_stats": seeds.Tensor("11", (80,))}})
+    empty = index.replace(b"K\x00K\x50\x85", b"K\x70K\x00\x85")
+    assert empty != index
+    run = seeds.run_folder(tmp_path / "run", checkpoint=checkpoint_of(empty))
+    done = fuzz.measure(["inspect", str(run), "--json"])
+    assert (done.code, done.document["causes"][0]["code"]) == (2, "tensor-shape")
+    assert "from element 112 on, its storage holds 80" in " ".join(done.err.split())

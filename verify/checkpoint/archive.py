@@ -165,10 +165,11 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
     member = _member(directory, prefix, key, spec.storage, item_bytes)
     elements = math.prod(spec.shape)
     last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
-    if elements > spec.storage.elements or (elements and last >= spec.storage.elements):
+    if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
         raise ArchiveError(
             "tensor-shape",
-            f"{key} has shape {list(spec.shape)} ({elements:,} elements), its storage holds {spec.storage.elements:,}",
+            f"{key} has shape {list(spec.shape)} ({elements:,} elements) from element {spec.offset:,} on, "
+            f"its storage holds {spec.storage.elements:,}",
             keys=(key,),
         )
     return TensorRecord(
