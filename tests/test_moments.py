@@ -267,3 +267,21 @@ def test_e9_forty_races_for_one_output_leave_one_winner_whole(tmp_path):
     seen = json.loads(done.stdout)
     assert seen["new: 0 and 2"] == 20
     assert seen.get("--force: 0 and 2", 0) + seen.get("--force: 0 and 0", 0) == 20
+
+
+@pytest.mark.parametrize("share", ["//host/share", r"\\host\share", r"\/host/share", "https://host/share"])
+def test_e10_shares_of_other_machines_are_not_looked_at(run, tmp_path, monkeypatch, share):
+    """Windows would send the user's name and a hash of the password to the host that a config names."""
+    config = json.loads((run / "config.json").read_text())
+    config["model_args"]["tokenizer_file"] = f"{share}/vocab.json"
+    config["datasets"] = [{"path": share}]
+    config["test_sentences"] = [{"speaker_wav": [f"{share}/a.wav"]}]
+    (run / "config.json").write_text(json.dumps(config))
+    (run / "vocab.json").unlink()
+    asked = []
+    for name in ("stat", "scandir"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, *a, _real=real, **k: asked.append(str(path)) or _real(path, *a, **k))
+    assert convert(run, tmp_path / "out").code == 2
+    assert asked
+    assert [path for path in asked if "host" in path] == []
