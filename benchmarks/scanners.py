@@ -1,11 +1,10 @@
 """Who stops what: the files of tests/hostile.py given to picklescan, fickling, modelscan, torch and this project.
 
-    python -m venv scanners && scanners/bin/pip install "picklescan[7z]" fickling modelscan
+    python -m venv scanners && scanners/bin/pip install "picklescan[7z]" fickling typing_extensions modelscan
     python -m benchmarks.scanners --venv scanners
 
-Prints a Markdown table. The scanners live in an environment of their own and are no dependency. fickling reads bare
-pickles only, so it is handed the `data.pkl` of a container, taken out by Python's zipfile. Nothing is ever loaded but by
-`torch.load(weights_only=True)`, in a process of its own.
+Prints a Markdown table. The scanners live in an environment of their own and are no dependency; each is asked by
+its command, fickling by the function behind it. Nothing is loaded but by `torch.load(weights_only=True)`, in a process of its own.
 """
 
 import argparse
@@ -19,18 +18,14 @@ from pathlib import Path
 from tests import hostile
 
 FICKLING = """
-import io, sys, zipfile
-from fickling.fickle import Pickled
-from fickling.analysis import check_safety, Severity
+import sys
 try:
-    data = open(sys.argv[1], "rb").read()
-    if data[:2] == b"PK":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            data = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
-    safe = check_safety(Pickled.load(data)).severity == Severity.LIKELY_SAFE
+    from fickling.loader import scan_file, scan_zip_archive
+    zipped = open(sys.argv[1], "rb").read(2) == b"PK"
+    results = list(scan_zip_archive(sys.argv[1]).values()) if zipped else [scan_file(sys.argv[1])]
 except Exception:
     sys.exit(4)
-sys.exit(0 if safe else 1)
+sys.exit(4 if not results else 0 if all(result.is_safe for result in results) else 1)
 """
 TORCH = "import sys, torch; torch.load(sys.argv[1], weights_only=True)"
 OURS = """

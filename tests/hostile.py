@@ -33,9 +33,9 @@ SYSTEM = called("posix", "system")
 
 
 def index(body: bytes, protocol: int = 2) -> bytes:
-    """Return an index whose first value is the body, dropped again before a sound checkpoint of one tensor."""
-    sound = seeds.pickled({"model": {"xtts.mel_stats": seeds.Tensor("0", (80,))}}, 2)[2:]
-    return b"\x80" + bytes([protocol]) + body + b"0" + sound
+    """Return the index of a sound checkpoint of one tensor that holds the body, a value, under a name of its own."""
+    model = seeds.pickled({"xtts.mel_stats": seeds.Tensor("0", (80,))}, 2)[2:-1]
+    return b"\x80" + bytes([protocol]) + b"}(" + text("extra") + body + text("model") + model + b"u."
 
 
 def container(pickled: bytes, storage: bytes | None = None, **more: bytes) -> bytes:
