@@ -3,7 +3,8 @@
     python -m tests.fuzz --mutants 100000 --seed 1          # the whole; prints the figures that stand in the docs
     python -m tests.fuzz --seed 1 --only 4711 --keep DIR    # one mutant again, its files written into DIR
 
-Each mutant is read by `inspect --json` or converted by `--no-verify --json`, in this process and in turns.
+Each mutant is read by `inspect --json` or converted by `--no-verify --json`, with `--keep-failed` every other time, in
+this process and in turns.
 """
 
 import argparse
@@ -52,6 +53,8 @@ def try_mutant(seed: int, number: int, folder: Path) -> Outcome:
     run = seeds.run_folder(folder / "run", **files)
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     arguments = [str(run), "--no-verify", "-o", str(folder / "out"), "--json"]
+    if number % 4 == 2:
+        arguments.append("--keep-failed")  # so that what does not load is written all the same
     if number % 2:
         arguments = ["inspect", str(run), "--json"]
     done = measure(arguments)
@@ -107,7 +110,7 @@ def _complaint(done: Done, causes: list[str], folder: Path, before: dict) -> str
         "a fault of the tool": "internal" in causes or "Traceback" in err,
         "no message": code != 0 and not (all(says) and says and err.strip()),
         "the source changed": {path.name: path.read_bytes() for path in (folder / "run").iterdir()} != before,
-        "something was left": {path.name for path in folder.iterdir()} - {"run", "out"},
+        "something was left": {path.name for path in folder.iterdir()} - {"run", "out", "out.failed"},
         "published without success": code == 2 and (folder / "out").exists(),
     }
     return "; ".join(f"{what}: {says[:1]}" for what, so in broken.items() if so)
