@@ -8,6 +8,8 @@ from typing import Any
 
 from verify.checkpoint import base as bases
 from verify.checkpoint import publish, reader, writer
+from verify.checkpoint.companions import MAX_VOCAB_BYTES
+from verify.checkpoint.handle import open_regular
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.checkpoint.values import Scan, Values
 from verify.diagnosis import causes, environment
@@ -191,7 +193,8 @@ def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
     ):
         written = writer.write_model(folder / "model.pth", tensors, planned.config, progress)
     publish.write_json(folder / "config.json", planned.config)
-    (folder / "vocab.json").write_bytes(planned.vocab.read_bytes())
+    with open_regular(planned.vocab) as vocab:
+        (folder / "vocab.json").write_bytes(vocab.read(MAX_VOCAB_BYTES))
     if planned.voices:
         writer.write_voices(folder / "speakers_xtts.pth", planned.voices)
     return written

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from verify.checkpoint import inert, recognise, safetensors_header, unpickle, zipdir
 from verify.checkpoint.contents import split
 from verify.checkpoint.damage import TRUNCATED_HINT, crc_error, explain_truncation, list_blocked, no_index
+from verify.checkpoint.handle import open_regular, stamp_of
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
 from verify.errors import ArchiveError, Cause
 
@@ -37,7 +38,7 @@ def read_archive(path: Path) -> Archive:
         UnsafePickleError: its pickle names code.
     """
     size = recognise.require_regular_file(path)
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         head = file.read(512)
         if head.startswith(recognise.ZIP_MAGIC):
             return _read_zip(path, file, size)
@@ -95,7 +96,7 @@ def read_voices(path: Path) -> dict[str, dict[str, TensorRecord]]:
         ArchiveError: it is damaged, names code, or holds anything but tensors of voices.
     """
     size = recognise.require_regular_file(path)
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         if file.read(4) != recognise.ZIP_MAGIC:
             file.seek(0)
             recognise.refuse_other_format(path, file.read(512), size)
@@ -163,15 +164,12 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
     dtype, item_bytes = STORAGES[kind]
     member = _member(directory, prefix, key, spec.storage, item_bytes)
     elements = math.prod(spec.shape)
-    last = (
-        spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
-        if elements
-        else -1
-    )
-    if elements > spec.storage.elements or last >= spec.storage.elements:
+    last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
+    if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
         raise ArchiveError(
             "tensor-shape",
-            f"{key} has shape {list(spec.shape)} ({elements:,} elements), its storage holds {spec.storage.elements:,}",
+            f"{key} has shape {list(spec.shape)} ({elements:,} elements) from element {spec.offset:,} on, "
+            f"its storage holds {spec.storage.elements:,}",
             keys=(key,),
         )
     return TensorRecord(
@@ -185,6 +183,7 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
         storage_start=zipdir.data_offset(file, member),
         storage_bytes=member.bytes,
         crc=member.crc,
+        stamp=stamp_of(file),
     )
 
 
@@ -244,6 +243,7 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
             storage_start=entry.start,
             storage_bytes=entry.bytes,
             crc=None,
+            stamp=stamp_of(file),
         )
         for key, entry in entries.items()
     )

@@ -12,7 +12,7 @@ from verify.checkpoint.config import read_json
 from verify.checkpoint.source import Request, missing
 from verify.errors import SourceError
 
-MAX_VOCAB_BYTES = 20 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
+MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
 
 
 MAX_CLIPS = 20
@@ -114,7 +114,7 @@ def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) ->
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
     named = args.get("tokenizer_file") if isinstance(args, dict) else None
-    if isinstance(named, str) and named and request.follow and "://" not in named:
+    if request.follow and _is_local(named):
         yield Path(named), "model_args.tokenizer_file in the config"
 
 
@@ -145,17 +145,18 @@ def _clips(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterat
     for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():
         named = sentence.get("speaker_wav") if isinstance(sentence, dict) else None
         for name in named[:MAX_CLIPS] if isinstance(named, list) else [named]:
-            if _is_local_file(name):
+            if _is_local(name) and _file_bytes(Path(name)) > 0:
                 yield Found(path=Path(name), origin="a test sentence of the run's config")
     for dataset in _datasets(config):
         folder = dataset.get("path")
-        if isinstance(folder, str) and folder and "://" not in folder:
+        if _is_local(folder):
             for clip in _first_wavs(Path(folder)):
                 yield Found(path=clip, origin="the training dataset")
 
 
-def _is_local_file(name: Any) -> TypeGuard[str]:
-    return isinstance(name, str) and bool(name) and "://" not in name and _file_bytes(Path(name)) > 0
+def _is_local(name: Any) -> TypeGuard[str]:
+    """Whether a name in a config is no URL, and no share for which Windows would greet another machine."""
+    return isinstance(name, str) and bool(name) and "://" not in name and name[:2].strip("/\\") != ""
 
 
 def _first_wavs(folder: Path) -> list[Path]:

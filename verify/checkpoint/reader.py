@@ -1,6 +1,5 @@
 """Read tensors in bounded chunks; CRC-32, NaN and Inf, and the scale of the values are looked at on the way."""
 
-import os
 import queue
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from verify.checkpoint.damage import crc_error
+from verify.checkpoint.handle import Stamp, open_regular, stamp_at, stamp_of
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.values import Scan, Values, is_float
 from verify.errors import ArchiveError
@@ -32,7 +32,7 @@ class TensorReader:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.files: dict[Path, tuple[BinaryIO, os.stat_result]] = {}
+        self.files: dict[Path, tuple[BinaryIO, Stamp]] = {}
         self.free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         for _ in range(_BUFFERS):
             self.free.put(bytearray(CHUNK_BYTES))
@@ -46,16 +46,18 @@ class TensorReader:
     def __exit__(self, kind: object, *_: object) -> None:
         for path, (file, before) in self.files.items():
             file.close()
-            if kind is None and _identity(path) != (before.st_size, before.st_mtime_ns, before.st_ino):
-                raise ArchiveError(
-                    "source-changed", f"{path} changed while it was read", "Wait until training has saved it."
-                )
+            if kind is None and stamp_at(path) != before:
+                raise _changed(path)
 
-    def _file(self, path: Path) -> BinaryIO:
-        if path not in self.files:
-            file = path.open("rb", buffering=0)
-            self.files[path] = file, os.fstat(file.fileno())
-        return self.files[path][0]
+    def _file(self, record: TensorRecord) -> BinaryIO:
+        """Return the open file of the record, which must be the one whose index named it."""
+        if record.path not in self.files:
+            file = open_regular(record.path)
+            self.files[record.path] = file, stamp_of(file)
+        file, stamp = self.files[record.path]
+        if record.stamp not in (None, stamp):
+            raise _changed(record.path)
+        return file
 
     def result(self) -> Scan:
         """Return what was found so far."""
@@ -89,7 +91,7 @@ class TensorReader:
             raise crc_error(record.key, record.storage, record.crc, crc)
 
     def _read(self, record: TensorRecord, start: int, size: int) -> Iterator[memoryview]:
-        file = self._file(record.path)
+        file = self._file(record)
         file.seek(start)
         while size:
             buffer = memoryview(self.free.get())[: min(size, CHUNK_BYTES)]
@@ -189,10 +191,5 @@ def same_bytes(a: TensorRecord, b: TensorRecord) -> bool:
         return equal
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Return size, time of change and inode of a file: what tells one version of it from the next."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+def _changed(path: Path) -> ArchiveError:
+    return ArchiveError("source-changed", f"{path} changed while it was read", "Wait until training has saved it.")
