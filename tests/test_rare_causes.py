@@ -33,7 +33,7 @@ def test_a_container_of_too_many_members_is_refused_by_its_end_record(tmp_path, 
 def test_e12_a_config_of_eleven_megabytes(make_run, capsys):
     run = make_run()
     (run / "config.json").write_bytes(b" " * 11_000_000 + b"{}")
-    assert_fault(capsys, run, 2, "10,485,760 is the limit")
+    assert_fault(capsys, run, 2, "4,194,304 is the limit")
 
 
 def test_a_tensor_of_4_gib_is_refused_before_its_first_byte():
