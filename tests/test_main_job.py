@@ -1,5 +1,6 @@
 """The main job on a genuine run: what it leaves, what it says, and that coqui's own programs open it and speak."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -75,6 +76,13 @@ def test_every_output_file_has_its_true_hash(converted):
         found = fingerprint(folder / item.name)[str(folder / item.name)]
         assert item.sha256 == found[0]
         assert item.bytes == (folder / item.name).stat().st_size
+
+
+def test_the_report_holds_the_hash_of_the_source(converted, genuine_checkpoint, genuine_run, tmp_path, capsys):
+    sha256 = hashlib.sha256(genuine_checkpoint.read_bytes()).hexdigest()
+    assert json.loads((converted[0] / "report.json").read_text())["source"]["sha256"] == sha256
+    _, out, _ = run_cli(capsys, genuine_run, "--no-verify", "-o", tmp_path / "out", "--json")
+    assert json.loads(out)["source"]["sha256"] is None  # not made up: the bytes that are dropped were not read
 
 
 def test_no_path_of_the_training_machine_is_left(converted, genuine_run):

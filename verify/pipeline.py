@@ -1,21 +1,21 @@
 """The main job, top to bottom: read, map, write, load strictly, speak, judge, publish. Each step takes the one before."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from verify.background import Background
 from verify.checkpoint import base as bases
 from verify.checkpoint import publish, reader, writer
+from verify.checkpoint import target as targets
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.handle import open_regular
-from verify.checkpoint.source import Request, find_checkpoint
+from verify.checkpoint.target import default_output
 from verify.checkpoint.values import Scan, Values
 from verify.diagnosis import causes, environment
 from verify.diagnosis.tokens import no_vocab
 from verify.diagnosis.values import value_checks
-from verify.errors import Cause, ConversionError, any_error
+from verify.errors import Cause, any_error
 from verify.listening.script import Script, prepare
 from verify.plan import Job, Plan, plan, timed
 from verify.reporting.report import OutputFile, Report
@@ -44,12 +44,14 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
         return _compare_only(planned, watch)
     writer.require_room(target.parent, planned.ledger.written.values())
     with publish.staging(target) as stage:
-        rooms = _BackgroundImport() if job.verify else None
+        rooms, digest = _while_we_work(planned) if job.verify else (None, None)
         written = _write(planned, stage.folder, watch)
         report = _judge_bytes(planned, written.scan, watch)
-        if rooms:
-            audition = rooms.wait(planned, watch)
-            report = audition(planned, report, script, watch, folder=stage.folder, written=written.path)
+        if rooms and digest:
+            report = _imported(rooms, planned, watch)(
+                planned, report, script, watch, folder=stage.folder, written=written.path
+            )
+            report = replace(report, source_sha256=_digested(digest, planned, watch))
         else:
             report = replace(report, causes=(*report.causes, NOT_VERIFIED))
         return _publish(planned, report, stage, {written.path.name: written.sha256})
@@ -59,7 +61,8 @@ def _compare_only(planned: Plan, watch: Watch) -> Report:
     """Return what a real Xtts lacks and has too much, where the file is known not to load: nothing is written for that."""
     if not planned.job.verify:
         return planned.report()
-    return _BackgroundImport().wait(planned, watch)(planned, planned.report(), None, watch)
+    rooms = Background(environment.import_room, "verify.audition")
+    return _imported(rooms, planned, watch)(planned, planned.report(), None, watch)
 
 
 def verify(job: Job, watch: Watch | None = None) -> Report:
@@ -70,23 +73,25 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     """
     watch = watch or Silent()
     if job.output:
-        publish.check_target(job.output, _inputs(job.request), job.force)
+        publish.check_target(job.output, targets.inputs(job.request), job.force)
     planned = plan(job)
     watch.found(planned.report())
     script = _script(planned)
-    rooms = _BackgroundImport()
+    rooms, digest = _while_we_work(planned)
     tensors = planned.ledger.written
     with (
         watch.step("reading the model", planned.ledger.written_bytes, "bytes") as progress,
         timed(planned.seconds, "scan"),
     ):
         data, scan = reader.read_tensors(tensors, progress)
-    audition = rooms.wait(planned, watch)
+    audition = _imported(rooms, planned, watch)
     report = _judge_bytes(planned, scan, watch)
     if job.output is None:
-        return audition(planned, report, script, watch, data=data)
+        report = audition(planned, report, script, watch, data=data)
+        return replace(report, source_sha256=_digested(digest, planned, watch))
     with publish.staging(job.output) as stage:
         report = audition(planned, report, script, watch, folder=stage.folder, data=data)
+        report = replace(report, source_sha256=_digested(digest, planned, watch))
         return _publish(planned, report, stage, {})
 
 
@@ -116,29 +121,13 @@ def dry_run(job: Job) -> Report:
     return planned.report()
 
 
-def default_output(source: Path) -> Path:
-    """Return `inference/` in a run folder, or `<stem>-inference/` beside a file."""
-    return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
-
-
 def _target(job: Job) -> Path:
     """Return where the output goes, having refused what cannot become it, before anything is read."""
-    target = job.output or default_output(job.request.source)
-    inputs = _inputs(job.request)
+    target, inputs = job.output or default_output(job.request.source), targets.inputs(job.request)
     publish.check_target(target, inputs, job.force)
     if job.keep_failed:
-        publish.check_target(_failed(target), inputs, force=True)
+        publish.check_target(targets.failed(target), inputs, force=True)
     return target
-
-
-def _failed(target: Path) -> Path:
-    return target.with_name(f"{target.name}.failed")
-
-
-def _inputs(request: Request) -> list[Path]:
-    """Return every path that the user named and that holds something to read."""
-    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs]
-    return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]
 
 
 def _script(planned: Plan) -> Script | None:
@@ -155,33 +144,29 @@ def _script(planned: Plan) -> Script | None:
     return prepare(job.text, job.language, planned.source, planned.config, planned.vocabulary)
 
 
-class _BackgroundImport:
-    """Imports coqui-tts, which takes seconds, while the file is read and written."""
+def _while_we_work(planned: Plan) -> tuple[Background, Background]:
+    """Begin to import coqui-tts, which takes seconds, and to hash the source, most of which nobody else reads."""
+    return Background(environment.import_room, "verify.audition"), Background(publish.sha256, planned.archive.path)
 
-    def __init__(self) -> None:
-        self._room: Any = None
-        self._error: ConversionError | None = None
-        self._thread = threading.Thread(target=self._run, name="import", daemon=True)
-        self._thread.start()
 
-    def _run(self) -> None:
-        try:
-            self._room = environment.import_room("verify.audition")
-        except ConversionError as error:
-            self._error = error
+def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Report]:
+    """Return `audition.audition` when the import is done.
 
-    def wait(self, planned: Plan, watch: Watch) -> Callable[..., Report]:
-        """Return `audition.audition` when the import is done.
+    Raises:
+        EnvironmentFault: it failed.
+    """
+    with watch.step("importing coqui-tts"), timed(planned.seconds, "import"):
+        return rooms.wait().audition
 
-        Raises:
-            EnvironmentFault: it failed.
-        """
-        with watch.step("importing coqui-tts"), timed(planned.seconds, "import"):
-            while self._thread.is_alive():
-                self._thread.join(0.2)  # in short waits, so that Ctrl-C is heard on Windows too
-        if self._error:
-            raise self._error
-        return self._room.audition
+
+def _digested(digest: Background, planned: Plan, watch: Watch) -> str:
+    """Return the SHA-256 of the source when it is known.
+
+    Raises:
+        ArchiveError: it changed while it was read.
+    """
+    with watch.step("hashing the source"), timed(planned.seconds, "hash"):
+        return digest.wait()
 
 
 def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
@@ -248,7 +233,7 @@ def _publish(planned: Plan, report: Report, stage: publish.Stage, hashes: dict[s
     publishable = not any_error(report.causes)
     if not publishable and not planned.job.keep_failed:
         return report
-    target = stage.target if publishable else _failed(stage.target)
+    target = stage.target if publishable else targets.failed(stage.target)
     files = tuple(
         OutputFile(name=file.name, bytes=file.stat().st_size, sha256=hashes.get(file.name) or publish.sha256(file))
         for file in sorted(stage.folder.iterdir())

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from verify.checkpoint.damage import source_changed
+from verify.checkpoint.handle import open_regular, stamp_at, stamp_of
 from verify.errors import OutputError
 
 OUTPUT_NAMES = frozenset(
@@ -246,5 +248,16 @@ def write_json(path: Path, value: object) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a small file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        ArchiveError: the file changed while it was read.
+    """
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        before = stamp_of(file)
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    if stamp_at(path) != before:
+        raise source_changed(path)
+    return digest.hexdigest()

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from verify.checkpoint.damage import crc_error
+from verify.checkpoint.damage import crc_error, source_changed
 from verify.checkpoint.handle import Stamp, open_regular, stamp_at, stamp_of
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.values import Scan, Values, is_float
@@ -47,7 +47,7 @@ class TensorReader:
         for path, (file, before) in self.files.items():
             file.close()
             if kind is None and stamp_at(path) != before:
-                raise _changed(path)
+                raise source_changed(path)
 
     def _file(self, record: TensorRecord) -> BinaryIO:
         """Return the open file of the record, which must be the one whose index named it."""
@@ -56,7 +56,7 @@ class TensorReader:
             self.files[record.path] = file, stamp_of(file)
         file, stamp = self.files[record.path]
         if record.stamp not in (None, stamp):
-            raise _changed(record.path)
+            raise source_changed(record.path)
         return file
 
     def result(self) -> Scan:
@@ -189,7 +189,3 @@ def same_bytes(a: TensorRecord, b: TensorRecord) -> bool:
             left.release(one)
             right.release(other)
         return equal
-
-
-def _changed(path: Path) -> ArchiveError:
-    return ArchiveError("source-changed", f"{path} changed while it was read", "Wait until training has saved it.")

@@ -38,6 +38,7 @@ class Report:
     ledger: Ledger
     architecture: Architecture
     config: dict[str, Any]
+    source_sha256: str | None = None
     base: Base | None = None
     likeness: tuple[Likeness, ...] = ()
     causes: tuple[Cause, ...] = ()
@@ -71,7 +72,7 @@ class Report:
         return document(
             verdict=self.verdict,
             causes=self.causes,
-            source=_source(self.source, self.archive, self.ledger),
+            source=_source(self.source, self.source_sha256, self.archive, self.ledger),
             ledger=_ledger(self.ledger),
             base=_base(self.base, self.likeness),
             architecture=self.architecture.as_json(),
@@ -126,10 +127,11 @@ def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:
     }
 
 
-def _source(source: Source, archive: Archive, ledger: Ledger) -> dict[str, Any]:
+def _source(source: Source, sha256: str | None, archive: Archive, ledger: Ledger) -> dict[str, Any]:
     return {
         "path": str(archive.path),
         "bytes": archive.bytes,
+        "sha256": sha256,
         "layout": layout(archive, ledger),
         "step": archive.step,
         "epoch": archive.epoch,
