@@ -15,7 +15,7 @@ from verify.checkpoint import container, reader, writer, zipdir
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.ledger import build_ledger
 from verify.checkpoint.writer import write_model
-from verify.errors import ArchiveError
+from verify.errors import ArchiveError, OutputError
 
 ROOT = Path(__file__).parent.parent
 TENSORS = {
@@ -190,6 +190,29 @@ def test_a_flipped_byte_anywhere_in_the_kept_data_is_found(tmp_path):
             records = {again.key: again for again in read_archive(archive.path).tensors}
             with pytest.raises(ArchiveError, match=f"{record.key} .*CRC-32 stored"):
                 reader.read_tensors(records, quiet)
+
+
+def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_published(tmp_path, monkeypatch):
+    """Let the disk flip one bit, anywhere: what is read back is then not what was meant."""
+    torch.save({"a": torch.randn(1000), "b": torch.randn(1000)}, tmp_path / "x.pth")
+    tensors = {record.key: record for record in read_archive(tmp_path / "x.pth").tensors}
+    write = container.HashingFile.write
+    for number, place in enumerate((200, 3000, 7000)):
+
+        def rot(out, data, release=None, place=place):
+            spot = place - out.position
+            write(out, data, release)
+            if 0 <= spot < len(data):
+                out.file.flush()
+                with open(out.file.name, "r+b") as disk:
+                    disk.seek(place)
+                    byte = disk.read(1)[0]
+                    disk.seek(place)
+                    disk.write(bytes([byte ^ 16]))
+
+        monkeypatch.setattr(container.HashingFile, "write", rot)
+        with pytest.raises(OutputError, match="reads back with"):
+            write_model(tmp_path / f"{number}.pth", tensors, CONFIG, quiet)
 
 
 def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):

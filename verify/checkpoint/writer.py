@@ -7,10 +7,12 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from verify.background import Background
 from verify.checkpoint import container
-from verify.checkpoint.reader import Progress, TensorReader
+from verify.checkpoint.container import Member
+from verify.checkpoint.reader import CHUNK_BYTES, Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import Scan
 from verify.errors import OutputError
@@ -62,7 +64,11 @@ def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Prog
                 sha256 = _write_members(writer, reader, index, records)
             finally:
                 writer.out.close()
-            os.fsync(file.fileno())
+            flushed = Background(os.fsync, file.fileno())
+            try:
+                read_back(path, writer.members)
+            finally:
+                flushed.wait()
             return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result())
     except OSError as error:
         raise _output_error(path, records, error) from error
@@ -83,6 +89,30 @@ def _write_members(
         writer.end(crc)
     writer.add("version", b"3\n")
     return writer.finish()
+
+
+def read_back(path: Path, members: Iterable[Member]) -> None:
+    """Read the new file again, and hold each member's CRC-32 against that of the data that was meant for it.
+
+    Raises:
+        OutputError: the file does not hold what was written to it (`read-back`).
+    """
+    with path.open("rb", buffering=0) as file:
+        for member in members:
+            if (found := _crc_at(file, member)) != member.crc:
+                raise OutputError(
+                    "read-back",
+                    f"{path}: {member.name} was written with CRC-32 {member.crc:08x} and reads back with {found:08x}",
+                    "The disk or the memory changes data: check both, or write elsewhere with -o DIR.",
+                )
+
+
+def _crc_at(file: BinaryIO, member: Member) -> int:
+    file.seek(member.start)
+    crc, left = 0, member.bytes
+    while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+        crc, left = zlib.crc32(chunk, crc), left - len(chunk)
+    return crc
 
 
 def _output_error(path: Path, records: list[TensorRecord], error: OSError) -> OutputError:
