@@ -14,7 +14,7 @@ HEAVY = {"torch", "torchaudio", "TTS", "transformers", "trainer"}
 HEAVY_ROOMS = {"model.py", "audition.py", "demo_trainer.py", "listening/speech.py", "listening/parity.py"}
 MODULES = sorted((ROOT / "verify").rglob("*.py"))
 # Floors from left to right: a room imports only from its own floor or from one to its left.
-ORDER = ["errors", "checks", "settings", "watch", "checkpoint", "diagnosis", "listening", "reporting", "plan", "model", "audition", "pipeline", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
+ORDER = ["errors", "checks", "settings", "watch", "checkpoint", "diagnosis", "listening", "reporting", "plan", "judging", "model", "audition", "pipeline", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:

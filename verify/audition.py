@@ -11,7 +11,7 @@ import torch
 from verify import model as models
 from verify.diagnosis import causes, environment
 from verify.errors import CannotSpeakError, Cause, ConversionError, any_error
-from verify.listening import audio, parity, speech
+from verify.listening import audio, judge, parity, speech
 from verify.listening.script import Script
 from verify.plan import SOUND_CHECKS, Plan, timed
 from verify.reporting.report import Report
@@ -160,7 +160,7 @@ def _speak_and_judge(
     with watch.step("speaking", steps, "tokens") as progress, timed(seconds, "speak"):
         sample = speech.speak(model, voice, text, language, job.seed, progress)
     checks = (
-        *audio.judge_sound(sample.samples, sample.rate_hz, speech.seconds_range(text, language)),
+        *judge.judge_speech(sample.samples, sample.rate_hz, text, language),
         speech.stop_check(sample),
         cache,
     )

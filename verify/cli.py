@@ -48,6 +48,10 @@ def _job(args: argparse.Namespace) -> Any:
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its report."""
+    if args.command == "judge":
+        from verify import judging
+
+        return judging.judge(args.clips, args.text, args.language, args.expect, watch)
     from verify import pipeline
 
     if args.command == "demo":
@@ -67,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
     """
     args = parse(sys.argv[1:] if arguments is None else arguments)
-    from verify.reporting import terminal
+    from verify.reporting import clips, terminal
     from verify.watch import Silent
 
     screen = terminal.console()
@@ -89,11 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
         cause = Cause(code="internal", severity="error", message=message, hint=hint)
         return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
+    shown: Any = clips if args.command == "judge" else terminal
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
         if not args.quiet:
-            terminal.show(report, watch)
+            shown.show(report, watch)
         elif report.verdict != "pass":
-            terminal.show_outcome(report, screen)
+            shown.show_outcome(report, screen)
     if args.json:
         _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
     elif report.output:

@@ -23,7 +23,7 @@ from verify.errors import Cause
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
-_VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
+VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red"}
 
@@ -97,7 +97,7 @@ def show_outcome(report: Report, screen: Console) -> None:
         screen.print(Text(f"check failed: {check['name']}: {check['hint']}", "red"), soft_wrap=not screen.is_terminal)
     total = sum(report.seconds.values())
     heard = "" if report.load else " by what is in the file; nothing was loaded or heard"
-    verdict = (f"verdict: {report.verdict}", _VERDICTS[report.verdict])
+    verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
     screen.print(Text.assemble(verdict, f"{heard} in {total:.1f} s"))
     if report.output and report.failed_checks:
         where = printable(f"{report.output}/sample.wav")
