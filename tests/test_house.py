@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "torchaudio", "TTS", "transformers", "trainer"}
 # Rooms that may import torch and coqui-tts; every other one answers without them.
-HEAVY_ROOMS = {"model.py", "audition.py", "demo_trainer.py", "listening/speech.py", "listening/parity.py"}
+HEAVY_ROOMS = {
+    "model.py",
+    "audition.py",
+    "demo_trainer.py",
+    "listening/speech.py",
+    "listening/parity.py",
+    "listening/similarity.py",
+}
 MODULES = sorted((ROOT / "verify").rglob("*.py"))
 # Floors from left to right: a room imports only from its own floor or from one to its left.
 ORDER = ["errors", "checks", "settings", "watch", "checkpoint", "diagnosis", "listening", "reporting", "plan", "judging", "model", "audition", "pipeline", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from verify import model as models
 from verify.diagnosis import causes, environment
 from verify.errors import CannotSpeakError, Cause, ConversionError, any_error
-from verify.listening import audio, judge, parity, speech
+from verify.listening import audio, judge, parity, similarity, speech
 from verify.listening.script import Script
 from verify.plan import SOUND_CHECKS, Plan, timed
 from verify.reporting.report import Report
@@ -159,11 +159,10 @@ def _speak_and_judge(
     steps = speech.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
     with watch.step("speaking", steps, "tokens") as progress, timed(seconds, "speak"):
         sample = speech.speak(model, voice, text, language, job.seed, progress)
-    checks = (
-        *judge.judge_speech(sample.samples, sample.rate_hz, text, language),
-        speech.stop_check(sample),
-        cache,
-    )
+    with watch.step("judging the sound"), timed(seconds, "judge"):
+        alike = similarity.speaker_similarity(model, voice, sample)
+        judged = judge.judge_speech(sample.samples, sample.rate_hz, text, language)
+    checks = (*judged, speech.stop_check(sample), cache)
     path = None
     if folder:
         path = "sample.wav"
@@ -174,7 +173,7 @@ def _speak_and_judge(
         report,
         environment={**(report.environment or {}), "device": _device_name(device)},
         causes=(*report.causes, *script.warnings),
-        sample={**sample.as_json(), "path": path, "reference": script.reference},
+        sample={**sample.as_json(), "path": path, "reference": script.reference, "speaker_similarity": alike},
         checks=tuple(asdict(check) for check in checks),
         demanded=names if job.expect == "speech" else names & SOUND_CHECKS,
     )
