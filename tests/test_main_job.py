@@ -172,10 +172,12 @@ def test_the_same_seed_says_the_same(converted, genuine_run, tmp_path):
 
 
 def test_speech_is_expected_unless_sound_is_asked_for(make_run, tmp_path, capsys):
-    """Untrained weights never give the stop token: published with its sample, verdict fail, exit 1, and listen."""
+    """Untrained weights give no speech and no stop token: published with its sample, verdict fail, exit 1, and listen."""
     code, out, err = run_cli(capsys, make_run(), "-o", tmp_path / "out", "--text", "Hi.", "--json")
     assert code == 1
-    assert json.loads(out)["verdict"] == "fail"
+    document = json.loads(out)
+    assert document["verdict"] == "fail"
+    assert {"stop token", "speech share"} <= {check["name"] for check in document["checks"] if not check["ok"]}
     assert "listen to" in err
     assert (tmp_path / "out" / "sample.wav").exists()
     assert json.loads((tmp_path / "out" / "report.json").read_text())["verdict"] == "fail"
@@ -210,6 +212,7 @@ def test_two_reference_clips_and_a_named_text(make_run, tmp_path, capsys):
     assert code == 0, err
     sample = json.loads(out)["sample"]
     assert sample["text"] == "Olá."
+    assert -1 <= sample["speaker_similarity"] <= 1
     assert sample["language"] == "pt"
     assert all(str(clip) in sample["reference"] for clip in clips)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verify import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "explain", "env", "demo")
+COMMANDS = ("convert", "inspect", "verify", "judge", "explain", "env", "demo")
 
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
@@ -18,6 +18,7 @@ is wrong.
                                          a .safetensors or a run folder
   convert_and_verify.py inspect SOURCE   what is in it; no torch, no writing
   convert_and_verify.py verify SOURCE    load and hear a model that exists
+  convert_and_verify.py judge WAV...     the sound checks alone, of any clip
   convert_and_verify.py explain < TEXT   what a load error that was printed
                                          truly says; no torch
   convert_and_verify.py env              which packages and devices are there,
@@ -57,6 +58,10 @@ def parser() -> argparse.ArgumentParser:
         help="load and hear a model that exists already",
         epilog=EPILOG,
     )
+    judge = commands.add_parser(
+        "judge", parents=[_said(), _expecting(), showing], help="the sound checks alone, of any clip", epilog=EPILOG
+    )
+    judge.add_argument("clips", type=Path, nargs="+", metavar="WAV", help="WAV, FLAC, OGG or MP3")
     explain = commands.add_parser(
         "explain", parents=[showing], help="what a load error that was printed truly says; no torch", epilog=EPILOG
     )
@@ -107,7 +112,7 @@ def _finding() -> argparse.ArgumentParser:
 
 
 def _speaking() -> argparse.ArgumentParser:
-    group = _group()
+    group = argparse.ArgumentParser(add_help=False, parents=[_expecting()])
     group.add_argument(
         "--speaker-wav", type=Path, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
     )
@@ -121,10 +126,22 @@ def _speaking() -> argparse.ArgumentParser:
         metavar="auto|cpu|cuda|cuda:N|mps",
         help="where to speak (default: auto)",
     )
+    group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
+    return group
+
+
+def _expecting() -> argparse.ArgumentParser:
+    group = _group()
     group.add_argument(
         "--expect", choices=("speech", "sound"), default="speech", help="sound: barely trained weights may make noise"
     )
-    group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
+    return group
+
+
+def _said() -> argparse.ArgumentParser:
+    group = _group()
+    group.add_argument("--text", help="what is said in the clips: holds their length and pace against it")
+    group.add_argument("--language", default="en", help="language of the text, such as en or zh-cn (default: en)")
     return group
 
 

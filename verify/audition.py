@@ -12,7 +12,7 @@ from verify import model as models
 from verify import rehearsal
 from verify.diagnosis import causes, environment, parts
 from verify.errors import CannotSpeakError, Cause, ConversionError, any_error
-from verify.listening import audio, parity, speech
+from verify.listening import audio, judge, parity, similarity, speech
 from verify.listening.script import Script
 from verify.plan import Plan, timed
 from verify.reporting.report import Report
@@ -165,13 +165,10 @@ def _speak_and_judge(
     steps = speech.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
     with watch.step("speaking", steps, "tokens") as progress, timed(seconds, "speak"):
         sample = speech.speak(model, voice, text, language, job.seed, progress)
-    checks = (
-        *(report.checks or ()),
-        speech.known_check(model, ids),
-        *audio.judge_sound(sample.samples, sample.rate_hz, speech.seconds_range(text, language)),
-        speech.stop_check(sample),
-        cache,
-    )
+    with watch.step("judging the sound"), timed(seconds, "judge"):
+        alike = similarity.speaker_similarity(model, voice, sample)
+        judged = judge.judge_speech(sample.samples, sample.rate_hz, text, language)
+    checks = (*(report.checks or ()), speech.known_check(model, ids), *judged, speech.stop_check(sample), cache)
     path = None
     if folder:
         path = "sample.wav"
@@ -181,7 +178,7 @@ def _speak_and_judge(
         report,
         environment={**(report.environment or {}), "device": _device_name(device)},
         causes=(*report.causes, *script.warnings),
-        sample={**sample.as_json(), "path": path, "reference": script.reference},
+        sample={**sample.as_json(), "path": path, "reference": script.reference, "speaker_similarity": alike},
         checks=checks,
         demanded=job.demands(checks, heard=True),
     )

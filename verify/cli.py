@@ -49,6 +49,10 @@ def _job(args: argparse.Namespace) -> Any:
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its report."""
+    if args.command == "judge":
+        from verify import judging
+
+        return judging.judge(args.clips, args.text, args.language, args.expect, watch)
     if args.command == "explain":
         from verify.diagnosis import loaderror, scare
         from verify.reporting.scare import ScareReport
@@ -110,11 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
-    from verify.reporting import scare, surroundings, terminal
+    from verify.reporting import clips, scare, surroundings, terminal
 
-    if args.command in ("explain", "env"):
-        show = scare.show if args.command == "explain" else surroundings.show
-        show(report, watch.screen, args.quiet)
+    rooms: dict[str, Any] = {"judge": clips, "explain": scare, "env": surroundings}
+    if args.command in rooms:
+        rooms[args.command].show(report, watch.screen, args.quiet)
     elif not args.quiet:
         terminal.show(report, watch)
     elif report.verdict != "pass":

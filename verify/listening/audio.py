@@ -63,19 +63,22 @@ def judge_sound(
          "Too short or too long for the text: it stops early, stutters or never stops."),
     )
     # fmt: on
-    return tuple(_check(*row) for row in rows)
+    return tuple(check(*row) for row in rows)
 
 
-def _check(name: str, measured: float, low: float, high: float, unit: str, hint: str) -> Check:
+def check(name: str, measured: float, low: float, high: float, unit: str, hint: str) -> Check:
+    """Return the check that a measurement lies within its limits; an infinite or, below, a zero one is not told."""
     if high == math.inf:
         limit = f">= {low:g}"
+    elif low == -math.inf:
+        limit = f"<= {high:g}"
     else:
         limit = f"<= {high:g}" if low == 0 else f"{low:g} to {high:g}"
     return Check(name=name, ok=low <= measured <= high, measured=measured, limit=limit, unit=unit, hint=hint)
 
 
-def read_clip(path: Path) -> Clip:
-    """Read a clip as mono float32, at most the longest reference.
+def read_clip(path: Path, longest_seconds: float | None = None) -> Clip:
+    """Read a clip as mono float32, at most the longest reference or as many seconds as are given.
 
     Raises:
         SourceError: it is not audio that soundfile reads, or too large.
@@ -90,7 +93,9 @@ def read_clip(path: Path) -> Clip:
     try:
         with soundfile.SoundFile(path) as file:
             rate, channels = file.samplerate, file.channels
-            data = file.read(frames=int(limits["longest_seconds"] * rate), dtype="float32", always_2d=True)
+            data = file.read(
+                frames=int((longest_seconds or limits["longest_seconds"]) * rate), dtype="float32", always_2d=True
+            )
     except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
         raise SourceError(
             "bad-clip",

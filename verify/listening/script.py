@@ -32,7 +32,7 @@ def prepare(
     """
     spoken = choose_language(language, source, config)
     chosen = settings.load("sentences")[spoken]["text"] if text is None else text
-    _require_text(chosen)
+    require_text(chosen)
     if spoken not in vocabulary.languages:
         raise SourceError(
             "bad-vocab",
@@ -41,7 +41,7 @@ def prepare(
         )
     clips, reference = reference_clips(source.clips)
     warnings = [*reference_warnings(clips)]
-    if language is None and source.language and _spelt(source.language) != spoken:
+    if language is None and source.language and spelt(source.language) != spoken:
         message = (
             f"the run's language {source.language[:40]!r} is not one of this model's; {spoken!r} is spoken instead"
         )
@@ -59,7 +59,7 @@ def choose_language(wanted: str | None, source: Source, config: Mapping[str, Any
     """
     known = settings.load("sentences").keys()
     allowed = [name for name in known if name in config.get("languages", known)] or list(known)
-    language = _spelt(wanted or source.language or "en")
+    language = spelt(wanted or source.language or "en")
     if language in allowed:
         return language
     if wanted is None:
@@ -71,13 +71,19 @@ def choose_language(wanted: str | None, source: Source, config: Mapping[str, Any
     )
 
 
-def _spelt(language: str) -> str:
+def spelt(language: str) -> str:
     """Return the code as XTTS writes it: `zh` is `zh-cn`, `pt-BR` is `pt`."""
     code = language.lower()
     return "zh-cn" if code.startswith("zh") else code.split("-")[0]
 
 
-def _require_text(text: str) -> None:
+def seconds_range(text: str, language: str) -> tuple[float, float]:
+    """Return the shortest and longest plausible reading of the text, in seconds."""
+    pace = settings.load("sentences")[language]
+    return len(text) / pace["fastest"], len(text) / pace["slowest"] + 1.0
+
+
+def require_text(text: str) -> None:
     """Check that there is something to say, and not too much.
 
     Raises:

@@ -171,12 +171,6 @@ def token_bound(model: Xtts, text: str, language: str) -> int:
     return min(int(seconds * tokens_per_second), model.args.gpt_max_audio_tokens)
 
 
-def seconds_range(text: str, language: str) -> tuple[float, float]:
-    """Return the shortest and longest plausible reading of the text, in seconds."""
-    pace = settings.load("sentences")[language]
-    return len(text) / pace["fastest"], len(text) / pace["slowest"] + 1.0
-
-
 def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progress: Callable[[int], None]) -> Sample:
     """Synthesize `text` with the sampling settings of the model's config; the seed makes it repeatable on one machine.
 

@@ -111,10 +111,15 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "seconds",
         "scare",
     ]
-    listed = [{**asdict(cause), "keys": list(cause.keys)} for cause in causes]
-    for cause in listed:
-        del cause["prefixes"]
+    listed = [cause_as_json(cause) for cause in causes]
     return {"schema": SCHEMA, "verdict": verdict, "causes": listed, **{name: parts.get(name) for name in names}}
+
+
+def cause_as_json(cause: Cause) -> dict[str, Any]:
+    """Return the cause as schema 1 has it."""
+    return {
+        name: list(value) if name == "keys" else value for name, value in asdict(cause).items() if name != "prefixes"
+    }
 
 
 def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:

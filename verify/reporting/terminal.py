@@ -217,7 +217,9 @@ def _show_sample(report: Report, screen: Console) -> None:
     )
     screen.print(Text.assemble(("✓", "green"), line))
     screen.print(printable(f"  {sample['language']}: “{sample['text']}”", "italic"))
-    screen.print(Text("  in the voice of ") + printable(sample["reference"]), soft_wrap=not screen.is_terminal)
+    likeness = sample["speaker_similarity"]
+    near = "" if likeness is None else f"; speaker similarity {likeness:.2f}"
+    screen.print(Text("  in the voice of ") + printable(sample["reference"]) + near, soft_wrap=not screen.is_terminal)
 
 
 def _show_checks(report: Report, screen: Console) -> None:

@@ -1,0 +1,95 @@
+"""The clean speech to judge: clips of a folder with their texts, and voices of flite and espeak-ng where installed."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+FLITE = {
+    "awb": "I had a cup of tea this morning, and it was cold.",
+    "kal16": "She asked whether the train would leave on time.",
+    "rms": "We walked along the river until the sun went down.",
+    "slt": "There is no need to hurry, we have the whole day.",
+}
+FOX = "The quick brown fox jumps over the lazy dog."
+ESPEAK = {"cs": "cs", "de": "de", "en": "en", "es": "es", "fr": "fr-fr", "it": "it", "nl": "nl", "pl": "pl", "pt": "pt", "ru": "ru", "tr": "tr", "hu": "hu"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Speech:
+    """A clean clip `(samples,)`, who speaks in it, and what."""
+
+    name: str
+    group: str
+    source: str
+    samples: np.ndarray
+    rate_hz: int
+    text: str | None = None
+    language: str | None = None
+
+
+def read_folder(folder: Path) -> list[Speech]:
+    """Return every WAV or FLAC below the folder; a `.txt` beside it is its text, a folder named by a code its language."""
+    found = []
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".wav", ".flac")):
+        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+        text = path.with_suffix(".txt")
+        code = path.parent.name if len(path.parent.name) == 2 else "en"
+        found.append(
+            Speech(
+                name=str(path.relative_to(folder)),
+                group=path.parent.name,
+                source=folder.name,
+                samples=samples.mean(axis=1),
+                rate_hz=rate_hz,
+                text=text.read_text(encoding="utf-8").strip() if text.exists() else None,
+                language={"zh": "zh-cn"}.get(code, code),
+            )
+        )
+    return found
+
+
+def synthesise(folder: Path) -> list[Speech]:
+    """Return sentences of every flite and espeak-ng voice that is installed, one file each in the folder."""
+    jobs = []
+    if shutil.which("flite"):
+        for voice, sentence in FLITE.items():
+            for number, text in enumerate((sentence, FOX)):
+                jobs.append(("flite", voice, number, text, "en", ["flite", "-voice", voice, "-t", text, "-o"]))
+    if shutil.which("espeak-ng"):
+        sentences = tomllib.loads((ROOT / "configs" / "sentences.toml").read_text(encoding="utf-8"))
+        for code, voice in ESPEAK.items():
+            text = sentences[code]["text"]
+            jobs.append(("espeak-ng", voice, 0, text, code, ["espeak-ng", "-v", voice, text, "-w"]))
+    found = []
+    for source, voice, number, text, language, command in jobs:
+        path = folder / f"{source}-{voice}-{number}.wav"
+        subprocess.run([*command, str(path)], check=True, capture_output=True)
+        samples, rate_hz = soundfile.read(path, dtype="float32")
+        found.append(
+            Speech(
+                name=path.stem,
+                group=voice,
+                source=source,
+                samples=samples,
+                rate_hz=rate_hz,
+                text=text,
+                language=language,
+            )
+        )
+    return found
+
+
+def halves(speech: list[Speech]) -> tuple[list[Speech], list[Speech]]:
+    """Return the calibration half and the held-out half: no voice or language of a source is in both."""
+    groups = sorted({(clip.source, clip.group) for clip in speech})
+    first = {group for number, group in enumerate(groups) if number % 2 == 0}
+    parts: tuple[list[Speech], list[Speech]] = ([], [])
+    for clip in speech:
+        parts[(clip.source, clip.group) not in first].append(clip)
+    return parts

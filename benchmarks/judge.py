@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Measure how good the judge is: false alarms on clean speech, catches of damage, on clips that its limits never saw.
+
+    python -m benchmarks.judge --clips FOLDER [--clips FOLDER ...] [--fresh FOLDER] [--markdown FILE]
+
+FOLDER holds WAV or FLAC clips, a subfolder for each speaker or language, texts beside them as `.txt`. Voices of flite
+and espeak-ng are added where these are installed. Speakers and languages are split in two halves: the limits in
+configs/limits.toml come from the calibration half, the table from the held-out half. Clips of `--fresh` are held out.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import corpus, damage
+from benchmarks.judge_table import markdown
+from verify.listening import audio, speechiness
+from verify.listening.judge import Measures, judge_measures, measure
+from verify.listening.script import seconds_range
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, action="append", required=True, metavar="FOLDER", help="clean speech")
+    parser.add_argument("--fresh", type=Path, action="append", default=[], metavar="FOLDER", help="clean, held out")
+    parser.add_argument("--each", type=int, default=10, help="clips for each damage (default: 10)")
+    parser.add_argument("--half", choices=("held-out", "calibration"), default="held-out")
+    parser.add_argument("--no-models", action="store_true", help="leave out what untrained models say (needs torch)")
+    parser.add_argument("--measures", type=Path, help="keep what was measured here, and use it where it is there")
+    parser.add_argument("--markdown", type=Path, help="write the tables here too")
+    options = parser.parse_args()
+    kept = options.measures
+    if kept and kept.exists():
+        rows = json.loads(kept.read_text(encoding="utf-8"))
+    else:
+        rows = measure_all(options)
+        if kept:
+            kept.write_text(json.dumps(rows), encoding="utf-8")
+    text = markdown([row | {"failed": failed_checks(row)} for row in rows], options.half)
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text, encoding="utf-8")
+
+
+def measure_all(options):
+    """Return a row for each clip and damage: who, what, and the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        clips = [clip for path in options.clips for clip in corpus.read_folder(path)]
+        clips += corpus.synthesise(Path(folder))
+    calibration, held_out = corpus.halves(clips)
+    if options.half == "calibration":
+        clips = calibration
+    else:
+        clips = held_out + [clip for path in options.fresh for clip in corpus.read_folder(path)]
+    rows = [row(clip, clip.samples, clip.rate_hz, "clean", "", "clean") for clip in clips]
+    print(f"{len(rows)} clean clips measured", flush=True)
+    rows += damaged_rows([clip for clip in clips if clip.source != "espeak-ng"], options.each)
+    if not options.no_models:
+        from benchmarks.judge_models import outputs
+
+        for strength, samples, rate_hz, text in outputs():
+            clip = corpus.Speech(name=strength, group="", source="model", samples=samples, rate_hz=rate_hz, text=text, language="en")  # fmt: skip
+            rows.append(row(clip, samples, rate_hz, "untrained XTTS", strength, damage.REJECT))
+    return rows
+
+
+def damaged_rows(clips, each):
+    """Return rows of every damage, on as many clips as asked for, taken in turn; babble is made of the other clips."""
+    at_16k = [speechiness.at_network_rate(clip.samples, clip.rate_hz).astype(np.float64) for clip in clips]
+    rows = []
+    for number, kind in enumerate(damage.damages()):
+        places = [(number * 3 + turn * 7) % len(clips) for turn in range(min(each, len(clips)))]
+        for turn, place in enumerate(dict.fromkeys(places)):
+            others = tuple(at_16k[(place + step) % len(clips)] for step in (1, 5, 9, 14))
+            draw = np.random.default_rng(1000 * number + turn)
+            harmed = kind.apply(damage.Material(samples=at_16k[place], others=others, draw=draw))
+            if harmed is not None:
+                rows.append(row(clips[place], harmed.astype(np.float32), damage.RATE_HZ, kind.kind, kind.strength, kind.verdict))  # fmt: skip
+        print(f"{kind.kind}, {kind.strength}", flush=True)
+    return rows
+
+
+def row(clip, samples, rate_hz, kind, strength, verdict):
+    """Return what was measured of one clip, ready for JSON."""
+    wanted = seconds_range(clip.text, clip.language) if clip.text else None
+    basic = [check.name for check in audio.judge_sound(samples, rate_hz, wanted) if not check.ok]
+    return {
+        "kind": kind, "strength": strength, "verdict": verdict, "source": clip.source, "name": clip.name,
+        "text": clip.text, "language": clip.language, "basic": basic, "measures": asdict(measure(samples, rate_hz)),
+    }  # fmt: skip
+
+
+def failed_checks(found):
+    """Return the names of the checks that a row fails under the limits of today."""
+    checks = judge_measures(Measures(**found["measures"]), found["text"], found["language"])
+    return found["basic"] + [check.name for check in checks if not check.ok]
+
+
+if __name__ == "__main__":
+    main()
