@@ -98,7 +98,7 @@ def test_a_disk_that_changes_what_was_written_is_found_before_anybody_uses_it(ma
     monkeypatch.setattr(model, "map_written", rotten)
     code, out, err = run_cli(capsys, make_run(), "-o", tmp_path / "out", "--expect", "sound", "--json")
     assert code == 1
-    assert "1 loaded tensors differ from the source" in err
+    assert "1 loaded tensor differs from the source" in err
     assert not (tmp_path / "out").exists()
     assert json.loads(out)["identical"]["ok"] is False
 

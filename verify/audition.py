@@ -11,7 +11,7 @@ import torch
 from verify import model as models
 from verify import rehearsal
 from verify.diagnosis import causes, environment, parts
-from verify.errors import CannotSpeakError, Cause, ConversionError, any_error
+from verify.errors import CannotSpeakError, Cause, ConversionError, any_error, counted
 from verify.listening import audio, judge, parity, similarity, speech
 from verify.listening.script import Script
 from verify.plan import Plan, timed
@@ -103,7 +103,7 @@ def _not_identical(keys: Sequence[str]) -> Cause:
     return Cause(
         code="not-identical",
         severity="error",
-        message=f"{len(keys):,} loaded tensors differ from the source: {causes.summary(keys)}",
+        message=f"{counted(len(keys), 'loaded tensor')} differ{'s' * (len(keys) == 1)} from the source: {causes.summary(keys)}",
         hint="The disk or the memory changed data: check both, then run again.",
         keys=tuple(keys),
     )

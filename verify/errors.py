@@ -24,6 +24,11 @@ class Cause:
     prefixes: tuple[str, ...] = ()
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 tensor`, `1,200 tensors`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def any_error(causes: Iterable[Cause]) -> bool:
     """Whether a cause among them forbids to use the model; warnings and notes do not."""
     return any(cause.severity == "error" for cause in causes)

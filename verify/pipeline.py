@@ -15,7 +15,7 @@ from verify.checkpoint.values import Scan, Values
 from verify.diagnosis import causes, environment
 from verify.diagnosis.tokens import no_vocab
 from verify.diagnosis.values import value_checks
-from verify.errors import Cause, any_error
+from verify.errors import Cause, any_error, counted
 from verify.listening.script import Script, prepare
 from verify.plan import Job, Plan, plan, timed
 from verify.reporting.report import OutputFile, Report
@@ -193,7 +193,7 @@ def _judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Report:
             Cause(
                 code="non-finite",
                 severity="error",
-                message=f"{len(scan.non_finite):,} tensors hold NaN or Inf: {causes.summary(scan.non_finite)}",
+                message=f"NaN or Inf in {counted(len(scan.non_finite), 'tensor')}: {causes.summary(scan.non_finite)}",
                 hint="Training diverged. Use an earlier checkpoint: --checkpoint STEP.",
                 keys=scan.non_finite,
             )

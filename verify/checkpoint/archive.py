@@ -11,7 +11,7 @@ from verify.checkpoint.contents import split
 from verify.checkpoint.damage import TRUNCATED_HINT, crc_error, explain_truncation, list_blocked, no_index
 from verify.checkpoint.handle import open_regular, stamp_of
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
-from verify.errors import ArchiveError, Cause
+from verify.errors import ArchiveError, Cause, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) ->
             Cause(
                 code="trailing-bytes",
                 severity="warning",
-                message=f"{directory.trailing_bytes:,} bytes follow the end of the container; they are ignored",
+                message=f"{counted(directory.trailing_bytes, 'byte')} after the end of the container: ignored",
             )
         )
     unchecked = sum(not record.crc for record in tensors if record.bytes)

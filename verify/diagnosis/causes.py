@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from verify.errors import Cause
+from verify.errors import Cause, counted
 
 _NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.)")
 
@@ -47,7 +47,7 @@ def _unexplained(
             Cause(
                 code="missing-keys",
                 severity="error",
-                message=f"the file lacks {len(missing):,} tensors that the model needs: {summary(missing)}",
+                message=f"the file lacks {counted(len(missing), 'tensor')} that the model needs: {summary(missing)}",
                 hint="Save the checkpoint again from the whole model, or get an undamaged copy.",
                 keys=tuple(missing),
             )
@@ -57,7 +57,7 @@ def _unexplained(
             Cause(
                 code="unexpected-keys",
                 severity="error",
-                message=f"the file holds {len(unexpected):,} tensors that no XTTS of this config has: {summary(unexpected)}",
+                message=f"the file holds {counted(len(unexpected), 'tensor')} that no XTTS of this config has: {summary(unexpected)}",
                 hint="Check that this is an XTTS checkpoint and that the config belongs to it.",
                 keys=tuple(unexpected),
             )

@@ -10,7 +10,7 @@ from verify.diagnosis import causes, loadnames, loadshapes, symptoms
 from verify.diagnosis.loaderror import USAGE, LoadError, Shape, decode, read
 from verify.diagnosis.loadnames import Open
 from verify.diagnosis.parts import PARTS
-from verify.errors import Cause, ConversionError, any_error
+from verify.errors import Cause, ConversionError, any_error, counted
 
 XTTS_CLASSES = {"Xtts", "GPTTrainer", "XTTSv2Engine"}
 _LOADER = re.compile(r'xtts\.py",line\d+,inload_checkpoint')  # whose first failure stands above the second
@@ -193,7 +193,7 @@ def _rest(left: Open) -> list[Cause]:
     full = {name: (file, model) for name, (file, model) in shapes.items() if file is not None and model is not None}
     found = list(causes.explain([], list(left.missing.values()), list(left.unexpected.values()), full))
     if blank:
-        message = f"{len(blank):,} tensors are of another size in the file than in the model; the text does not say the sizes: {causes.summary(blank)}"
+        message = f"{counted(len(blank), 'tensor')} of another size in the file than in the model; the text does not say the sizes: {causes.summary(blank)}"
         hint = "Pass the config.json of the run that made this checkpoint: --config FILE."
         found.append(Cause(code="shape-mismatch", severity="error", message=message, hint=hint, keys=tuple(blank)))
     return found

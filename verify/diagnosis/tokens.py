@@ -7,7 +7,7 @@ from verify import settings
 from verify.checkpoint.companions import Found
 from verify.diagnosis.architecture import EXPLAINS, Architecture
 from verify.diagnosis.vocabulary import Vocabulary, base_version
-from verify.errors import Cause, SourceError
+from verify.errors import Cause, SourceError, counted
 
 SHOWN = 3  # tokens named in a message
 
@@ -51,8 +51,8 @@ def _named(tokens: list[tuple[int, str]]) -> str:
 
 
 def _ids(vocabulary: Vocabulary, name: str) -> list[Cause]:
-    odd = [f"leaves {vocabulary.holes:,} ids below {vocabulary.size:,} unused"] if vocabulary.holes else []
-    odd += [f"gives {vocabulary.shared:,} tokens the id of another"] if vocabulary.shared else []
+    odd = [f"leaves {counted(vocabulary.holes, 'id')} below {vocabulary.size:,} unused"] if vocabulary.holes else []
+    odd += [f"gives {counted(vocabulary.shared, 'token')} the id of another"] if vocabulary.shared else []
     if not odd:
         return []
     message = f"{name} {' and '.join(odd)}"
