@@ -1,5 +1,6 @@
 """Mutants of small valid files, and the finds of the fuzzers and of reading for them: each once broke a promise."""
 
+import json
 import struct
 import sys
 import zipfile
@@ -155,3 +156,27 @@ def test_an_empty_tensor_lies_inside_its_storage_too(tmp_path):
     done = fuzz.measure(["inspect", str(run), "--json"])
     assert (done.code, done.document["causes"][0]["code"]) == (2, "tensor-shape")
     assert "from element 112 on, its storage holds 80" in " ".join(done.err.split())
+
+
+LONG = "a b" * 700_000
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: {"checkpoint": checkpoint_of(seeds.pickled({"model": {LONG: seeds.Tensor("0", (80,))}}))},
+        lambda: {"checkpoint": checkpoint_of(seeds.pickled({"model": {"mel_stats": seeds.Tensor(LONG, (80,))}}))},
+        lambda: {"checkpoint": seeds.checkpoint(extra={"model_loss": {"train_loss": LONG, LONG: LONG}})},
+        lambda: {"speakers": seeds.zipped({"x/data.pkl": seeds.pickled({LONG: {"a": seeds.Tensor("9", (3,))}})})},
+        lambda: {"config": json.dumps({**seeds.CONFIG, "model": LONG}).encode()},
+        lambda: {"checkpoint": seeds.zipped({"\xff" * 30_000 + f"{number}": b"" for number in range(500)})},
+    ],
+    ids=["key", "member", "loss", "voice", "model", "names of members"],
+)
+def test_a_long_name_floods_no_terminal_and_takes_no_time(tmp_path, make):
+    """Names of 33 MB in a directory took 7 seconds, most of them to break the message into lines."""
+    done = fuzz.measure(["inspect", str(seeds.run_folder(tmp_path / "run", **make())), "--json"])
+    assert not done.escaped
+    assert len(done.err) < 8000
+    assert done.seconds < fuzz.MAX_SECONDS
+    assert all(len(cause["message"]) < 4100 for cause in done.document["causes"])

@@ -8,6 +8,8 @@ EXIT_CHECK_FAILED = 1
 EXIT_COULD_NOT_RUN = 2
 EXIT_INTERRUPTED = 130
 
+MAX_MESSAGE_CHARACTERS = 4000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
@@ -22,6 +24,11 @@ class Cause:
     hint: str = ""
     keys: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.message) > MAX_MESSAGE_CHARACTERS:  # a name in a file may have 16 MB
+            cut = f"{self.message[:MAX_MESSAGE_CHARACTERS]} ... ({len(self.message):,} characters)"
+            object.__setattr__(self, "message", cut)
 
 
 def counted(number: int, noun: str) -> str:

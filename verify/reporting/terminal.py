@@ -169,9 +169,10 @@ def _rows(report: Report) -> str:
 def _loss(loss: Any) -> str:
     """Return the training loss in words; the trainer saves a number or a dictionary."""
     values = loss if isinstance(loss, dict) else {"loss": loss}
-    words = {name: f"{value:.4g}" if isinstance(value, (int, float)) else value for name, value in values.items()}
+    shown = list(values.items())[:4]
+    words = {name: f"{value:.4g}" if isinstance(value, (int, float)) else value for name, value in shown}
     return ", ".join(
-        f"{str(name).replace('_', ' ')} {value}" for name, value in words.items() if isinstance(value, str)
+        f"{str(name)[:40].replace('_', ' ')} {value[:40]}" for name, value in words.items() if isinstance(value, str)
     )
 
 
