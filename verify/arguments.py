@@ -116,9 +116,29 @@ def _speaking() -> argparse.ArgumentParser:
     group.add_argument(
         "--speaker-wav", type=Path, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
     )
-    group.add_argument("--text", help="what to say (default: a short sentence in the run's language)")
+    group.add_argument(
+        "--text",
+        action="append",
+        default=[],
+        help="what to say (repeatable; default: a short sentence in the run's language)",
+    )
+    group.add_argument("--texts", type=Path, metavar="FILE", help="text file of sentences to say, one a line")
     group.add_argument("--language", help="language of the text, such as en or zh-cn (default: the run's)")
     group.add_argument("--seed", type=_seed, default=0, help="seed of the sampling (default: 0)")
+    group.add_argument(
+        "--seeds",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="say each sentence N times, with consecutive seeds: one bad draw is not blamed on the weights (default: 1)",
+    )
+    group.add_argument(
+        "--transcribe",
+        nargs="?",
+        const="tiny",
+        metavar="MODEL",
+        help="write down what was said with this faster-whisper model, a folder or a name that was downloaded (default: tiny)",
+    )
     group.add_argument(
         "--device",
         type=_device,
@@ -149,6 +169,12 @@ def _device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", text):
         raise argparse.ArgumentTypeError(f"{text[:30]!r} is no device: pass auto, cpu, cuda, cuda:N or mps")
     return text
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no number from 1 to 1000")
+    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from verify import model as models
-from verify import rehearsal
 from verify.diagnosis import causes, environment, parts
 from verify.errors import CannotSpeakError, Cause, ConversionError, any_error, counted
-from verify.listening import audio, judge, parity, similarity, speech
 from verify.listening.script import Script
 from verify.plan import Plan, timed
+from verify.recital import recite
 from verify.reporting.report import Report
 from verify.watch import Watch
 
@@ -137,48 +136,15 @@ def _listen(
 ) -> Report:
     """Speak on the device; under `auto`, a GPU without room gives way to the CPU with a warning."""
     try:
-        return _speak_and_judge(plan, report, script, model, device, folder, watch)
+        return _named(recite(plan, report, script, model, device, folder, watch), device)
     except ConversionError as error:
         if error.cause.code != "out-of-memory" or plan.job.device != "auto" or device == "cpu":
             raise
         models.release()
         warning = Cause(code="out-of-memory", severity="warning", message=f"{error}; the CPU spoke instead")
         warned = replace(report, causes=(*report.causes, warning))
-        return _speak_and_judge(plan, warned, script, model, "cpu", folder, watch)
+        return _named(recite(plan, warned, script, model, "cpu", folder, watch), "cpu")
 
 
-def _speak_and_judge(
-    plan: Plan, report: Report, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
-) -> Report:
-    job, seconds, text, language = plan.job, plan.seconds, script.text, script.language
-    with watch.step("hearing the reference voice"), timed(seconds, "condition"):
-        with speech.device_faults(model):
-            models.prepare_for_speech(model, device)
-        ids = speech.encode(model, text, language)  # refuses before the long work what cannot be said
-        with speech.device_faults(model):
-            voice = speech.condition(model, script.clips)
-        cache = parity.check_cache(model, voice, text, language)
-        if not cache.ok and not rehearsal.rehearse(device).ok:
-            raise environment.fault(
-                f"cached generation is off by {cache.measured:.2g} {cache.unit}, here and with random weights"
-            )
-    steps = speech.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
-    with watch.step("speaking", steps, "tokens") as progress, timed(seconds, "speak"):
-        sample = speech.speak(model, voice, text, language, job.seed, progress)
-    with watch.step("judging the sound"), timed(seconds, "judge"):
-        alike = similarity.speaker_similarity(model, voice, sample)
-        judged = judge.judge_speech(sample.samples, sample.rate_hz, text, language)
-    checks = (*(report.checks or ()), speech.known_check(model, ids), *judged, speech.stop_check(sample), cache)
-    path = None
-    if folder:
-        path = "sample.wav"
-        audio.write_wav(folder / path, sample.samples, sample.rate_hz)
-        audio.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
-    return replace(
-        report,
-        environment={**(report.environment or {}), "device": _device_name(device)},
-        causes=(*report.causes, *script.warnings),
-        sample={**sample.as_json(), "path": path, "reference": script.reference, "speaker_similarity": alike},
-        checks=checks,
-        demanded=job.demands(checks, heard=True),
-    )
+def _named(report: Report, device: str) -> Report:
+    return replace(report, environment={**(report.environment or {}), "device": _device_name(device)})

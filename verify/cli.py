@@ -35,9 +35,11 @@ def _job(args: argparse.Namespace) -> Any:
     return Job(
         request=request,
         output=args.output,
-        text=args.text,
+        texts=_texts(args),
         language=args.language,
         seed=args.seed,
+        seeds=args.seeds,
+        transcribe=args.transcribe,
         device=args.device,
         expect=args.expect,
         sample=not args.no_sample,
@@ -45,6 +47,13 @@ def _job(args: argparse.Namespace) -> Any:
         force=args.force,
         keep_failed=getattr(args, "keep_failed", False),
     )
+
+
+def _texts(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the sentences of `--text` and of `--texts`, one a line."""
+    from verify.listening.script import read_texts
+
+    return (*args.text, *(read_texts(args.texts) if args.texts else ()))
 
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:

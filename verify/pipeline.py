@@ -16,6 +16,7 @@ from verify.diagnosis import causes, environment
 from verify.diagnosis.tokens import no_vocab
 from verify.diagnosis.values import value_checks
 from verify.errors import Cause, any_error, counted
+from verify.listening import words
 from verify.listening.script import Script, prepare
 from verify.plan import Job, Plan, plan, timed
 from verify.reporting.report import OutputFile, Report
@@ -141,7 +142,8 @@ def _script(planned: Plan) -> Script | None:
         raise no_vocab(planned.architecture, planned.source.searched)
     if not (job.verify and job.sample):
         return None
-    return prepare(job.text, job.language, planned.source, planned.config, planned.vocabulary)
+    script = prepare(job.texts, job.seeds, job.language, planned.source, planned.config, planned.vocabulary)
+    return replace(script, whisper=words.locate(job.transcribe)) if job.transcribe else script
 
 
 def _while_we_work(planned: Plan) -> tuple[Background, Background]:

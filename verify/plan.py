@@ -37,9 +37,11 @@ class Job:
 
     request: Request
     output: Path | None = None
-    text: str | None = None
+    texts: tuple[str, ...] = ()
     language: str | None = None
     seed: int = 0
+    seeds: int = 1  # takes of each sentence, with consecutive seeds
+    transcribe: str | None = None  # a faster-whisper model
     device: str = "auto"
     expect: str = "speech"
     sample: bool = True

@@ -35,6 +35,7 @@ OUTPUT_NAMES = frozenset(
         "report.html",
     ]
 )
+_TAKE = re.compile(r"sample-\d{2,3}\.wav")  # of several sentences or seeds
 CASE_BLIND = sys.platform in ("win32", "darwin")  # as these systems come; a volume may be formatted otherwise
 _OLD = "replaced"  # where the old output waits inside the staging folder while the new one takes its name
 
@@ -88,7 +89,7 @@ def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
 
 def _foreign(target: Path, folder: Path | None = None) -> OutputError | None:
     """Return the error for files of others in the target, which may have moved to `folder` already."""
-    names = sorted(entry.name for entry in (folder or target).iterdir() if entry.name not in OUTPUT_NAMES)
+    names = sorted(entry.name for entry in (folder or target).iterdir() if not _is_ours(entry.name))
     if not names:
         return None
     return OutputError(
@@ -96,6 +97,10 @@ def _foreign(target: Path, folder: Path | None = None) -> OutputError | None:
         f"{target} holds files that this tool did not write: {', '.join(names[:5])}",
         "--force replaces the whole folder: move them out first, or write elsewhere with -o DIR.",
     )
+
+
+def _is_ours(name: str) -> bool:
+    return name in OUTPUT_NAMES or _TAKE.fullmatch(name) is not None
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from verify import settings
 from verify.checkpoint.companions import Found, Source
+from verify.checkpoint.recognise import require_regular_file
+from verify.checkpoint.source import missing
 from verify.diagnosis.vocabulary import Vocabulary
 from verify.errors import Cause, SourceError
 from verify.listening import audio
@@ -13,26 +16,34 @@ from verify.listening import audio
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Script:
-    """A sentence, its language, the reference clips of the voice, and in words where they were found."""
+    """Sentences, their language, the reference clips of the voice, and in words where they were found."""
 
-    text: str
+    texts: tuple[str, ...]
     language: str
     clips: tuple[audio.Clip, ...]
     reference: str
     warnings: tuple[Cause, ...] = ()
+    whisper: Path | None = None  # the folder of the model that writes down what was said
 
 
 def prepare(
-    text: str | None, language: str | None, source: Source, config: Mapping[str, Any], vocabulary: Vocabulary
+    texts: Sequence[str],
+    seeds: int,
+    language: str | None,
+    source: Source,
+    config: Mapping[str, Any],
+    vocabulary: Vocabulary,
 ) -> Script:
-    """Return what to say; None means: a short sentence in the run's language.
+    """Return what to say; no text means: a short sentence in the run's language.
 
     Raises:
         SourceError: nothing to say, too much, a language that the model has not, or a clip that cannot be used.
     """
     spoken = choose_language(language, source, config)
-    chosen = settings.load("sentences")[spoken]["text"] if text is None else text
-    require_text(chosen)
+    chosen = tuple(texts) or (settings.load("sentences")[spoken]["text"],)
+    for text in chosen:
+        require_text(text)
+    require_few(len(chosen), seeds)
     if spoken not in vocabulary.languages:
         raise SourceError(
             "bad-vocab",
@@ -48,7 +59,43 @@ def prepare(
         warnings.append(
             Cause(code="language-fallback", severity="warning", message=message, hint="Pass --language CODE.")
         )
-    return Script(text=chosen, language=spoken, clips=tuple(clips), reference=reference, warnings=tuple(warnings))
+    return Script(texts=chosen, language=spoken, clips=tuple(clips), reference=reference, warnings=tuple(warnings))
+
+
+def read_texts(path: Path) -> tuple[str, ...]:
+    """Return the sentences in a text file, one a line, empty lines aside.
+
+    Raises:
+        SourceError: it is not there, too large, no UTF-8, or holds none.
+    """
+    if not path.exists():
+        raise missing(path)
+    size = require_regular_file(path)
+    limit = settings.load("limits")["text"]["largest_file_bytes"]
+    try:
+        text = path.read_text(encoding="utf-8-sig") if size <= limit else ""
+    except UnicodeDecodeError as error:
+        raise SourceError("bad-text", f"{path} is not UTF-8: {error.reason}", "Save it as UTF-8.") from error
+    lines = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not lines:
+        reason = f"has {size:,} bytes; {limit:,} is the limit" if size > limit else "holds no sentence"
+        raise SourceError("bad-text", f"{path} {reason}", "Pass a text file with one sentence a line.")
+    return lines
+
+
+def require_few(sentences: int, seeds: int) -> None:
+    """Check that the takes can be listened to.
+
+    Raises:
+        SourceError: there are too many.
+    """
+    most = settings.load("limits")["text"]["most_takes"]
+    if sentences * seeds > most:
+        raise SourceError(
+            "too-many-takes",
+            f"{sentences:,} sentences with {seeds:,} seeds are {sentences * seeds:,} takes; {most} is the limit",
+            "Pass fewer sentences or a smaller --seeds.",
+        )
 
 
 def choose_language(wanted: str | None, source: Source, config: Mapping[str, Any]) -> str:

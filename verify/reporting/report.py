@@ -29,7 +29,7 @@ class OutputFile:
 class Report:
     """What a run found. Parts that did not run are None, never made up.
 
-    `load`, `identical` and `sample` are the room's own values as JSON-ready dictionaries, so that this room
+    `load`, `identical` and `samples` are the room's own values as JSON-ready dictionaries, so that this room
     needs neither torch nor soundfile.
     """
 
@@ -44,13 +44,18 @@ class Report:
     causes: tuple[Cause, ...] = ()
     load: dict[str, Any] | None = None
     identical: dict[str, Any] | None = None
-    sample: dict[str, Any] | None = None
+    samples: tuple[dict[str, Any], ...] = ()
     checks: tuple[Check, ...] | None = None
     demanded: frozenset[str] = frozenset()
     output: str | None = None
     files: tuple[OutputFile, ...] = ()
     environment: dict[str, Any] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sample(self) -> dict[str, Any] | None:
+        """The first of the samples."""
+        return self.samples[0] if self.samples else None
 
     @property
     def failed_checks(self) -> tuple[Check, ...]:
@@ -79,6 +84,7 @@ class Report:
             load=self.load,
             identical=self.identical,
             sample=self.sample,
+            samples=list(self.samples) or None,
             checks=None
             if self.checks is None
             else [check_as_json(check, check.name in self.demanded) for check in self.checks],
@@ -105,6 +111,7 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "load",
         "identical",
         "sample",
+        "samples",
         "checks",
         "output",
         "environment",

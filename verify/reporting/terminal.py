@@ -87,7 +87,7 @@ def show(report: Report, watch: TerminalWatch) -> None:
         watch.found(report)
     screen.print()
     _show_load(report, screen)
-    _show_sample(report, screen)
+    _show_samples(report, screen)
     _show_checks(report, screen)
     screen.print()
     show_outcome(report, screen)
@@ -203,24 +203,30 @@ def _show_load(report: Report, screen: Console) -> None:
     screen.print(Text.assemble(("✓", "green"), line))
 
 
-def _show_sample(report: Report, screen: Console) -> None:
-    sample = report.sample
-    if sample is None:
-        return
-    end = (
-        "the stop token came"
-        if sample["stopped"]
-        else f"stopped at the bound of {sample['token_bound']}, no stop token"
-    )
-    line = (
-        f" spoke on {(report.environment or sample)['device']}: {sample['seconds']:.2f} s of audio in "
-        f"{sample['synthesis_seconds']:.1f} s (real-time factor {sample['real_time_factor']:.2f}), {sample['tokens']} tokens, {end}"
-    )
-    screen.print(Text.assemble(("✓", "green"), line))
-    screen.print(printable(f"  {sample['language']}: “{sample['text']}”", "italic"))
-    likeness = sample["speaker_similarity"]
-    near = "" if likeness is None else f"; speaker similarity {likeness:.2f}"
-    screen.print(Text("  in the voice of ") + printable(sample["reference"]) + near, soft_wrap=not screen.is_terminal)
+def _show_samples(report: Report, screen: Console) -> None:
+    for sample in report.samples:
+        end = (
+            "the stop token came"
+            if sample["stopped"]
+            else f"stopped at the bound of {sample['token_bound']}, no stop token"
+        )
+        line = (
+            f" spoke on {(report.environment or sample)['device']}: {sample['seconds']:.2f} s of audio in "
+            f"{sample['synthesis_seconds']:.1f} s (real-time factor {sample['real_time_factor']:.2f}), {sample['tokens']} tokens, {end}"
+        )
+        screen.print(Text.assemble(("✓", "green"), line))
+        take = f", seed {sample['seed']}: {sample['path']}" if len(report.samples) > 1 and sample["path"] else ""
+        screen.print(printable(f"  {sample['language']}{take}: “{sample['text']}”", "italic"))
+        if "transcript" in sample:
+            heard = f"  heard: “{sample['transcript']}”, character error rate {sample['character_error_rate']:.2f}"
+            screen.print(printable(heard), soft_wrap=not screen.is_terminal)
+    if report.sample:
+        likeness = [
+            sample["speaker_similarity"] for sample in report.samples if sample["speaker_similarity"] is not None
+        ]
+        near = f"; speaker similarity {', '.join(f'{value:.2f}' for value in likeness)}" if likeness else ""
+        voice = Text("  in the voice of ") + printable(report.sample["reference"]) + near
+        screen.print(voice, soft_wrap=not screen.is_terminal)
 
 
 def _show_checks(report: Report, screen: Console) -> None:
@@ -237,6 +243,8 @@ def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table
         demanded = check.name in all_demanded
         mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")
         value = "–" if check.measured is None or not math.isfinite(check.measured) else f"{check.measured:.3g}"
-        note = "" if demanded or check.ok else "  (not demanded)"
+        notes = [check.note] if check.note else []
+        notes += ["not demanded"] if not (demanded or check.ok) else []
+        note = f"  ({', '.join(notes)})" if notes else ""
         table.add_row(mark, check.name, value, check.limit, check.unit + note)
     return table

@@ -1,0 +1,108 @@
+"""Let a loaded model say every sentence with every seed in the reference voice, and judge each take."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from verify import model as models
+from verify import rehearsal
+from verify.checks import Check, majority
+from verify.diagnosis import environment
+from verify.listening import audio, judge, parity, similarity, speech, words
+from verify.listening.script import Script
+from verify.listening.speech import Sample, Voice
+from verify.plan import Job, Plan, timed
+from verify.reporting.report import Report, check_as_json
+from verify.watch import Watch
+
+
+def recite(
+    plan: Plan, report: Report, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
+) -> Report:
+    """Return the report with `samples` and the checks over all of them; the takes and the voice are written to `folder`.
+
+    A check fails where it fails in most takes: one bad draw is not blamed on the weights.
+
+    Raises:
+        ConversionError: the text cannot be read, the device has no room, or the environment is broken.
+    """
+    job = plan.job
+    known = _ready(plan, script, model, device, watch)
+    voice, cache = _voice(plan, script, model, device, watch)
+    listener = words.listener(script.whisper, watch) if script.whisper else None
+    takes = []
+    for text, seed, name in _lines(script, job):
+        sample, checks = _take(plan, model, voice, text, script.language, seed, watch)
+        checks = (known[text], *checks)
+        found: dict[str, Any] = {}
+        if listener:
+            found, check = listener.hear(sample, script.language)
+            checks = (*checks, check)
+        path = None
+        if folder:
+            path = name
+            audio.write_wav(folder / name, sample.samples, sample.rate_hz)
+        alike = similarity.speaker_similarity(model, voice, sample)
+        told = {"path": path, "reference": script.reference, "speaker_similarity": alike, **found}
+        takes.append((sample.as_json() | told, checks))
+    if folder:
+        audio.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
+    checks = (*(report.checks or ()), *majority([checks for _, checks in takes]), cache)
+    demanded = job.demands(checks, heard=True)
+    return replace(
+        report,
+        causes=(*report.causes, *script.warnings),
+        samples=tuple(
+            {**told, "checks": [check_as_json(check, check.name in demanded) for check in judged]}
+            for told, judged in takes
+        ),
+        checks=checks,
+        demanded=demanded,
+    )
+
+
+def _lines(script: Script, job: Job) -> Iterator[tuple[str, int, str]]:
+    """Yield each sentence with each seed, and the name of its file."""
+    number = 0
+    for text in script.texts:
+        for seed in range(job.seed, job.seed + job.seeds):
+            number += 1
+            yield text, seed, "sample.wav" if number == 1 else f"sample-{number:02}.wav"
+
+
+def _ready(plan: Plan, script: Script, model: Any, device: str, watch: Watch) -> dict[str, Check]:
+    """Make the model ready to speak, and refuse before the long work what cannot be said."""
+    with watch.step("making the model ready"), timed(plan.seconds, "condition"), speech.device_faults(model):
+        models.prepare_for_speech(model, device)
+    encoded = {text: speech.encode(model, text, script.language) for text in script.texts}
+    return {text: speech.known_check(model, ids) for text, ids in encoded.items()}
+
+
+def _voice(plan: Plan, script: Script, model: Any, device: str, watch: Watch) -> tuple[Voice, Check]:
+    """Hear the reference, and hold cached generation against one pass over the same tokens.
+
+    Raises:
+        EnvironmentFault: they differ, and those of a tiny random model do too.
+    """
+    with watch.step("hearing the reference voice"), timed(plan.seconds, "condition"):
+        with speech.device_faults(model):
+            voice = speech.condition(model, script.clips)
+        cache = parity.check_cache(model, voice, script.texts[0], script.language)
+        if not cache.ok and not rehearsal.rehearse(device).ok:
+            raise environment.fault(
+                f"cached generation is off by {cache.measured:.2g} {cache.unit}, here and with random weights"
+            )
+    return voice, cache
+
+
+def _take(
+    plan: Plan, model: Any, voice: Voice, text: str, language: str, seed: int, watch: Watch
+) -> tuple[Sample, tuple[Check, ...]]:
+    """Say one sentence with one seed and judge it."""
+    steps = speech.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
+    with watch.step("speaking", steps, "tokens") as progress, timed(plan.seconds, "speak"):
+        sample = speech.speak(model, voice, text, language, seed, progress)
+    with watch.step("judging the sound"), timed(plan.seconds, "judge"):
+        judged = judge.judge_speech(sample.samples, sample.rate_hz, text, language)
+    return sample, (*judged, speech.stop_check(sample))
