@@ -140,10 +140,10 @@ def table(results: dict[str, tuple[list[float], float]]) -> str:
 def make(folder: Path) -> None:
     """Write a run at the size of XTTS v2 with coqui's own GPTTrainer, optimizer included."""
     sys.path.insert(0, str(ROOT))
-    from verify import demo, demo_trainer
+    from verify import demo, demo_trainer, tinyvocab
 
     folder.mkdir(parents=True)
-    demo.write_vocab(folder / "vocab.json")
+    tinyvocab.write_vocab(folder / "vocab.json")
     demo_trainer.write_checkpoint(folder, {}, demo.AUDIO_CODES)
 
 

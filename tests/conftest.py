@@ -8,6 +8,35 @@ import pytest
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
+def pytest_collection_modifyitems(items):
+    """Put what looks back at the whole session at its end."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def record_what_is_said(tmp_path_factory):
+    """Keep every cause that is shown or raised, for the test that holds docs/causes.md against them."""
+    from tests import said
+    from verify import errors
+    from verify.reporting import terminal
+
+    show, begin, folder = terminal.show_cause, errors.ConversionError.__init__, tmp_path_factory.getbasetemp()
+
+    def show_and_record(cause, screen):
+        said.record(cause, folder)
+        show(cause, screen)
+
+    def begin_and_record(error, *arguments, **named):
+        begin(error, *arguments, **named)
+        said.record(error.cause, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(errors.ConversionError, "__init__", begin_and_record)
+        for room in ("terminal", "scare", "surroundings"):
+            patch.setattr(f"verify.reporting.{room}.show_cause", show_and_record)
+        yield
+
+
 @pytest.fixture(scope="session")
 def genuine_run(tmp_path_factory) -> Path:
     """A run folder that coqui's Trainer wrote: config.json, best_model_N.pth, best_model.pth; 2 GPT layers."""

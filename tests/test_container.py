@@ -15,7 +15,7 @@ from verify.checkpoint import container, reader, writer, zipdir
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.ledger import build_ledger
 from verify.checkpoint.writer import write_model
-from verify.errors import ArchiveError
+from verify.errors import ArchiveError, OutputError
 
 ROOT = Path(__file__).parent.parent
 TENSORS = {
@@ -47,7 +47,7 @@ def rewritten(tmp_path):
     """(source archive, written file) of every dtype and layout."""
     torch.save({"model": TENSORS, "config": {}}, tmp_path / "in.pth")
     archive = read_archive(tmp_path / "in.pth")
-    written = write_model(tmp_path / "out.pth", archive.path, {r.key: r for r in archive.tensors}, CONFIG, quiet)
+    written = write_model(tmp_path / "out.pth", {r.key: r for r in archive.tensors}, CONFIG, quiet)
     return archive, written
 
 
@@ -173,14 +173,13 @@ def test_one_bad_value_anywhere_is_found(tmp_path, dtype, bad):
         value[int(position)] = bad
         torch.save({"good": torch.ones(3), "mel_stats": value}, tmp_path / "x.pth")
         archive = read_archive(tmp_path / "x.pth")
-        _, scan = reader.read_tensors(archive.path, {record.key: record for record in archive.tensors}, quiet)
+        _, scan = reader.read_tensors({record.key: record for record in archive.tensors}, quiet)
         assert scan.non_finite == ("mel_stats",)
 
 
 def test_a_flipped_byte_anywhere_in_the_kept_data_is_found(tmp_path):
     torch.save({"a": torch.randn(300_000), "b": torch.randn(5)}, tmp_path / "x.pth")
     archive = read_archive(tmp_path / "x.pth")
-    records = {record.key: record for record in archive.tensors}
     good = archive.path.read_bytes()
     generator = np.random.default_rng(1)
     for record in archive.tensors:
@@ -188,8 +187,32 @@ def test_a_flipped_byte_anywhere_in_the_kept_data_is_found(tmp_path):
             data = bytearray(good)
             data[record.storage_start + int(position)] ^= 1 << int(generator.integers(8))
             archive.path.write_bytes(data)
+            records = {again.key: again for again in read_archive(archive.path).tensors}
             with pytest.raises(ArchiveError, match=f"{record.key} .*CRC-32 stored"):
-                reader.read_tensors(archive.path, records, quiet)
+                reader.read_tensors(records, quiet)
+
+
+def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_published(tmp_path, monkeypatch):
+    """Let the disk flip one bit, anywhere: what is read back is then not what was meant."""
+    torch.save({"a": torch.randn(1000), "b": torch.randn(1000)}, tmp_path / "x.pth")
+    tensors = {record.key: record for record in read_archive(tmp_path / "x.pth").tensors}
+    write = container.HashingFile.write
+    for number, place in enumerate((200, 3000, 7000)):
+
+        def rot(out, data, release=None, place=place):
+            spot = place - out.position
+            write(out, data, release)
+            if 0 <= spot < len(data):
+                out.file.flush()
+                with open(out.file.name, "r+b") as disk:
+                    disk.seek(place)
+                    byte = disk.read(1)[0]
+                    disk.seek(place)
+                    disk.write(bytes([byte ^ 16]))
+
+        monkeypatch.setattr(container.HashingFile, "write", rot)
+        with pytest.raises(OutputError, match="reads back with"):
+            write_model(tmp_path / f"{number}.pth", tensors, CONFIG, quiet)
 
 
 def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):
@@ -204,7 +227,7 @@ def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):
                 file.truncate(5_000_000)
 
     with pytest.raises(ArchiveError, match="ended at byte"):
-        writer.write_model(tmp_path / "out.pth", archive.path, {"mel_stats": archive.tensors[0]}, {}, cut_once)
+        writer.write_model(tmp_path / "out.pth", {"mel_stats": archive.tensors[0]}, {}, cut_once)
 
 
 def test_a_source_that_is_replaced_while_it_is_read_ends_in_an_error(tmp_path):
@@ -219,7 +242,6 @@ def test_a_source_that_is_replaced_while_it_is_read_ends_in_an_error(tmp_path):
     with pytest.raises(ArchiveError, match="changed while it was read"):
         writer.write_model(
             tmp_path / "out.pth",
-            archive.path,
             {"a": archive.tensors[0]},
             {},
             lambda n: replaced or replaced.append(replace(n)),
@@ -235,7 +257,7 @@ def test_safetensors_give_the_same_ledger_and_bytes(converted, tmp_path):
     archive = read_archive(tmp_path / "model.safetensors")
     assert archive.layout == "safetensors"
     ledger = build_ledger(archive.tensors, lambda a, b: False)
-    written = write_model(tmp_path / "out.pth", archive.path, ledger.written, {}, quiet)
+    written = write_model(tmp_path / "out.pth", ledger.written, {}, quiet)
     loaded = torch.load(written.path, weights_only=True)["model"]
     assert all(torch.equal(loaded[key], value) for key, value in state.items())
     assert loaded.keys() == state.keys()

@@ -66,22 +66,32 @@ def test_a3_device(capsys):
     assert "is a device" in err
 
 
-@pytest.mark.parametrize(
-    ("row", "content", "says"),
-    [
-        ("a4", b"", "is empty"),
-        ("a5", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "git lfs pull"),
-        ("a6", b"<!DOCTYPE html><html><body>404</body></html>", "is a web page"),
-        ("a6", b"\n  <html><head></head></html>", "is a web page"),
-        ("a7", bytes(4096), "not a torch checkpoint"),
-        ("a7", bytes(range(256)) * 16, "not a torch checkpoint"),
-        ("a7", b'{"a": 1}' * 40, "is a JSON file"),
-    ],
-)
-def test_a4_to_a7_files_of_other_kinds(tmp_path, capsys, row, content, says):
-    path = tmp_path / "best_model_1.pth"
-    path.write_bytes(content)
-    assert_fault(capsys, path, 2, says)
+def refused(capsys, folder: Path, content: bytes, *says: str) -> None:
+    """Hold the refusal of a file of this content under a checkpoint's name."""
+    (folder / "best_model_1.pth").write_bytes(content)
+    assert_fault(capsys, folder / "best_model_1.pth", 2, *says)
+
+
+def test_a4_an_empty_file(tmp_path, capsys):
+    refused(capsys, tmp_path, b"", "is empty")
+
+
+def test_a5_a_git_lfs_pointer(tmp_path, capsys):
+    refused(capsys, tmp_path, b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "git lfs pull")
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html><body>404</body></html>", b"\n  <html><head></head></html>"])
+def test_a6_a_web_page(tmp_path, capsys, page):
+    refused(capsys, tmp_path, page, "is a web page")
+
+
+@pytest.mark.parametrize("content", [bytes(4096), bytes(range(256)) * 16])
+def test_a7_zeros_and_random_bytes(tmp_path, capsys, content):
+    refused(capsys, tmp_path, content, "not a torch checkpoint")
+
+
+def test_a7_json(tmp_path, capsys):
+    refused(capsys, tmp_path, b'{"a": 1}' * 40, "is a JSON file")
 
 
 def test_a8_the_format_is_told_by_content(tmp_path, capsys):
@@ -393,7 +403,7 @@ def test_d1_a_deleted_layer_is_folded(make_run, capsys):
         for key in [key for key in state if ".gpt.h.0." in key]:
             del state[key]
 
-    document = assert_fault(capsys, make_run(drop), 1, "gpt.gpt.h.0.ln_1.weight", "12 tensors")
+    document = assert_fault(capsys, make_run(drop), 1, "gpt.gpt.h.0.ln_1.weight", "12 keys")
     assert len(document["load"]["missing"]) == 12
 
 
@@ -411,7 +421,7 @@ def test_d2_a_key_that_nobody_knows(make_run, capsys):
     def add(state):
         state["xtts.gpt.extra.weight"] = torch.ones(3)
 
-    document = assert_fault(capsys, make_run(add), 1, "belong to no XTTS", "xtts.gpt.extra.weight")
+    document = assert_fault(capsys, make_run(add), 1, "to no XTTS", "xtts.gpt.extra.weight")
     assert document["load"]["unexpected"] == ["gpt.extra.weight"]
     ledger = document["ledger"]
     assert ledger["in"] == sum(ledger[name] for name in ("kept", "renamed", "aliases", "dropped", "unknown"))

@@ -1,6 +1,7 @@
 """The rules of the house, held against the code: who may import what, who may print, how fast a light answer is."""
 
 import ast
+import re
 import subprocess
 import sys
 import time
@@ -15,13 +16,14 @@ HEAVY_ROOMS = {
     "model.py",
     "audition.py",
     "demo_trainer.py",
+    "rehearsal.py",
     "listening/speech.py",
     "listening/parity.py",
     "listening/similarity.py",
 }
 MODULES = sorted((ROOT / "verify").rglob("*.py"))
 # Floors from left to right: a room imports only from its own floor or from one to its left.
-ORDER = ["errors", "checks", "settings", "watch", "checkpoint", "diagnosis", "listening", "reporting", "plan", "judging", "model", "audition", "pipeline", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
+ORDER = ["errors", "checks", "settings", "tinyvocab", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "judging", "model", "rehearsal", "audition", "pipeline", "env", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:
@@ -91,3 +93,22 @@ def test_inspect_leaves_torch_alone(genuine_checkpoint):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
     assert time.perf_counter() - began < 30
+
+
+# The rows of the matrix of faults: A not what it should be, B damaged containers, C hostile pickles, D weights that do
+# not fit, E outputs and moments. `docs/security.md` says what each of them is.
+ROWS = [f"{part}{number}" for part, last in zip("abcde", (11, 13, 7, 13, 17), strict=True) for number in range(1, last + 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_of_the_matrix_of_faults_has_a_test_with_its_name(row):
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert any(f"\ndef test_{row}_" in source for source in sources)
+
+
+def test_the_tests_that_the_security_page_names_are_there():
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    named = set(re.findall(r"`(test_[a-z0-9_]+)(?:\*|\.\.\.)?`", page))
+    assert len(named) > 15
+    assert [name for name in named if f"def {name}" not in sources] == []

@@ -1,5 +1,6 @@
 """The main job on a genuine run: what it leaves, what it says, and that coqui's own programs open it and speak."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -75,6 +76,13 @@ def test_every_output_file_has_its_true_hash(converted):
         found = fingerprint(folder / item.name)[str(folder / item.name)]
         assert item.sha256 == found[0]
         assert item.bytes == (folder / item.name).stat().st_size
+
+
+def test_the_report_holds_the_hash_of_the_source(converted, genuine_checkpoint, genuine_run, tmp_path, capsys):
+    sha256 = hashlib.sha256(genuine_checkpoint.read_bytes()).hexdigest()
+    assert json.loads((converted[0] / "report.json").read_text())["source"]["sha256"] == sha256
+    _, out, _ = run_cli(capsys, genuine_run, "--no-verify", "-o", tmp_path / "out", "--json")
+    assert json.loads(out)["source"]["sha256"] is None  # not made up: the bytes that are dropped were not read
 
 
 def test_no_path_of_the_training_machine_is_left(converted, genuine_run):
@@ -239,7 +247,7 @@ def test_a_model_read_from_the_source_and_a_written_one_are_the_same(genuine_che
     from verify.model import from_bytes, map_written
 
     tensors = build_ledger(read_archive(genuine_checkpoint).tensors, lambda a, b: True).written
-    data, _ = read_tensors(genuine_checkpoint, tensors, lambda n: None)
+    data, _ = read_tensors(tensors, lambda n: None)
     read, written = from_bytes(data, tensors), map_written(converted[0] / "model.pth")
     assert read.keys() == written.keys()
     assert all(torch.equal(read[key], value) for key, value in written.items())
@@ -283,7 +291,7 @@ def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint
     with torch.no_grad():
         skeleton.gpt.mel_head.bias = torch.nn.Parameter(skeleton.gpt.mel_head.bias.clone())
         skeleton.gpt.mel_head.bias[7] += 1e-6
-    identity = models.prove_identity(skeleton, genuine_checkpoint, ledger.written, lambda n: None)
+    identity = models.prove_identity(skeleton, ledger.written, lambda n: None)
     assert identity.different == ("gpt.mel_head.bias",)
     assert not identity.ok
 

@@ -1,5 +1,6 @@
 """Bad moments: killed, interrupted, two at once. The old output stays whole, the next run cleans up and succeeds."""
 
+import json
 import os
 import random
 import signal
@@ -54,6 +55,18 @@ def test_e6_killed_anywhere_the_old_output_is_whole_and_the_next_run_cleans_up(g
     assert start(genuine_run, "-o", out, "--no-verify", "--force").wait() == 0
     assert names(tmp_path) == ["out"]
     assert (out / "model.pth").read_bytes() == whole
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_e6_two_hundred_kills_leave_the_old_output_or_the_new_one_whole(tmp_path):
+    """Each of them at another line, file event, rename or time; the loop asserts, this reads its counts."""
+    command = [sys.executable, "-m", "tests.kill_loop", "--kills", "200", "--folder", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["kills"] == 200
+    for where in ("old", "new", "nothing", "between the renames"):
+        assert seen[f"after: {where}"] > 5, seen
 
 
 def test_e6_killed_between_two_renames_the_old_output_gets_its_name_back(tmp_path):

@@ -12,12 +12,13 @@ from rich.console import Console
 
 from tests.helpers import save_tiny
 from tests.test_ledger import record
-from verify import settings
+from verify import settings, tinyvocab
 from verify.checkpoint import config as configs
 from verify.checkpoint.companions import gather
 from verify.checkpoint.source import Request, find_checkpoint
-from verify.diagnosis.architecture import config_causes, read_architecture
+from verify.diagnosis.architecture import read_architecture
 from verify.diagnosis.causes import explain, fold, summary
+from verify.diagnosis.fit import config_causes
 from verify.diagnosis.vocabulary import base_version, read_vocabulary
 from verify.errors import Cause, SourceError
 from verify.listening import audio
@@ -200,7 +201,7 @@ def test_folding_hides_no_gap():
 
 
 def test_every_key_belongs_to_exactly_one_cause():
-    known = [Cause(code="vocab-rows", severity="error", message="", keys=("gpt.text_",))]
+    known = [Cause(code="vocab-rows", severity="error", message="", prefixes=("gpt.text_",))]
     causes = explain(
         known, ["gpt.a", "gpt.text_head.bias"], ["b"], {"gpt.text_embedding.weight": ((1,), (2,)), "c": ((1,), (2,))}
     )
@@ -220,9 +221,7 @@ def test_tokens_count_as_the_tokenizers_library_counts_them(tmp_path, extra, hol
     """Where added tokens are not in the model's own vocabulary the library numbers them anew; rows must fit its number."""
     from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 
-    from verify import demo
-
-    demo.write_vocab(tmp_path / "vocab.json")
+    tinyvocab.write_vocab(tmp_path / "vocab.json")
     tokenizer = json.loads((tmp_path / "vocab.json").read_text())
     if hole:
         tokenizer["model"]["vocab"]["far"] = 200

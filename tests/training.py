@@ -1,11 +1,13 @@
 """Make a genuine small XTTS run: coqui's own GPTTrainer and Trainer write every file in it."""
 
+import logging
+import sys
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from verify import demo, settings
+from verify import demo, settings, tinyvocab
 
 RATE_HZ = 22050
 
@@ -25,6 +27,14 @@ def write_dataset(folder: Path, count: int = 6) -> None:
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+def use_true_stderr() -> None:
+    """Point the loggers that coqui set up away from the captured stream of whatever test imported it first."""
+    for name in ("trainer", "TTS"):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream.closed:
+                handler.setStream(sys.__stderr__)
+
+
 def train(out: Path) -> Path:
     """Train for one epoch and return the run folder."""
     import torch
@@ -36,6 +46,8 @@ def train(out: Path) -> Path:
 
     from verify import demo_trainer
 
+    use_true_stderr()
+
     def load_audio(path, *_, **__):  # torchaudio.load needs FFmpeg's libraries since 2.9; soundfile does not
         audio, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
         return torch.from_numpy(audio.T.copy()), rate
@@ -43,7 +55,7 @@ def train(out: Path) -> Path:
     kept_load, torchaudio.load = torchaudio.load, load_audio
     try:
         torch.manual_seed(0)
-        demo.write_vocab(out / "vocab.json")
+        tinyvocab.write_vocab(out / "vocab.json")
         write_dataset(out / "dataset")
         torch.save(demo_trainer.small_dvae(demo.AUDIO_CODES).state_dict(), out / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, out / "mel_stats.pth")

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verify.checkpoint.source import Request
+    from verify.diagnosis.scare import explain_load
     from verify.errors import Cause, ConversionError
     from verify.pipeline import convert, inspect, verify
     from verify.plan import Job
     from verify.reporting.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["Cause", "ConversionError", "Job", "Report", "Request", "convert", "inspect", "verify"]
+__all__ = ["Cause", "ConversionError", "Job", "Report", "Request", "convert", "explain_load", "inspect", "verify"]
 _HOMES = {
     "Cause": "errors",
     "ConversionError": "errors",
@@ -26,6 +27,7 @@ _HOMES = {
     "Report": "reporting.report",
     "Request": "checkpoint.source",
     "convert": "pipeline",
+    "explain_load": "diagnosis.scare",
     "inspect": "pipeline",
     "verify": "pipeline",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verify import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "judge", "demo")
+COMMANDS = ("convert", "inspect", "verify", "judge", "explain", "env", "demo")
 
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
@@ -19,6 +19,10 @@ is wrong.
   convert_and_verify.py inspect SOURCE   what is in it; no torch, no writing
   convert_and_verify.py verify SOURCE    load and hear a model that exists
   convert_and_verify.py judge WAV...     the sound checks alone, of any clip
+  convert_and_verify.py explain < TEXT   what a load error that was printed
+                                         truly says; no torch
+  convert_and_verify.py env              which packages and devices are there,
+                                         and whether they work together
   convert_and_verify.py demo             the main job on a small checkpoint
 
 Options of the main job: convert_and_verify.py convert --help
@@ -58,6 +62,17 @@ def parser() -> argparse.ArgumentParser:
         "judge", parents=[_said(), _expecting(), showing], help="the sound checks alone, of any clip", epilog=EPILOG
     )
     judge.add_argument("clips", type=Path, nargs="+", metavar="WAV", help="WAV, FLAC, OGG or MP3")
+    explain = commands.add_parser(
+        "explain", parents=[showing], help="what a load error that was printed truly says; no torch", epilog=EPILOG
+    )
+    explain.add_argument(
+        "text",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="text of the error, from 'Traceback' to its last line (default: standard input)",
+    )
+    commands.add_parser("env", parents=[showing], help="whether the installed packages work together", epilog=EPILOG)
     demo = commands.add_parser(
         "demo", parents=[showing], help="make a small training checkpoint and do the main job on it", epilog=EPILOG
     )
@@ -82,9 +97,15 @@ def _finding() -> argparse.ArgumentParser:
         help="which checkpoint of a run folder (default: best)",
     )
     group.add_argument("--config", type=Path, metavar="FILE", help="use this config.json")
+    group.add_argument(
+        "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
+    )
     group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
     group.add_argument(
-        "--base", type=Path, metavar="DIR", help="base model folder: its vocab.json and speakers where the run has none"
+        "--base",
+        type=Path,
+        metavar="DIR",
+        help="base model folder: fills what the run lacks, whole parts of the model included, and is compared with",
     )
     group.add_argument("--no-follow", action="store_true", help="use no path that the run's config names")
     return group

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from verify import model as models
-from verify.diagnosis import causes, environment
-from verify.errors import CannotSpeakError, Cause, ConversionError, any_error
+from verify import rehearsal
+from verify.diagnosis import causes, environment, parts
+from verify.errors import CannotSpeakError, Cause, ConversionError, any_error, counted
 from verify.listening import audio, judge, parity, similarity, speech
 from verify.listening.script import Script
-from verify.plan import SOUND_CHECKS, Plan, timed
+from verify.plan import Plan, timed
 from verify.reporting.report import Report
 from verify.watch import Watch
 
@@ -65,6 +66,7 @@ def _load(
     load = models.compare(model, tensors)
     shapes = {item.key: (item.checkpoint, item.model) for item in load.mismatched}
     found = causes.explain(report.causes, load.missing, load.unexpected, shapes)
+    found = parts.half_parts(found, plan.base)
     report = replace(report, load=asdict(load), causes=(*found, *_wrong_kinds(models.wrong_kinds(model, tensors))))
     if any_error(report.causes):
         return report, None
@@ -73,7 +75,7 @@ def _load(
         load = models.load_strictly(model, state, load)
         del state
     with watch.step("comparing every byte", plan.ledger.written_bytes, "bytes") as progress, timed(seconds, "compare"):
-        identity = models.prove_identity(model, plan.archive.path, tensors, progress)
+        identity = models.prove_identity(model, tensors, progress)
     identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
     report = replace(report, load=asdict(load), identical=identical)
     if not identity.ok:
@@ -101,7 +103,7 @@ def _not_identical(keys: Sequence[str]) -> Cause:
     return Cause(
         code="not-identical",
         severity="error",
-        message=f"{len(keys):,} loaded tensors differ from the source: {causes.summary(keys)}",
+        message=f"{counted(len(keys), 'loaded tensor')} differ{'s' * (len(keys) == 1)} from the source: {causes.summary(keys)}",
         hint="The disk or the memory changed data: check both, then run again.",
         keys=tuple(keys),
     )
@@ -152,28 +154,31 @@ def _speak_and_judge(
     with watch.step("hearing the reference voice"), timed(seconds, "condition"):
         with speech.device_faults(model):
             models.prepare_for_speech(model, device)
-        speech.encode(model, text, language)  # refuses before the long work what cannot be said
+        ids = speech.encode(model, text, language)  # refuses before the long work what cannot be said
         with speech.device_faults(model):
             voice = speech.condition(model, script.clips)
         cache = parity.check_cache(model, voice, text, language)
+        if not cache.ok and not rehearsal.rehearse(device).ok:
+            raise environment.fault(
+                f"cached generation is off by {cache.measured:.2g} {cache.unit}, here and with random weights"
+            )
     steps = speech.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
     with watch.step("speaking", steps, "tokens") as progress, timed(seconds, "speak"):
         sample = speech.speak(model, voice, text, language, job.seed, progress)
     with watch.step("judging the sound"), timed(seconds, "judge"):
         alike = similarity.speaker_similarity(model, voice, sample)
         judged = judge.judge_speech(sample.samples, sample.rate_hz, text, language)
-    checks = (*judged, speech.stop_check(sample), cache)
+    checks = (*(report.checks or ()), speech.known_check(model, ids), *judged, speech.stop_check(sample), cache)
     path = None
     if folder:
         path = "sample.wav"
         audio.write_wav(folder / path, sample.samples, sample.rate_hz)
         audio.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
-    names = frozenset(check.name for check in checks)
     return replace(
         report,
         environment={**(report.environment or {}), "device": _device_name(device)},
         causes=(*report.causes, *script.warnings),
         sample={**sample.as_json(), "path": path, "reference": script.reference, "speaker_similarity": alike},
-        checks=tuple(asdict(check) for check in checks),
-        demanded=names if job.expect == "speech" else names & SOUND_CHECKS,
+        checks=checks,
+        demanded=job.demands(checks, heard=True),
     )

@@ -28,6 +28,7 @@ def _job(args: argparse.Namespace) -> Any:
         base=args.base,
         speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
         follow=not args.no_follow,
+        config_from_weights=args.config_from_weights,
     )
     if args.command == "inspect":
         return Job(request=request)
@@ -52,6 +53,15 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify import judging
 
         return judging.judge(args.clips, args.text, args.language, args.expect, watch)
+    if args.command == "explain":
+        from verify.diagnosis import loaderror, scare
+        from verify.reporting.scare import ScareReport
+
+        return ScareReport(scare=scare.explain(loaderror.pasted(args.text)))
+    if args.command == "env":
+        from verify import env
+
+        return env.look_around(watch)
     from verify import pipeline
 
     if args.command == "demo":
@@ -71,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
     """
     args = parse(sys.argv[1:] if arguments is None else arguments)
-    from verify.reporting import clips, terminal
+    from verify.reporting import terminal
     from verify.watch import Silent
 
     screen = terminal.console()
@@ -93,17 +103,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
         cause = Cause(code="internal", severity="error", message=message, hint=hint)
         return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
-    shown: Any = clips if args.command == "judge" else terminal
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
-        if not args.quiet:
-            shown.show(report, watch)
-        elif report.verdict != "pass":
-            shown.show_outcome(report, screen)
+        _show(report, args, watch)
     if args.json:
         _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
-    elif report.output:
+    elif getattr(report, "output", None):
         _emit(report.output)
     return report.exit_code
+
+
+def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
+    """Show the report of the command for people."""
+    from verify.reporting import clips, scare, surroundings, terminal
+
+    rooms: dict[str, Any] = {"judge": clips, "explain": scare, "env": surroundings}
+    if args.command in rooms:
+        rooms[args.command].show(report, watch.screen, args.quiet)
+    elif not args.quiet:
+        terminal.show(report, watch)
+    elif report.verdict != "pass":
+        terminal.show_outcome(report, watch.screen)
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

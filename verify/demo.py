@@ -1,13 +1,11 @@
 """Make a small genuine training checkpoint with coqui's own trainer code, and do the main job on it."""
 
-import json
 import shutil
-import string
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from verify import settings
+from verify import tinyvocab
 from verify.checkpoint.source import Request
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
@@ -54,26 +52,7 @@ def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Report:
     run = folder / "training"
     run.mkdir(parents=True)
     (folder / _MARKER).write_text("Made by `convert_and_verify.py demo`; safe to delete.\n", encoding="utf-8")
-    write_vocab(run / "vocab.json")
+    tinyvocab.write_vocab(run / "vocab.json")
     with watch.step("making a training checkpoint"):
         trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES)
     return convert(Job(request=Request(source=run), output=folder / "inference", expect="sound"), watch)
-
-
-def write_vocab(path: Path) -> None:
-    """Write a character tokenizer with XTTS's special tokens, in the format of the tokenizers library."""
-    languages = [f"[{name}]" for name in settings.load("sentences")]
-    tokens = ["[STOP]", "[UNK]", "[SPACE]", *string.ascii_lowercase, *string.digits, *".,!?'-:;", *languages, "[START]"]
-    ids = {token: number for number, token in enumerate(tokens)}
-    path.write_text(json.dumps(_tokenizer(ids), ensure_ascii=False, indent=1), encoding="utf-8")
-
-
-def _tokenizer(ids: dict[str, int]) -> dict[str, Any]:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    special = [{"id": number, "content": token, **flags} for token, number in ids.items() if token.startswith("[")]
-    return {
-        "version": "1.0",
-        "added_tokens": special,
-        "pre_tokenizer": {"type": "Whitespace"},
-        "model": {"type": "BPE", "unk_token": "[UNK]", "vocab": ids, "merges": []},
-    }

@@ -8,16 +8,32 @@ EXIT_CHECK_FAILED = 1
 EXIT_COULD_NOT_RUN = 2
 EXIT_INTERRUPTED = 130
 
+MAX_MESSAGE_CHARACTERS = 4000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One reason for a verdict: both sides in `message`, the next thing to do in `hint`, every key it explains."""
+    """One reason for a verdict: both sides in `message`, the next thing to do in `hint`, every key it explains.
+
+    `prefixes` says how the names begin that it will explain once a model tells which of them are wrong.
+    """
 
     code: str
     severity: str  # "error", "warning" or "note"
     message: str
     hint: str = ""
     keys: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.message) > MAX_MESSAGE_CHARACTERS:  # a name in a file may have 16 MB
+            cut = f"{self.message[:MAX_MESSAGE_CHARACTERS]} ... ({len(self.message):,} characters)"
+            object.__setattr__(self, "message", cut)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 tensor`, `1,200 tensors`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def any_error(causes: Iterable[Cause]) -> bool:

@@ -159,15 +159,15 @@ def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadRe
     return LoadReport(strict=True, matched=report.matched)
 
 
-def prove_identity(model: Xtts, source: Path, tensors: Mapping[str, TensorRecord], progress: Progress) -> Identity:
-    """Compare every tensor of the loaded model with the source's bytes, read again from the source.
+def prove_identity(model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress) -> Identity:
+    """Compare every tensor of the loaded model with the source's bytes, read again from their files.
 
     Raises:
         ArchiveError: the source changed or is cut short.
     """
     loaded = model.state_dict()
     different, total = [], 0
-    with TensorReader(source, progress) as reader:
+    with TensorReader(progress) as reader:
         for key, record in tensors.items():
             data = _bytes_of(loaded[key])
             position, equal = 0, len(data) == record.bytes

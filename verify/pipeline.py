@@ -1,17 +1,23 @@
 """The main job, top to bottom: read, map, write, load strictly, speak, judge, publish. Each step takes the one before."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from verify.background import Background
+from verify.checkpoint import base as bases
 from verify.checkpoint import publish, reader, writer
-from verify.checkpoint.source import Request, find_checkpoint
+from verify.checkpoint import target as targets
+from verify.checkpoint.companions import MAX_VOCAB_BYTES
+from verify.checkpoint.handle import open_regular
+from verify.checkpoint.target import default_output
+from verify.checkpoint.values import Scan, Values
 from verify.diagnosis import causes, environment
-from verify.errors import Cause, ConversionError, any_error
+from verify.diagnosis.tokens import no_vocab
+from verify.diagnosis.values import value_checks
+from verify.errors import Cause, any_error, counted
 from verify.listening.script import Script, prepare
-from verify.plan import Job, Plan, no_vocab, plan, timed
+from verify.plan import Job, Plan, plan, timed
 from verify.reporting.report import OutputFile, Report
 from verify.watch import Silent, Watch
 
@@ -38,12 +44,14 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
         return _compare_only(planned, watch)
     writer.require_room(target.parent, planned.ledger.written.values())
     with publish.staging(target) as stage:
-        rooms = _BackgroundImport() if job.verify else None
+        rooms, digest = _while_we_work(planned) if job.verify else (None, None)
         written = _write(planned, stage.folder, watch)
-        report = _judge_bytes(planned, written.scan)
-        if rooms:
-            audition = rooms.wait(planned, watch)
-            report = audition(planned, report, script, watch, folder=stage.folder, written=written.path)
+        report = _judge_bytes(planned, written.scan, watch)
+        if rooms and digest:
+            report = _imported(rooms, planned, watch)(
+                planned, report, script, watch, folder=stage.folder, written=written.path
+            )
+            report = replace(report, source_sha256=_digested(digest, planned, watch))
         else:
             report = replace(report, causes=(*report.causes, NOT_VERIFIED))
         return _publish(planned, report, stage, {written.path.name: written.sha256})
@@ -53,7 +61,8 @@ def _compare_only(planned: Plan, watch: Watch) -> Report:
     """Return what a real Xtts lacks and has too much, where the file is known not to load: nothing is written for that."""
     if not planned.job.verify:
         return planned.report()
-    return _BackgroundImport().wait(planned, watch)(planned, planned.report(), None, watch)
+    rooms = Background(environment.import_room, "verify.audition")
+    return _imported(rooms, planned, watch)(planned, planned.report(), None, watch)
 
 
 def verify(job: Job, watch: Watch | None = None) -> Report:
@@ -64,23 +73,25 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     """
     watch = watch or Silent()
     if job.output:
-        publish.check_target(job.output, _inputs(job.request), job.force)
+        publish.check_target(job.output, targets.inputs(job.request), job.force)
     planned = plan(job)
     watch.found(planned.report())
     script = _script(planned)
-    rooms = _BackgroundImport()
+    rooms, digest = _while_we_work(planned)
     tensors = planned.ledger.written
     with (
         watch.step("reading the model", planned.ledger.written_bytes, "bytes") as progress,
         timed(planned.seconds, "scan"),
     ):
-        data, scan = reader.read_tensors(planned.archive.path, tensors, progress)
-    audition = rooms.wait(planned, watch)
-    report = _judge_bytes(planned, scan)
+        data, scan = reader.read_tensors(tensors, progress)
+    audition = _imported(rooms, planned, watch)
+    report = _judge_bytes(planned, scan, watch)
     if job.output is None:
-        return audition(planned, report, script, watch, data=data)
+        report = audition(planned, report, script, watch, data=data)
+        return replace(report, source_sha256=_digested(digest, planned, watch))
     with publish.staging(job.output) as stage:
         report = audition(planned, report, script, watch, folder=stage.folder, data=data)
+        report = replace(report, source_sha256=_digested(digest, planned, watch))
         return _publish(planned, report, stage, {})
 
 
@@ -92,7 +103,7 @@ def inspect(job: Job) -> Report:
     """
     planned = plan(job)
     if planned.source.vocab is None:
-        note = replace(no_vocab(planned).cause, severity="warning")
+        note = replace(no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
         return planned.report(causes=(*planned.causes, note))
     return planned.report()
 
@@ -110,29 +121,13 @@ def dry_run(job: Job) -> Report:
     return planned.report()
 
 
-def default_output(source: Path) -> Path:
-    """Return `inference/` in a run folder, or `<stem>-inference/` beside a file."""
-    return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
-
-
 def _target(job: Job) -> Path:
     """Return where the output goes, having refused what cannot become it, before anything is read."""
-    target = job.output or default_output(job.request.source)
-    inputs = _inputs(job.request)
+    target, inputs = job.output or default_output(job.request.source), targets.inputs(job.request)
     publish.check_target(target, inputs, job.force)
     if job.keep_failed:
-        publish.check_target(_failed(target), inputs, force=True)
+        publish.check_target(targets.failed(target), inputs, force=True)
     return target
-
-
-def _failed(target: Path) -> Path:
-    return target.with_name(f"{target.name}.failed")
-
-
-def _inputs(request: Request) -> list[Path]:
-    """Return every path that the user named and that holds something to read."""
-    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs]
-    return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]
 
 
 def _script(planned: Plan) -> Script | None:
@@ -143,39 +138,35 @@ def _script(planned: Plan) -> Script | None:
     """
     job = planned.job
     if planned.vocabulary is None:
-        raise no_vocab(planned)
+        raise no_vocab(planned.architecture, planned.source.searched)
     if not (job.verify and job.sample):
         return None
     return prepare(job.text, job.language, planned.source, planned.config, planned.vocabulary)
 
 
-class _BackgroundImport:
-    """Imports coqui-tts, which takes seconds, while the file is read and written."""
+def _while_we_work(planned: Plan) -> tuple[Background, Background]:
+    """Begin to import coqui-tts, which takes seconds, and to hash the source, most of which nobody else reads."""
+    return Background(environment.import_room, "verify.audition"), Background(publish.sha256, planned.archive.path)
 
-    def __init__(self) -> None:
-        self._room: Any = None
-        self._error: ConversionError | None = None
-        self._thread = threading.Thread(target=self._run, name="import", daemon=True)
-        self._thread.start()
 
-    def _run(self) -> None:
-        try:
-            self._room = environment.import_room("verify.audition")
-        except ConversionError as error:
-            self._error = error
+def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Report]:
+    """Return `audition.audition` when the import is done.
 
-    def wait(self, planned: Plan, watch: Watch) -> Callable[..., Report]:
-        """Return `audition.audition` when the import is done.
+    Raises:
+        EnvironmentFault: it failed.
+    """
+    with watch.step("importing coqui-tts"), timed(planned.seconds, "import"):
+        return rooms.wait().audition
 
-        Raises:
-            EnvironmentFault: it failed.
-        """
-        with watch.step("importing coqui-tts"), timed(planned.seconds, "import"):
-            while self._thread.is_alive():
-                self._thread.join(0.2)  # in short waits, so that Ctrl-C is heard on Windows too
-        if self._error:
-            raise self._error
-        return self._room.audition
+
+def _digested(digest: Background, planned: Plan, watch: Watch) -> str:
+    """Return the SHA-256 of the source when it is known.
+
+    Raises:
+        ArchiveError: it changed while it was read.
+    """
+    with watch.step("hashing the source"), timed(planned.seconds, "hash"):
+        return digest.wait()
 
 
 def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
@@ -185,23 +176,24 @@ def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
         watch.step("writing model.pth", planned.ledger.written_bytes, "bytes") as progress,
         timed(planned.seconds, "write"),
     ):
-        written = writer.write_model(folder / "model.pth", planned.archive.path, tensors, planned.config, progress)
+        written = writer.write_model(folder / "model.pth", tensors, planned.config, progress)
     publish.write_json(folder / "config.json", planned.config)
-    (folder / "vocab.json").write_bytes(planned.vocab.read_bytes())
-    if planned.voices and planned.source.speakers:
-        writer.write_voices(folder / "speakers_xtts.pth", planned.source.speakers.path, planned.voices)
+    with open_regular(planned.vocab) as vocab:
+        (folder / "vocab.json").write_bytes(vocab.read(MAX_VOCAB_BYTES))
+    if planned.voices:
+        writer.write_voices(folder / "speakers_xtts.pth", planned.voices)
     return written
 
 
-def _judge_bytes(planned: Plan, scan: reader.Scan) -> Report:
-    """Return the report with a cause for values that no model can use."""
+def _judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Report:
+    """Return the report with a cause for values that no model can use, and the checks of the others."""
     found = list(planned.causes)
     if scan.non_finite:
         found.append(
             Cause(
                 code="non-finite",
                 severity="error",
-                message=f"{len(scan.non_finite):,} tensors hold NaN or Inf: {causes.summary(scan.non_finite)}",
+                message=f"NaN or Inf in {counted(len(scan.non_finite), 'tensor')}: {causes.summary(scan.non_finite)}",
                 hint="Training diverged. Use an earlier checkpoint: --checkpoint STEP.",
                 keys=scan.non_finite,
             )
@@ -217,7 +209,19 @@ def _judge_bytes(planned: Plan, scan: reader.Scan) -> Report:
                 keys=tuple(name for name, _ in scan.overflowing),
             )
         )
-    return planned.report(causes=tuple(found))
+    checks = value_checks(planned.ledger.written, scan, _base_values(planned, watch))
+    return planned.report(causes=tuple(found), checks=checks, demanded=planned.job.demands(checks, heard=False))
+
+
+def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
+    """Return the values of the base's tensors that the source has otherwise, by canonical name."""
+    changed = bases.differing(planned.ledger, planned.base) if planned.base else {}
+    if not changed:
+        return {}
+    total = sum(record.bytes for record in changed.values())
+    with watch.step("comparing with the base", total, "bytes") as progress, timed(planned.seconds, "base"):
+        values = reader.scan_tensors(changed.values(), progress).values
+    return {name: values[record] for name, record in changed.items() if record in values}
 
 
 def _publish(planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str]) -> Report:
@@ -229,7 +233,7 @@ def _publish(planned: Plan, report: Report, stage: publish.Stage, hashes: dict[s
     publishable = not any_error(report.causes)
     if not publishable and not planned.job.keep_failed:
         return report
-    target = stage.target if publishable else _failed(stage.target)
+    target = stage.target if publishable else targets.failed(stage.target)
     files = tuple(
         OutputFile(name=file.name, bytes=file.stat().st_size, sha256=hashes.get(file.name) or publish.sha256(file))
         for file in sorted(stage.folder.iterdir())

@@ -2,29 +2,33 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import archive as archives
-from verify.checkpoint import reader, recognise
+from verify.checkpoint import base as bases
+from verify.checkpoint import reader
 from verify.checkpoint.archive import Archive
+from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.companions import Found, Source, gather
 from verify.checkpoint.config import inference_config
 from verify.checkpoint.ledger import Ledger, build_ledger
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.checkpoint.tensors import TensorRecord
-from verify.diagnosis import architecture, causes, vocabulary
-from verify.diagnosis.architecture import Architecture
-from verify.diagnosis.vocabulary import Vocabulary
-from verify.errors import Cause, ConversionError, SourceError
+from verify.checks import Check
+from verify.diagnosis import fit, parts, tokens
+from verify.diagnosis.architecture import Architecture, read_architecture
+from verify.diagnosis.values import SCALE, ZEROED
+from verify.diagnosis.vocabulary import Vocabulary, read_vocabulary
+from verify.errors import Cause, ConversionError
 from verify.reporting.report import Report
 
 Voices = dict[str, dict[str, TensorRecord]]
 
 # Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
-SOUND_CHECKS = frozenset({"finite", "audible", "plausible length", "cached logits"})
+SOUND_CHECKS = frozenset({"finite", "audible", "plausible length", "cached logits", ZEROED, SCALE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,15 @@ class Job:
     force: bool = False
     keep_failed: bool = False
 
+    def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
+        """Return the names of those checks that decide the verdict.
+
+        Args:
+            heard: whether the model spoke; where it did not, untrained weights are no reason to refuse it.
+        """
+        names = frozenset(check.name for check in checks)
+        return names if heard and self.expect == "speech" else names & SOUND_CHECKS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -51,6 +64,8 @@ class Plan:
     job: Job
     archive: Archive
     ledger: Ledger
+    base: Base | None
+    likeness: tuple[Likeness, ...]
     source: Source
     config: dict[str, Any]
     architecture: Architecture
@@ -67,7 +82,7 @@ class Plan:
             SourceError: none was found.
         """
         if self.source.vocab is None:
-            raise no_vocab(self)
+            raise tokens.no_vocab(self.architecture, self.source.searched)
         return self.source.vocab.path
 
     def report(self, **found: Any) -> Report:
@@ -77,6 +92,8 @@ class Plan:
             source=self.source,
             archive=self.archive,
             ledger=self.ledger,
+            base=self.base,
+            likeness=self.likeness,
             architecture=self.architecture,
             config=self.config,
             seconds=self.seconds,
@@ -104,89 +121,87 @@ def plan(job: Job) -> Plan:
     with timed(seconds, "read"):
         checkpoint = find_checkpoint(job.request.source, job.request.checkpoint)
         archive = archives.read_archive(checkpoint)
-        ledger = build_ledger(archive.tensors, lambda a, b: reader.same_bytes(checkpoint, a, b))
-        _require_xtts(archive, ledger)
+        own = build_ledger(archive.tensors, reader.same_bytes)
+        base = bases.read_base(job.request.base)
+        parts.require_xtts(archive, own, filling=base is not None)
         source = gather(job.request, checkpoint, archive.config)
-        config = inference_config(source.config, source.config_origin)
-        found = architecture.read_architecture(ledger.written)
-        known = [*archive.warnings, *_unknown_keys(ledger), *architecture.missing_parts(ledger.written)]
-        known += _config_causes(found, config, source, archive)
-        known += architecture.contradictions(found, config["model_args"], source.config_origin)
+        ledger, likeness = bases.fill(own, base), bases.likeness(own, base)
+        found = read_architecture(ledger.by_name)
+        config, about_config = _config(found, source, archive, job.request)
+        known = [*archive.warnings, *parts.unknown_keys(ledger), *parts.unchanged(likeness, base)]
+        known += [*parts.missing_parts(ledger.written, job.request.base), *parts.missing_layers(found), *about_config]
         voices, refused = _readable_voices(source)
         known += refused
         source = replace(source, speakers=None) if refused else source
-        tokens = None
-        if source.vocab is not None:
-            tokens = vocabulary.read_vocabulary(source.vocab.path)
-            known += _vocabulary_causes(found, tokens, source.vocab)
-            config["model_args"] |= {
-                "gpt_number_text_tokens": tokens.size,
-                "gpt_start_text_token": tokens.start,
-                "gpt_stop_text_token": tokens.stop,
-            }
+        tokens, about_tokens = _vocabulary(found, source, config, job.request)
+        known += about_tokens
     return Plan(
         job=job,
         archive=archive,
         ledger=ledger,
+        base=base,
+        likeness=likeness,
         source=source,
         config=config,
         architecture=found,
         vocabulary=tokens,
         voices=voices,
-        causes=tuple(known),
+        causes=parts.half_parts(known, base),
         seconds=seconds,
     )
 
 
-def _require_xtts(archive: Archive, ledger: Ledger) -> None:
-    """Refuse a file none of whose tensors belong to an XTTS.
-
-    Raises:
-        SourceError: with what the file looks like.
-    """
-    if len(ledger.unknown) < len(ledger.written):
-        return
-    keys = {record.key for record in archive.tensors}
-    other = recognise.other_file(keys)
-    what = f"this looks like {other}" if other else f"its tensors are {causes.summary(sorted(keys), 5)}"
-    raise SourceError("not-xtts", f"{archive.path} holds no XTTS weights: {what}", recognise.TRAINING_FILE_HINT)
-
-
-def _unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
-    if not ledger.unknown:
-        return ()
-    count = len(ledger.unknown)
-    return (
-        Cause(
-            code="unknown-keys",
-            severity="error",
-            message=f"{count:,} tensor{'s' * (count > 1)} in the file belong to no XTTS: {causes.summary(ledger.unknown)}",
-            hint="Nothing is left out in silence. If they are yours to drop, delete them from the state dict and save it again.",
-            keys=tuple(entry.target for entry in ledger.entries if entry.record.key in ledger.unknown),
-        ),
-    )
-
-
-def _config_causes(found: Architecture, config: dict[str, Any], source: Source, archive: Archive) -> tuple[Cause, ...]:
-    """Return where config and weights differ; where the checkpoint holds a config of its own that fits, say so."""
-    wrong = architecture.config_causes(found, config["model_args"], source.config_origin)
+def _config(
+    found: Architecture, source: Source, archive: Archive, request: Request
+) -> tuple[dict[str, Any], list[Cause]]:
+    """Return the inference config, and how it fits the weights; where the one inside the checkpoint fits, say so."""
+    config = inference_config(source.config, source.config_origin)
+    args, origin = config["model_args"], source.config_origin
+    causes: list[Cause] = []
+    if request.config_from_weights:
+        config["model_args"], changed = fit.from_weights(found, args, origin)
+        causes += changed
+        args = config["model_args"]
+    wrong = fit.config_causes(found, args, origin)
     embedded = archive.config.get("model_args") if archive.config else None
-    if wrong and isinstance(embedded, dict) and not architecture.config_causes(found, embedded, ""):
-        hint = "The config inside the checkpoint fits: take the other one away (no --config, no config.json beside it)."
-        return tuple(replace(cause, hint=hint) for cause in wrong)
-    return wrong
+    if isinstance(embedded, dict):
+        if wrong and not fit.config_causes(found, embedded, ""):
+            hint = "The config inside the checkpoint fits: take the other away (no --config, no config.json beside it)."
+            wrong = tuple(replace(cause, hint=hint) for cause in wrong)
+        elif not wrong:
+            causes += fit.second_opinion(found, args, origin, embedded, named=request.config is not None)
+    return config, [*wrong, *causes, *fit.contradictions(found, args, origin)]
 
 
-def _vocabulary_causes(found: Architecture, tokens: Vocabulary, vocab: Found) -> list[Cause]:
-    cause = architecture.vocabulary_cause(found, tokens, vocab.path.name, vocab.origin)
-    known = [cause] if cause else []
-    odd = [f"leaves {tokens.holes:,} ids below {tokens.size:,} unused"] if tokens.holes else []
-    odd += [f"gives {tokens.shared:,} tokens the id of another"] if tokens.shared else []
-    if odd:
-        message = f"{vocab.path.name} ({vocab.origin}) {' and '.join(odd)}"
-        hint = "Check that it was not edited by hand."
-        known.append(Cause(code="vocab-ids", severity="warning", message=message, hint=hint))
-    return known
+def _vocabulary(
+    found: Architecture, source: Source, config: dict[str, Any], request: Request
+) -> tuple[Vocabulary | None, list[Cause]]:
+    """Return the vocabulary and what is wrong with it; its size and its start and stop go into the config."""
+    if source.vocab is None:
+        return None, []
+    vocabulary = read_vocabulary(source.vocab.path)
+    config["model_args"] |= {
+        "gpt_number_text_tokens": vocabulary.size,
+        "gpt_start_text_token": vocabulary.start,
+        "gpt_stop_text_token": vocabulary.stop,
+    }
+    causes = tokens.vocabulary_causes(found, vocabulary, source.vocab)
+    if any(cause.code == "vocab-rows" for cause in causes) and (fitting := _fitting(found, source)):
+        hint = f"{fitting.path} ({fitting.origin}) has as many tokens as the weights have rows: pass it with --vocab."
+        causes = [replace(cause, hint=hint) if cause.code == "vocab-rows" else cause for cause in causes]
+    of_base = request.base / "vocab.json" if request.base else None
+    if of_base and of_base.is_file() and of_base != source.vocab.path:
+        causes += tokens.order_causes(vocabulary, source.vocab, read_vocabulary(of_base), of_base)
+    return vocabulary, causes
+
+
+def _fitting(found: Architecture, source: Source) -> Found | None:
+    """Return another vocabulary, of those that could have been taken, that has a token for each row of the weights."""
+    for other in source.other_vocabs:
+        with contextlib.suppress(ConversionError):
+            if read_vocabulary(other.path).size == found.fields.get("gpt_number_text_tokens"):
+                return other
+    return None
 
 
 def _readable_voices(source: Source) -> tuple[Voices, list[Cause]]:
@@ -203,19 +218,3 @@ def _readable_voices(source: Source) -> tuple[Voices, list[Cause]]:
             hint="Pass --base with a folder that holds a good speakers_xtts.pth.",
         )
         return {}, [warning]
-
-
-def no_vocab(planned: Plan) -> SourceError:
-    """Return the error for a run whose vocabulary was not found: where it was looked for, and which one would fit."""
-    rows = planned.architecture.fields.get("gpt_number_text_tokens")
-    base = planned.architecture.base
-    fits = (
-        f"; the weights have {rows:,} text rows" + (f", those of the {base} vocabulary" if base.startswith("v") else "")
-        if rows
-        else ""
-    )
-    return SourceError(
-        "no-vocab",
-        f"no vocab.json was found{fits}. Looked at: {'; '.join(planned.source.searched)}",
-        "Pass the vocab.json that the run was trained with: --vocab FILE.",
-    )

@@ -2,6 +2,7 @@
 
 import sys
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +22,11 @@ DEFAULT_REFERENCE = _ROOT / "assets" / "reference.wav"
 def load(name: str) -> dict[str, Any]:
     """Return the table in `configs/<name>.toml`."""
     return tomllib.loads((_ROOT / "configs" / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def requirements() -> list[str]:
+    """Return what this project needs, line by line as `pyproject.toml` states it; a checkout need not be installed."""
+    project = _ROOT / "pyproject.toml"
+    if project.is_file():
+        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    return metadata.requires("xtts-verify") or []

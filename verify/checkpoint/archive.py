@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 from verify.checkpoint import inert, recognise, safetensors_header, unpickle, zipdir
 from verify.checkpoint.contents import split
 from verify.checkpoint.damage import TRUNCATED_HINT, crc_error, explain_truncation, list_blocked, no_index
+from verify.checkpoint.handle import open_regular, stamp_of
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
-from verify.errors import ArchiveError, Cause
+from verify.errors import ArchiveError, Cause, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ def read_archive(path: Path) -> Archive:
         UnsafePickleError: its pickle names code.
     """
     size = recognise.require_regular_file(path)
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         head = file.read(512)
         if head.startswith(recognise.ZIP_MAGIC):
             return _read_zip(path, file, size)
@@ -53,7 +54,7 @@ def read_archive(path: Path) -> Archive:
 def _read_zip(path: Path, file: BinaryIO, size: int) -> Archive:
     directory, prefix, root = _read_root(path, file, size)
     contents = split(path, root)
-    tensors = tuple(_record(file, directory, prefix, key, spec) for key, spec in contents["state"].items())
+    tensors = tuple(_record(path, file, directory, prefix, key, spec) for key, spec in contents["state"].items())
     return Archive(
         path=path,
         bytes=size,
@@ -95,7 +96,7 @@ def read_voices(path: Path) -> dict[str, dict[str, TensorRecord]]:
         ArchiveError: it is damaged, names code, or holds anything but tensors of voices.
     """
     size = recognise.require_regular_file(path)
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         if file.read(4) != recognise.ZIP_MAGIC:
             file.seek(0)
             recognise.refuse_other_format(path, file.read(512), size)
@@ -107,7 +108,7 @@ def read_voices(path: Path) -> dict[str, dict[str, TensorRecord]]:
             for part, spec in voice.items():
                 if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, inert.TensorSpec)):
                     raise ArchiveError("not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor")
-                voices.setdefault(name, {})[part] = _record(file, directory, prefix, f"{name}.{part}", spec)
+                voices.setdefault(name, {})[part] = _record(path, file, directory, prefix, f"{name}.{part}", spec)
         return voices
 
 
@@ -150,7 +151,7 @@ def _small_member(file: BinaryIO, directory: zipdir.Directory, name: str) -> byt
     return file.read(min(member.bytes, 16))
 
 
-def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, spec: Any) -> TensorRecord:
+def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, spec: Any) -> TensorRecord:
     """Return the record of one tensor, having held its shape against its storage and its storage against its member."""
     kind = spec.kind if isinstance(spec, inert.OddTensor) else spec.storage.kind
     if isinstance(spec, inert.OddTensor) or kind not in STORAGES:
@@ -163,18 +164,16 @@ def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, 
     dtype, item_bytes = STORAGES[kind]
     member = _member(directory, prefix, key, spec.storage, item_bytes)
     elements = math.prod(spec.shape)
-    last = (
-        spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
-        if elements
-        else -1
-    )
-    if elements > spec.storage.elements or last >= spec.storage.elements:
+    last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
+    if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
         raise ArchiveError(
             "tensor-shape",
-            f"{key} has shape {list(spec.shape)} ({elements:,} elements), its storage holds {spec.storage.elements:,}",
+            f"{key} has shape {list(spec.shape)} ({elements:,} elements) from element {spec.offset:,} on, "
+            f"its storage holds {spec.storage.elements:,}",
             keys=(key,),
         )
     return TensorRecord(
+        path=path,
         key=key,
         dtype=dtype,
         shape=spec.shape,
@@ -184,6 +183,7 @@ def _record(file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, 
         storage_start=zipdir.data_offset(file, member),
         storage_bytes=member.bytes,
         crc=member.crc,
+        stamp=stamp_of(file),
     )
 
 
@@ -213,7 +213,7 @@ def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) ->
             Cause(
                 code="trailing-bytes",
                 severity="warning",
-                message=f"{directory.trailing_bytes:,} bytes follow the end of the container; they are ignored",
+                message=f"{counted(directory.trailing_bytes, 'byte')} after the end of the container: ignored",
             )
         )
     unchecked = sum(not record.crc for record in tensors if record.bytes)
@@ -233,6 +233,7 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
     entries = safetensors_header.read(path, file, size)
     tensors = tuple(
         TensorRecord(
+            path=path,
             key=key,
             dtype=entry.dtype,
             shape=entry.shape,
@@ -242,6 +243,7 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
             storage_start=entry.start,
             storage_bytes=entry.bytes,
             crc=None,
+            stamp=stamp_of(file),
         )
         for key, entry in entries.items()
     )

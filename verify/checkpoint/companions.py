@@ -12,7 +12,7 @@ from verify.checkpoint.config import read_json
 from verify.checkpoint.source import Request, missing
 from verify.errors import SourceError
 
-MAX_VOCAB_BYTES = 20 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
+MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
 
 
 MAX_CLIPS = 20
@@ -34,6 +34,7 @@ class Source:
     config: dict[str, Any]
     config_origin: str
     vocab: Found | None
+    other_vocabs: tuple[Found, ...]  # that were there too, and came after it in the order of trust
     searched: tuple[str, ...]
     speakers: Found | None
     clips: tuple[Found, ...]
@@ -46,19 +47,14 @@ def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) 
     Raises:
         SourceError: a file that the user named is missing, or a config is unusable.
     """
-    if request.base is not None and not request.base.is_dir():
-        raise SourceError(
-            "missing",
-            f"--base {request.base} is not a folder",
-            "Pass a model folder, such as the XTTS v2 base model's.",
-        )
     config, origin = _config(request, checkpoint, embedded)
-    vocab, searched = _vocab(request, checkpoint, config)
+    vocabs, searched = _vocabs(request, checkpoint, config)
     return Source(
         checkpoint=checkpoint,
         config=config,
         config_origin=origin,
-        vocab=vocab,
+        vocab=vocabs[0] if vocabs else None,
+        other_vocabs=tuple(vocabs[1:]),
         searched=searched,
         speakers=_speakers(request, checkpoint),
         clips=tuple(_clips(request, checkpoint, config)),
@@ -76,25 +72,28 @@ def _config(request: Request, checkpoint: Path, embedded: dict[str, Any] | None)
         return embedded, "inside the checkpoint"
     if request.base is not None and (request.base / "config.json").is_file():
         return read_json(request.base / "config.json"), f"{request.base / 'config.json'} (--base)"
+    if request.config_from_weights:
+        return {}, "the defaults of XttsArgs"
     raise SourceError(
         "no-config",
         f"no config for {checkpoint.name}: there is no config.json in {checkpoint.parent}, and none inside the checkpoint",
-        "Pass the run's config with --config FILE.",
+        "Pass the run's config with --config FILE, or take what the weights tell: --config-from-weights.",
     )
 
 
-def _vocab(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[Found | None, tuple[str, ...]]:
-    """Return the first vocab.json in the order of trust, and the places looked at before it."""
+def _vocabs(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
+    """Return every vocab.json there is, in the order of trust, and the places that were looked at in vain."""
+    found, searched = [], []
     if request.vocab is not None:
         if not request.vocab.exists():
             raise missing(request.vocab)
-        return Found(path=request.vocab, origin="--vocab"), ()
-    searched = []
+        found.append(Found(path=request.vocab, origin="--vocab"))
     for path, origin in _vocab_places(request, checkpoint, config):
-        searched.append(f"{path} ({origin})")
         if 0 < _file_bytes(path) <= MAX_VOCAB_BYTES:
-            return Found(path=path, origin=origin), tuple(searched[:-1])
-    return None, tuple(searched)
+            found.append(Found(path=path, origin=origin))
+        else:
+            searched.append(f"{path} ({origin})")
+    return found, tuple(searched)
 
 
 def _file_bytes(path: Path) -> int:
@@ -115,7 +114,7 @@ def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) ->
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
     named = args.get("tokenizer_file") if isinstance(args, dict) else None
-    if isinstance(named, str) and named and request.follow and "://" not in named:
+    if request.follow and _is_local(named):
         yield Path(named), "model_args.tokenizer_file in the config"
 
 
@@ -146,17 +145,18 @@ def _clips(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterat
     for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():
         named = sentence.get("speaker_wav") if isinstance(sentence, dict) else None
         for name in named[:MAX_CLIPS] if isinstance(named, list) else [named]:
-            if _is_local_file(name):
+            if _is_local(name) and _file_bytes(Path(name)) > 0:
                 yield Found(path=Path(name), origin="a test sentence of the run's config")
     for dataset in _datasets(config):
         folder = dataset.get("path")
-        if isinstance(folder, str) and folder and "://" not in folder:
+        if _is_local(folder):
             for clip in _first_wavs(Path(folder)):
                 yield Found(path=clip, origin="the training dataset")
 
 
-def _is_local_file(name: Any) -> TypeGuard[str]:
-    return isinstance(name, str) and bool(name) and "://" not in name and _file_bytes(Path(name)) > 0
+def _is_local(name: Any) -> TypeGuard[str]:
+    """Whether a name in a config is no URL, and no share for which Windows would greet another machine."""
+    return isinstance(name, str) and bool(name) and "://" not in name and name[:2].strip("/\\") != ""
 
 
 def _first_wavs(folder: Path) -> list[Path]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from verify import settings
 from verify.checkpoint import recognise
+from verify.checkpoint.handle import open_regular
 from verify.errors import SourceError
 
-MAX_CONFIG_BYTES = 10 * 2**20  # a genuine config.json has 5 KB
+MAX_CONFIG_BYTES = 4 * 2**20  # a genuine config.json has 5 KB
 
 
 def read_json(
@@ -25,7 +26,8 @@ def read_json(
     if size > limit_bytes:
         raise SourceError("too-large", f"{path} has {size:,} bytes; {limit_bytes:,} is the limit")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            value = json.loads(file.read(limit_bytes).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise SourceError("bad-json", f"{path} is not valid JSON: {str(error)[:200]}", hint) from error
     if not isinstance(value, dict):

@@ -12,6 +12,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from verify.checkpoint import zipdir
@@ -110,12 +111,23 @@ class HashingFile:
         return self._digest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member that was written: its data's first byte in the file, and the CRC-32 of what was meant for it."""
+
+    name: str
+    header: int
+    start: int
+    bytes: int
+    crc: int
+
+
 class ContainerWriter:
     """Appends members to a container; `finish` writes its directory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.out = HashingFile(file)
-        self._directory: list[tuple[bytes, int, int, int]] = []
+        self.members: list[Member] = []
 
     def begin(self, name: str, size: int) -> None:
         """Write the header of a member of `size` bytes, padded so that its data is aligned.
@@ -134,11 +146,14 @@ class ContainerWriter:
             zipdir.LOCAL_SIGNATURE, 0, _FLAGS, 0, 0, 0, 0, 0, 0, len(self._name), padding + 4
         )
         self.out.write(header + self._name + struct.pack("<2sH", b"FB", padding) + b"Z" * padding)
+        self._data = self.out.position
 
     def end(self, crc: int) -> None:
         """Close the member, whose data has the given CRC-32."""
         self.out.write(struct.pack("<4sIII", b"PK\x07\x08", crc, self._size, self._size))
-        self._directory.append((self._name, self._start, self._size, crc))
+        self.members.append(
+            Member(name=self._name.decode(), header=self._start, start=self._data, bytes=self._size, crc=crc)
+        )
 
     def add(self, name: str, data: bytes) -> None:
         """Write one small member."""
@@ -149,11 +164,12 @@ class ContainerWriter:
     def finish(self) -> str:
         """Write the directory and return the file's SHA-256."""
         start = self.out.position
-        for name, offset, size, crc in self._directory:
+        for member in self.members:
+            name, offset, size = member.name.encode(), member.header, member.bytes
             extra = struct.pack("<HHQ", 1, 8, offset) if offset >= _WIDE else b""
             self.out.write(
                 zipdir.CENTRAL_HEADER.pack(
-                    zipdir.CENTRAL_SIGNATURE, 0, 45 if extra else 0, _FLAGS, 0, 0, 0, crc, size, size,
+                    zipdir.CENTRAL_SIGNATURE, 0, 45 if extra else 0, _FLAGS, 0, 0, 0, member.crc, size, size,
                     len(name), len(extra), 0, 0, 0, 0, min(offset, _WIDE),
                 )
                 + name
@@ -163,7 +179,7 @@ class ContainerWriter:
         return self.out.close()
 
     def _end_record(self, start: int, size: int) -> None:
-        end, count = self.out.position, len(self._directory)
+        end, count = self.out.position, len(self.members)
         if end >= _WIDE or count >= 0xFFFF:
             self.out.write(
                 zipdir.ZIP64_END_RECORD.pack(zipdir.ZIP64_END_SIGNATURE, 44, 45, 45, 0, 0, count, count, size, start)

@@ -13,6 +13,9 @@ MAX_PLAIN_DEPTH = 32
 MAX_PLAIN_VALUES = 100_000
 
 
+_CHARACTERS_A_VALUE = 32  # so much text costs as much of the budget as one value more: one text may be named many times
+
+
 def split(path: Path, root: Any) -> dict[str, Any]:
     """Separate the state dict from the plain data beside it, and name the layout."""
     if not isinstance(root, dict):
@@ -68,23 +71,25 @@ def _no_state_dict(path: Path, root: Any) -> ArchiveError:
     return ArchiveError("not-a-state-dict", f"{path} holds {what}", recognise.TRAINING_FILE_HINT)
 
 
+def _name(key: Any) -> str:
+    return str(key[:200] if isinstance(key, (str, bytes)) else key)[:200]
+
+
 def plain(value: Any, budget: list[int], depth: int = 0) -> Any:
     """Return pickled plain data as JSON-like values; an object of a known class becomes its state, the rest None.
 
     Raises:
-        ArchiveError: it nests deeper than 32 or holds more than 100,000 values.
+        ArchiveError: it nests deeper than 32, or holds more than 100,000 values or 3.2 million characters.
     """
-    budget[0] -= 1
+    budget[0] -= 1 + (len(value) // _CHARACTERS_A_VALUE if isinstance(value, str) else 0)
     if depth > MAX_PLAIN_DEPTH or budget[0] < 0:
-        raise ArchiveError(
-            "pickle-limit", "the config inside the checkpoint is nested too deep or holds too many values"
-        )
+        raise ArchiveError("pickle-limit", "the config inside the checkpoint is nested too deep or holds too much")
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # JSON has no NaN; a diverged loss is still worth saying
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if isinstance(value, dict):
-        return {str(key)[:200]: plain(item, budget, depth + 1) for key, item in value.items()}
+        return {_name(key): plain(item, budget, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item, budget, depth + 1) for item in value]
     if isinstance(value, inert.Instance) and isinstance(value.state, dict):

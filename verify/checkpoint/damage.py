@@ -20,6 +20,11 @@ def crc_error(key: str, member: str, stored: int, computed: int) -> ArchiveError
     )
 
 
+def source_changed(path: Path) -> ArchiveError:
+    """Return the error for a file of which what was read first and what was read last are two versions."""
+    return ArchiveError("source-changed", f"{path} changed while it was read", "Wait until training has saved it.")
+
+
 def no_index(path: Path, directory: zipdir.Directory, folders: set[str]) -> ArchiveError:
     """Return the error for a zip without `data.pkl`: a checkpoint that lost it, or some other archive."""
     names = ", ".join(list(directory.members)[:5])

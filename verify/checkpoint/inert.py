@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from verify.checkpoint.tensors import countable
 from verify.errors import ArchiveError
 
 
@@ -65,7 +66,12 @@ def _tensor(*args: Any) -> Any:
         raise ArchiveError("bad-pickle", "a tensor in data.pkl is not built on a storage of the file")
     storage, offset, shape, stride = args[:4]
     if not (
-        type(offset) is int and offset >= 0 and _is_shape(shape) and _is_shape(stride) and len(shape) == len(stride)
+        type(offset) is int
+        and offset >= 0
+        and _is_shape(shape)
+        and _is_shape(stride)
+        and len(shape) == len(stride)
+        and countable(shape)
     ):
         raise ArchiveError(
             "bad-pickle", f"a tensor on storage {storage.member!r} has no valid offset, shape and stride"
@@ -107,8 +113,8 @@ def _device(*args: Any) -> str:
 
 
 def _encode(*args: Any) -> bytes:
-    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`; those of a number are few."""
-    if len(args) != 2 or not isinstance(args[0], str) or len(args[0]) > 4096 or args[1] not in ("latin1", "latin-1"):
+    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`; those of a number are 16 at most."""
+    if len(args) != 2 or not isinstance(args[0], str) or len(args[0]) > 64 or args[1] not in ("latin1", "latin-1"):
         raise ArchiveError("bad-pickle", "data.pkl encodes text in an unusual way")
     return args[0].encode("latin-1", "replace")
 

@@ -89,6 +89,9 @@ RESPELLED = (
 )
 # fmt: on
 
+GPT_PREFIX = "gpt."
+GPT_ALONE = "the GPT was saved by itself, without its prefix `gpt.`"
+
 _NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.|$)")
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 
@@ -131,12 +134,29 @@ def normalise(key: str) -> Name:
     for old, new, reason in RESPELLED:
         if text.startswith("hifigan_decoder.") and text.endswith(old):
             return Name(text.removesuffix(old) + new, reason)
+    if not is_known(text) and is_known(GPT_PREFIX + text):
+        return Name(GPT_PREFIX + text, GPT_ALONE)
     return Name(text)
+
+
+def is_known(name: str) -> bool:
+    """Whether a line of the table knows the name, whatever its fate."""
+    return any(look(name) is not None for look in (part_of, drop_reason, alias_target))
 
 
 def part_of(name: str) -> str | None:
     """Return the part of the model that keeps the name, or None where no line knows it."""
     return _kept().get(_NUMBER.sub("#", name))
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether the name is one that the pattern, in which `#` stands for a number, describes."""
+    return _NUMBER.sub("#", name) in _expanded(pattern)
+
+
+@cache
+def _expanded(pattern: str) -> frozenset[str]:
+    return frozenset(expand(pattern))
 
 
 def drop_reason(name: str) -> str | None:

@@ -8,6 +8,7 @@ from verify.checkpoint.tensors import TensorRecord
 from verify.errors import LedgerError
 
 KEPT, RENAMED, ALIAS, DROPPED, UNKNOWN = "kept", "renamed", "alias", "dropped", "unknown"
+FILLED = "filled"  # not of the source: from the base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,12 @@ class Ledger:
     @property
     def written(self) -> dict[str, TensorRecord]:
         """The tensors of the new file: canonical name to source record, in file order."""
-        return {entry.target: entry.record for entry in self.entries if entry.fate in (KEPT, RENAMED, UNKNOWN)}
+        return {entry.target: entry.record for entry in self.entries if entry.fate in (KEPT, RENAMED, UNKNOWN, FILLED)}
+
+    @property
+    def by_name(self) -> dict[str, TensorRecord]:
+        """All tensors but the duplicates, those that are dropped included: name without wrappers to record."""
+        return {entry.target: entry.record for entry in self.entries if entry.fate != ALIAS}
 
     @property
     def written_bytes(self) -> int:

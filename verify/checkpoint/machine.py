@@ -9,6 +9,7 @@ from verify.errors import ArchiveError, UnsafePickleError
 MAX_INTEGER_BYTES = 16
 MAX_MARKS = 200
 MAX_BLOCKED = 1000
+MAX_NAME_CHARACTERS = 200  # of a module, and of a name in it; the longest allowed one has 43
 
 
 class Mark:
@@ -26,6 +27,7 @@ class Machine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.blocked: dict[str, None] = {}
+        self.names: dict[str, Global] = {}
         self.marks = 0
 
     def take(self, count: int) -> bytes:
@@ -83,12 +85,14 @@ class Machine:
 
     def name(self, module: str, name: str) -> None:
         """Push a name as text; one that is not on the allow list is noted for the refusal."""
-        full = f"{module} {name}"
+        full = (
+            f"{module[:MAX_NAME_CHARACTERS]} {name[:MAX_NAME_CHARACTERS]}"  # the memo makes long ones cheap to ask for
+        )
         if full not in ALLOWED:
             self.blocked[full] = None
             if len(self.blocked) >= MAX_BLOCKED:
                 self.refuse_blocked()
-        self.stack.append(Global(full))
+        self.stack.append(self.names.setdefault(full, Global(full)))
 
     def call(self) -> None:
         """Push the record of a call, made of its name and arguments."""

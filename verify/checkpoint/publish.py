@@ -5,18 +5,22 @@ staging folder from a living one's, so that the next run can remove it.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from verify.checkpoint.damage import source_changed
+from verify.checkpoint.handle import open_regular, stamp_at, stamp_of
 from verify.errors import OutputError
 
 OUTPUT_NAMES = frozenset(
@@ -31,6 +35,7 @@ OUTPUT_NAMES = frozenset(
         "report.html",
     ]
 )
+CASE_BLIND = sys.platform in ("win32", "darwin")  # as these systems come; a volume may be formatted otherwise
 _OLD = "replaced"  # where the old output waits inside the staging folder while the new one takes its name
 
 
@@ -77,13 +82,20 @@ def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
             f"the output {target} exists already",
             "Pass --force to replace it, or -o DIR to write elsewhere.",
         )
-    foreign = sorted(entry.name for entry in target.iterdir() if entry.name not in OUTPUT_NAMES)
-    if foreign:
-        raise OutputError(
-            "output-has-other-files",
-            f"{target} holds files that this tool did not write: {', '.join(foreign[:5])}",
-            "--force replaces the whole folder: move them out first, or write elsewhere with -o DIR.",
-        )
+    if foreign := _foreign(target):
+        raise foreign
+
+
+def _foreign(target: Path, folder: Path | None = None) -> OutputError | None:
+    """Return the error for files of others in the target, which may have moved to `folder` already."""
+    names = sorted(entry.name for entry in (folder or target).iterdir() if entry.name not in OUTPUT_NAMES)
+    if not names:
+        return None
+    return OutputError(
+        "output-has-other-files",
+        f"{target} holds files that this tool did not write: {', '.join(names[:5])}",
+        "--force replaces the whole folder: move them out first, or write elsewhere with -o DIR.",
+    )
 
 
 def _same(a: Path, b: Path) -> bool:
@@ -91,11 +103,11 @@ def _same(a: Path, b: Path) -> bool:
 
 
 def _holds(folder: Path, path: Path) -> bool:
-    """Whether the path lies in the folder, by its own name or by where its links lead."""
+    """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
     if not folder.is_dir():
         return False
-    inside = folder.resolve()
-    return any(inside in candidate.parents for candidate in (path.resolve(), path.parent.resolve() / path.name))
+    candidates = (path.resolve(), path.parent.resolve() / path.name)
+    return any(_same(folder, parent) for candidate in candidates for parent in candidate.parents)
 
 
 @contextlib.contextmanager
@@ -103,7 +115,7 @@ def staging(target: Path) -> Iterator[Stage]:
     """Lock the target, remove what a killed run left, and give a new folder beside it, gone again at the end.
 
     Raises:
-        OutputError: another run is writing this target.
+        OutputError: another run is writing this target, or the disk is full.
     """
     with _locked(target):
         _recover(target)
@@ -111,6 +123,12 @@ def staging(target: Path) -> Iterator[Stage]:
         try:
             (root / "files").mkdir(parents=True)
             yield Stage(folder=root / "files", target=target)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
+                raise
+            free = shutil.disk_usage(target.parent).free
+            message = f"no room in {target.parent}: {free:,} bytes are free, which the small files do not fit in"
+            raise OutputError("disk-full", message, "Free some space, or write elsewhere with -o DIR.") from error
         finally:
             shutil.rmtree(root, ignore_errors=True)
 
@@ -141,9 +159,13 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 def _short(target: Path) -> str:
-    """Return the target's name, or a hash of it where a few characters more would be too long for a file name."""
-    name = os.fsencode(target.name)
-    return target.name if len(name) <= 200 else hashlib.sha256(name).hexdigest()[:40]
+    """Return the target's name, or a hash of it where a few characters more would be too long for a file name.
+
+    Where the system takes `Out` and `out` for one folder, both are one here, so that they share a lock.
+    """
+    text = target.name.casefold() if CASE_BLIND else target.name
+    name = os.fsencode(text)
+    return text if len(name) <= 200 else hashlib.sha256(name).hexdigest()[:40]
 
 
 def _prefix(target: Path) -> str:
@@ -153,14 +175,18 @@ def _prefix(target: Path) -> str:
 def _leftovers(target: Path) -> list[Path]:
     """Return the staging folders of this target, told by their exact name and by what they hold."""
     pattern = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")
-    folders = [path for path in target.parent.iterdir() if pattern.fullmatch(path.name) and path.is_dir()]
+    folders = [
+        path
+        for path in target.parent.iterdir()
+        if pattern.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    ]
     return [path for path in folders if {entry.name for entry in path.iterdir()} <= {"files", _OLD}]
 
 
 def _recover(target: Path) -> None:
     """Remove dead runs' staging folders; one killed between its two renames gives the old output its name back."""
     for left in _leftovers(target):
-        if (left / _OLD).is_dir() and not target.exists():
+        if (left / _OLD).is_dir() and not os.path.lexists(target):
             os.rename(left / _OLD, target)
         shutil.rmtree(left, ignore_errors=True)
 
@@ -178,6 +204,7 @@ def publish(stage: Stage, target: Path, replace: bool) -> Path:
     try:
         if replace and target.exists():
             os.rename(target, old)
+            _require_still_ours(target, old)
         os.rename(stage.folder, target)
     except OSError as error:
         if old.exists() and not target.exists():
@@ -187,6 +214,21 @@ def publish(stage: Stage, target: Path, replace: bool) -> Path:
         ) from error
     flush(target.parent)
     return target
+
+
+def _require_still_ours(target: Path, old: Path) -> None:
+    """Give the old output its name back where something of others came into it, or took its place, since it was checked.
+
+    Raises:
+        OutputError: something did.
+    """
+    if old.is_symlink() or not old.is_dir():
+        error: OutputError | None = OutputError("output-not-a-folder", f"the output {target} was replaced meanwhile")
+    else:
+        error = _foreign(target, old)
+    if error:
+        os.rename(old, target)
+        raise error
 
 
 def flush(path: Path) -> None:
@@ -206,5 +248,16 @@ def write_json(path: Path, value: object) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a small file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        ArchiveError: the file changed while it was read.
+    """
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        before = stamp_of(file)
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    if stamp_at(path) != before:
+        raise source_changed(path)
+    return digest.hexdigest()

@@ -1,16 +1,17 @@
-"""Read tensors of one file in bounded chunks; CRC-32, NaN and Inf are looked at on the way."""
+"""Read tensors in bounded chunks; CRC-32, NaN and Inf, and the scale of the values are looked at on the way."""
 
-import os
 import queue
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from verify.checkpoint.damage import crc_error
+from verify.checkpoint.damage import crc_error, source_changed
+from verify.checkpoint.handle import Stamp, open_regular, stamp_at, stamp_of
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
+from verify.checkpoint.values import Scan, Values, is_float
 from verify.errors import ArchiveError
 
 CHUNK_BYTES = 2**20  # fits a core's cache, so that checks read what the copy has just brought in
@@ -19,76 +20,61 @@ CHUNK_BYTES = 2**20  # fits a core's cache, so that checks read what the copy ha
 _BUFFERS = 12
 
 
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-_BFLOAT16_EXPONENT = np.uint16(0x7F80)
-
-
 Progress = Callable[[int], None]  # called with the number of bytes done since the last call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
-    """What one pass over the tensors found, by source key."""
-
-    bytes: int
-    non_finite: tuple[str, ...]
-    overflowing: tuple[tuple[str, float], ...]  # float64 values that float32 cannot hold
-
-
 class TensorReader:
-    """Reads tensors of one file in bounded chunks and keeps what it finds in them.
+    """Reads tensors in bounded chunks, from the files that their records name, and keeps what it finds in them.
 
     Raises on exit:
-        ArchiveError: the file changed while it was read.
+        ArchiveError: a file changed while it was read.
     """
 
-    def __init__(self, source: Path, progress: Progress) -> None:
-        self.file = source.open("rb", buffering=0)
-        self.source, self.progress = source, progress
-        self.status = os.fstat(self.file.fileno())
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.files: dict[Path, tuple[BinaryIO, Stamp]] = {}
         self.free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         for _ in range(_BUFFERS):
             self.free.put(bytearray(CHUNK_BYTES))
         self.done_bytes = 0
-        self.non_finite: dict[str, None] = {}
-        self.overflowing: dict[str, float] = {}
-        self._checked: set[str] = set()
+        self.values: dict[TensorRecord, Values] = {}
+        self._checked: set[tuple[Path, str]] = set()
 
     def __enter__(self) -> "TensorReader":
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self.file.close()
-        if kind is None:
-            now = os.stat(self.source) if self.source.exists() else None
-            if now is None or (now.st_size, now.st_mtime_ns, now.st_ino) != (
-                self.status.st_size,
-                self.status.st_mtime_ns,
-                self.status.st_ino,
-            ):
-                raise ArchiveError(
-                    "source-changed", f"{self.source} changed while it was read", "Wait until training has saved it."
-                )
+        for path, (file, before) in self.files.items():
+            file.close()
+            if kind is None and stamp_at(path) != before:
+                raise source_changed(path)
+
+    def _file(self, record: TensorRecord) -> BinaryIO:
+        """Return the open file of the record, which must be the one whose index named it."""
+        if record.path not in self.files:
+            file = open_regular(record.path)
+            self.files[record.path] = file, stamp_of(file)
+        file, stamp = self.files[record.path]
+        if record.stamp not in (None, stamp):
+            raise source_changed(record.path)
+        return file
 
     def result(self) -> Scan:
         """Return what was found so far."""
-        return Scan(
-            bytes=self.done_bytes, non_finite=tuple(self.non_finite), overflowing=tuple(self.overflowing.items())
-        )
+        return Scan(bytes=self.done_bytes, values=self.values)
 
     def chunks(self, record: TensorRecord) -> Iterator[memoryview]:
         """Yield the elements in row-major order; the taker hands each chunk to `release` when it is done with it."""
         if not record.fills_storage:
             self._check_storage(record)
         pieces = (
-            self._read(record.storage_start + record.offset, record.bytes)
+            self._read(record, record.storage_start + record.offset, record.bytes)
             if record.contiguous
             else self._gather(record)
         )
         for chunk in pieces:
-            self._look(record, chunk)
+            if is_float(record.dtype):
+                self.values.setdefault(record, Values()).look(record, chunk)
             self.done_bytes += len(chunk)
             self.progress(len(chunk))
             yield chunk
@@ -104,38 +90,38 @@ class TensorReader:
         if record.fills_storage and record.crc and crc != record.crc:
             raise crc_error(record.key, record.storage, record.crc, crc)
 
-    def _read(self, start: int, size: int) -> Iterator[memoryview]:
-        self.file.seek(start)
+    def _read(self, record: TensorRecord, start: int, size: int) -> Iterator[memoryview]:
+        file = self._file(record)
+        file.seek(start)
         while size:
             buffer = memoryview(self.free.get())[: min(size, CHUNK_BYTES)]
             filled = 0
             while filled < len(buffer):
-                count = self.file.readinto(buffer[filled:])
+                count = file.readinto(buffer[filled:])  # type: ignore[attr-defined]
                 if not count:
-                    raise ArchiveError(
-                        "truncated", f"{self.source} ended at byte {self.file.tell():,} while it was read"
-                    )
+                    raise ArchiveError("truncated", f"{record.path} ended at byte {file.tell():,} while it was read")
                 filled += count
             size -= filled
             yield buffer
 
     def _check_storage(self, record: TensorRecord) -> None:
         """Check the CRC-32 of a storage that the tensor fills only in part, once."""
-        if not record.crc or record.storage in self._checked:
+        if not record.crc or (record.path, record.storage) in self._checked:
             return
         crc = 0
-        for chunk in self._read(record.storage_start, record.storage_bytes):
+        for chunk in self._read(record, record.storage_start, record.storage_bytes):
             crc = zlib.crc32(chunk, crc)
             self.release(chunk)
         if crc != record.crc:
             raise crc_error(record.key, record.storage, record.crc, crc)
-        self._checked.add(record.storage)
+        self._checked.add((record.path, record.storage))
 
     def _gather(self, record: TensorRecord) -> Iterator[memoryview]:
         """Yield a strided tensor as contiguous bytes; needs the memory of its storage and its own."""
         item = ITEM_BYTES[record.dtype]
         span = record.storage_bytes - record.offset
-        data = np.concatenate([self._copy(chunk) for chunk in self._read(record.storage_start + record.offset, span)])
+        chunks = self._read(record, record.storage_start + record.offset, span)
+        data = np.concatenate([self._copy(chunk) for chunk in chunks])
         data = data[: span - span % item].view(f"u{item}")
         view = np.lib.stride_tricks.as_strided(data, record.shape, [stride * item for stride in record.stride])
         flat = np.ascontiguousarray(view).reshape(-1).view(np.uint8)
@@ -150,30 +136,8 @@ class TensorReader:
         self.release(chunk)
         return copy
 
-    def _look(self, record: TensorRecord, chunk: memoryview) -> None:
-        """Note the tensor if the chunk holds NaN, Inf, or a float64 that float32 cannot hold."""
-        if record.dtype == "bfloat16":
-            bits = np.frombuffer(chunk, dtype=np.uint16)
-            finite = bool(((bits & _BFLOAT16_EXPONENT) != _BFLOAT16_EXPONENT).all())
-        elif record.dtype.startswith("float"):
-            values = np.frombuffer(chunk, dtype=record.dtype)
-            finite = bool(np.isfinite(values).all())
-            if (
-                finite
-                and record.dtype == "float64"
-                and len(values)
-                and (peak := float(np.abs(values).max())) > _FLOAT32_MAX
-            ):
-                self.overflowing.setdefault(record.key, peak)
-        else:
-            return
-        if not finite:
-            self.non_finite.setdefault(record.key)
 
-
-def read_tensors(
-    source: Path, tensors: Mapping[str, TensorRecord], progress: Progress
-) -> tuple[dict[str, np.ndarray], Scan]:
+def read_tensors(tensors: Mapping[str, TensorRecord], progress: Progress) -> tuple[dict[str, np.ndarray], Scan]:
     """Read the tensors into memory as bytes `(bytes,)`, with the same checks as `write_model`.
 
     A copy, not a mapping: a mapped file that another process cuts short kills this one with SIGBUS.
@@ -181,7 +145,7 @@ def read_tensors(
     Raises:
         ArchiveError: the source is damaged or changed while it was read.
     """
-    with TensorReader(source, progress) as reader:
+    with TensorReader(progress) as reader:
         data = {}
         for key, record in tensors.items():
             data[key] = np.empty(record.bytes, np.uint8)
@@ -195,17 +159,30 @@ def read_tensors(
         return data, reader.result()
 
 
-def same_bytes(source: Path, a: TensorRecord, b: TensorRecord) -> bool:
-    """Whether two tensors of one file have the same dtype, shape and data.
+def scan_tensors(records: Iterable[TensorRecord], progress: Progress) -> Scan:
+    """Look at the values of the tensors, and keep none of them.
+
+    Raises:
+        ArchiveError: the file is cut short, or changed while it was read.
+    """
+    with TensorReader(progress) as reader:
+        for record in records:
+            for chunk in reader.chunks(record):
+                reader.release(chunk)
+        return reader.result()
+
+
+def same_bytes(a: TensorRecord, b: TensorRecord) -> bool:
+    """Whether two tensors have the same dtype, shape and data.
 
     Raises:
         ArchiveError: the source is damaged.
     """
     if (a.dtype, a.shape) != (b.dtype, b.shape):
         return False
-    if (a.storage, a.offset, a.stride) == (b.storage, b.offset, b.stride):
+    if (a.path, a.storage, a.offset, a.stride) == (b.path, b.storage, b.offset, b.stride):
         return True
-    with TensorReader(source, lambda _: None) as left, TensorReader(source, lambda _: None) as right:
+    with TensorReader(lambda _: None) as left, TensorReader(lambda _: None) as right:
         equal = True
         for one, other in zip(left.chunks(a), right.chunks(b), strict=True):
             equal = equal and one == other

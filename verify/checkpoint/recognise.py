@@ -10,11 +10,38 @@ ZIP_MAGIC = b"PK\x03\x04"
 GIT_LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
 _HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
-# What the tensors of other files are called, to say "this looks like X" (all of the names must be there).
+# pieces that names of tensors have, all of which must occur -> what the file looks like; the first line that fits counts.
+# The models of coqui-tts were built with its own classes to read their names off (see tests/test_wrong_files.py).
+# fmt: off
 OTHER_FILES = (
-    (("codebook.embed",), "dvae.pth, the discrete VAE that only training needs"),
-    (("encoder.0.0.weight", "decoder.0.weight"), "dvae.pth, the discrete VAE that only training needs"),
+    (("lora_",),                                                     "a LoRA adapter: merge it into its base model first"),
+    (("codebook.embed",),                                            "dvae.pth, the discrete VAE that only training needs"),
+    (("encoder.0.0.weight", "decoder.0.weight"),                     "dvae.pth, the discrete VAE that only training needs"),
+    (("text_encoder.emb.", "posterior_encoder.", "flow.flows."),     "a VITS model"),
+    (("acoustic_model.", "waveform_decoder."),                       "a Delightful TTS model"),
+    (("encoder.lstm.", "decoder.attention_rnn."),                    "a Tacotron 2 model"),
+    (("encoder.cbhg.", "decoder.attention_rnn."),                    "a Tacotron model"),
+    (("neural_hmm.", "decoder.glow_decoder."),                       "an OverFlow model"),
+    (("neural_hmm.",),                                               "a Neural HMM TTS model"),
+    (("decoder.flows.", "encoder.duration_predictor."),              "a Glow-TTS model"),
+    (("mdn_block.", "duration_predictor."),                          "an AlignTTS model"),
+    (("pitch_predictor.", "encoder.encoder."),                       "a FastPitch model"),
+    (("conditioning_timestep_integrator.",),                         "Tortoise's diffusion decoder"),
+    (("text_transformer.", "speech_transformer."),                   "Tortoise's CLVP"),
+    (("ref_enc.", "enc_q.", "dec.ups."),                             "an OpenVoice model"),
+    (("enc_p.", "enc_q.", "dec.ups."),                               "a voice conversion model such as FreeVC, RVC or So-VITS"),
+    (("enc_p.", "dec.ups."),                                         "a voice conversion model such as FreeVC, RVC or So-VITS"),
+    (("model_g.",),                                                  "a vocoder trained by itself (HiFi-GAN, MelGAN, UnivNet)"),
+    (("upsample.resnet.", "rnn1."),                                  "a WaveRNN vocoder"),
+    (("ublocks.", "dblocks.", "film."),                              "a WaveGrad vocoder"),
+    (("waveform_decoder.ups.", "waveform_decoder.conv_pre."),        "the vocoder of an XTTS saved by itself"),
+    (("layer1.0.", "layer4.0.", "attention.0.", "fc.weight"),        "a speaker encoder saved by itself"),
+    (("lstm.weight_ih_l0", "linear.weight"),                         "a speaker encoder saved by itself"),
+    (("ema_model.transformer.",),                                    "an F5-TTS or E2-TTS model"),
+    (("transformer.wte.", "lm_head."),                               "a language model of GPT-2's kind, such as one of Bark's"),
 )
+# fmt: on
+TORTOISE = "Tortoise's autoregressive.pth, whose GPT has the names of XTTS's but neither perceiver nor prompt embedding"
 TRAINING_FILE_HINT = "Pass best_model_N.pth, checkpoint_N.pth, or the run folder that holds them."
 
 
@@ -75,9 +102,7 @@ def refuse_other_format(path: Path, head: bytes, size: int) -> None:
 
 def other_file(keys: set[str]) -> str | None:
     """Return what a set of tensor names looks like where it is no XTTS model, or None."""
-    if any("lora_" in key for key in keys):
-        return "a LoRA adapter: merge it into its base model first"
     for needed, what in OTHER_FILES:
-        if all(any(key.endswith(name) for key in keys) for name in needed):
+        if all(any(piece in key for key in keys) for piece in needed):
             return what
     return None

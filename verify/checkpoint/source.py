@@ -24,6 +24,7 @@ class Request:
     base: Path | None = None
     speaker_wavs: tuple[Path, ...] = ()
     follow: bool = True  # whether paths inside the config may lead out of the run folder
+    config_from_weights: bool = False  # let the weights correct the config
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", Path(self.source))  # a library's user may well pass text

@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
+
+from verify.checkpoint.handle import Stamp
 
 # torch storage class -> (dtype, bytes an element)
 STORAGES = {
@@ -25,6 +28,7 @@ ITEM_BYTES = dict(STORAGES.values())
 class TensorRecord:
     """One tensor of a file. Shape and stride count elements; `offset` is its first element in the storage, in bytes."""
 
+    path: Path  # the file
     key: str
     dtype: str
     shape: tuple[int, ...]
@@ -34,6 +38,7 @@ class TensorRecord:
     storage_start: int  # byte in the file where the storage's data begins
     storage_bytes: int
     crc: int | None  # CRC-32 that the container states for the storage
+    stamp: Stamp | None = None  # of the file when its index was read
 
     @property
     def elements(self) -> int:
@@ -56,6 +61,11 @@ class TensorRecord:
     @property
     def fills_storage(self) -> bool:
         return self.contiguous and self.offset == 0 and self.bytes == self.storage_bytes
+
+
+def countable(shape: tuple[int, ...]) -> bool:
+    """Whether torch, which takes an axis of 0 as 1 for the strides, can count the elements in 63 bits."""
+    return math.prod(max(size, 1) for size in shape) < 2**63
 
 
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ CENTRAL_SIGNATURE, LOCAL_SIGNATURE = 0x02014B50, 0x04034B50
 MAX_COMMENT_BYTES = 0xFFFF
 MAX_DIRECTORY_BYTES = 32 * 2**20  # a genuine trainer file of the real size has 0.3 MB
 MAX_MEMBERS = 200_000
+MAX_NAME_BYTES = 1000  # torch.save writes 30
 _ENCRYPTED = 0x1
 
 
@@ -101,6 +102,8 @@ def _entries(data: bytes, count: int) -> list[tuple[int, str, int, int, int]]:
         if header[0] != CENTRAL_SIGNATURE:
             raise ArchiveError("bad-container", f"directory entry {len(entries):,} has no header")
         _, _, _, flags, method, _, _, crc, packed, unpacked, name_length, extra_length, comment_length = header[:13]
+        if name_length > MAX_NAME_BYTES:
+            raise ArchiveError("bad-container", f"directory entry {len(entries):,} has a name of {name_length:,} bytes")
         name_end = position + CENTRAL_HEADER.size + name_length
         name = data[position + CENTRAL_HEADER.size : name_end].decode("utf-8", "backslashreplace")
         if flags & _ENCRYPTED:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from verify.errors import Cause
+from verify.errors import Cause, counted
 
 _NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.)")
 
@@ -18,7 +18,7 @@ def explain(
     """Return the causes with the keys that each explains; what none explains becomes a cause of its own.
 
     Args:
-        known: causes found from shapes, config and vocabulary; their `keys` are prefixes.
+        known: causes found from shapes, config and vocabulary.
         missing: names that the model has and the file lacks.
         unexpected: names that the file has and the model lacks.
         mismatched: name to the shape in the file and the shape in the model.
@@ -26,10 +26,10 @@ def explain(
     left = dict.fromkeys([*missing, *unexpected, *mismatched])
     causes = []
     for cause in known:
-        keys = tuple(key for key in left if cause.keys and key.startswith(cause.keys))
+        keys = tuple(key for key in left if key.startswith(cause.prefixes) or key in cause.keys)
         for key in keys:
             del left[key]
-        causes.append(replace(cause, keys=keys))
+        causes.append(replace(cause, keys=tuple(dict.fromkeys((*cause.keys, *keys)))))
     causes += _unexplained(
         [key for key in missing if key in left],
         [key for key in unexpected if key in left],
@@ -47,7 +47,7 @@ def _unexplained(
             Cause(
                 code="missing-keys",
                 severity="error",
-                message=f"the file lacks {len(missing):,} tensors that the model needs: {summary(missing)}",
+                message=f"the file lacks {counted(len(missing), 'tensor')} that the model needs: {summary(missing)}",
                 hint="Save the checkpoint again from the whole model, or get an undamaged copy.",
                 keys=tuple(missing),
             )
@@ -57,7 +57,7 @@ def _unexplained(
             Cause(
                 code="unexpected-keys",
                 severity="error",
-                message=f"the file holds {len(unexpected):,} tensors that no XTTS of this config has: {summary(unexpected)}",
+                message=f"the file holds {counted(len(unexpected), 'tensor')} that no XTTS of this config has: {summary(unexpected)}",
                 hint="Check that this is an XTTS checkpoint and that the config belongs to it.",
                 keys=tuple(unexpected),
             )
@@ -91,15 +91,19 @@ def fold(keys: Iterable[str]) -> list[str]:
         match = _NUMBER.search(key)
         head, tail = (key[: match.start()], key[match.end() :]) if match else (key, "")
         groups.setdefault((head, tail), []).extend([int(match[0])] if match else [])
-    return [head + (_ranges(numbers) if numbers else "") + tail for (head, tail), numbers in groups.items()]
+    return [head + _folded(numbers) + tail for (head, tail), numbers in groups.items()]
 
 
-def _ranges(numbers: list[int]) -> str:
+def _folded(numbers: list[int]) -> str:
+    return f"{{{ranges(numbers)}}}" if len(numbers) > 1 else ranges(numbers)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return the numbers as the ranges that they make: `0-9,12`."""
     spans: list[list[int]] = []
     for number in sorted(numbers):
         if spans and number == spans[-1][1] + 1:
             spans[-1][1] = number
         else:
             spans.append([number, number])
-    text = ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
-    return text if len(numbers) == 1 else f"{{{text}}}"
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)

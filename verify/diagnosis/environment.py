@@ -1,12 +1,17 @@
-"""Say which packages are installed, and turn an import that fails into a fault of the environment."""
+"""Say which packages are installed and which fit together, and turn an import that fails into a fault of the environment."""
 
 import os
 import platform
+import re
+from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Any
 
-from verify import __version__
-from verify.errors import EnvironmentFault
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion
+
+from verify import __version__, settings
+from verify.errors import Cause, EnvironmentFault
 
 # What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
 _IMPORT_ERRORS = (
@@ -21,17 +26,85 @@ _IMPORT_ERRORS = (
     KeyError,
 )
 PACKAGES = ("torch", "torchaudio", "torchcodec", "coqui-tts", "transformers")
+# what an import error says -> what it means
+KNOWN_FAULTS = (
+    (r"different CUDA|CUDA version", "torch and torchaudio are built for different CUDA versions"),
+    (r"libc10_cuda|libcudart|libtorch_cuda", "torch is the CPU build and torchaudio the CUDA build, or the reverse"),
+    (r"torchcodec", "torchcodec is missing or built for another torch; coqui-tts does not import without it"),
+    (r"isin_mps_friendly|BeamSearchScorer|GenerationMixin|transformers", "this transformers is not one that coqui-tts works with"),
+    (r"numpy\.dtype size changed|_ARRAY_API|numpy 1\.x", "numpy is of another major version than the others were built for"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package that must fit: the installed version, None where there is none, and the versions that were tested."""
+
+    name: str
+    installed: str | None
+    wanted: str
+    fits: bool
 
 
 def versions() -> dict[str, str | None]:
     """Return the Python version and those of the packages that must fit together; None where one is not installed."""
-    found: dict[str, str | None] = {"xtts-verify": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return {
+        "xtts-verify": __version__,
+        "python": platform.python_version(),
+        **{name: installed(name) for name in PACKAGES},
+    }
+
+
+def installed(name: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def packages() -> tuple[Package, ...]:
+    """Return what this project needs, as `pyproject.toml` states it, beside what is installed."""
+    found = []
+    for line in settings.requirements():
+        wanted = Requirement(line)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        there = installed(wanted.name)
+        found.append(
+            Package(name=wanted.name, installed=there, wanted=str(wanted.specifier), fits=_fits(there, wanted))
+        )
+    return tuple(found)
+
+
+def _fits(there: str | None, wanted: Requirement) -> bool:
+    if there is None:
+        return False
+    try:
+        return wanted.specifier.contains(there, prereleases=True)
+    except InvalidVersion:  # a build by hand: nobody can say
+        return True
+
+
+def package_causes(found: tuple[Package, ...]) -> tuple[Cause, ...]:
+    """Return a warning for each package that is not one of the tested versions (`package-version`)."""
+    return tuple(
+        Cause(
+            code="package-version",
+            severity="warning",
+            message=f"{package.name} {package.installed or 'is not installed'}: tested with {package.wanted or 'any version'}",
+            hint=f"pip install '{package.name}{package.wanted}'",
+        )
+        for package in found
+        if not package.fits
+    )
+
+
+def lacking_languages() -> dict[str, tuple[str, ...]]:
+    """Return the languages for which coqui-tts needs packages that are not installed, with their names."""
+    needs = settings.load("packages")["languages"]
+    lacking = {language: tuple(name for name in names if installed(name) is None) for language, names in needs.items()}
+    return {language: names for language, names in lacking.items() if names}
 
 
 def import_room(name: str) -> Any:
@@ -44,10 +117,18 @@ def import_room(name: str) -> Any:
     try:
         return import_module(name)
     except _IMPORT_ERRORS as error:
-        installed = ", ".join(f"{package} {version or 'missing'}" for package, version in versions().items())
-        raise EnvironmentFault(
-            "environment",
-            f"environment, not checkpoint: coqui-tts cannot be imported ({type(error).__name__}: {str(error)[:300]}); {installed}",
-            "Install the versions that pyproject.toml pins, together: pip install 'torch==2.11.*' 'torchaudio==2.11.*' "
-            "'torchcodec==0.11.*' 'coqui-tts==0.28.*'. --no-verify converts without them.",
-        ) from error
+        raise fault("coqui-tts cannot be imported", error) from error
+
+
+def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
+    """Return the error that says what does not work, why where that is known, with the versions and what to install."""
+    said = f"{type(error).__name__}: {str(error)[:300]}" if error else ""
+    known = next((means for pattern, means in KNOWN_FAULTS if re.search(pattern, said, re.IGNORECASE)), None)
+    because = "; ".join(part for part in (known, said) if part)
+    listed = ", ".join(f"{package} {version or 'missing'}" for package, version in versions().items())
+    together = " ".join(f"'{line}'" for line in settings.requirements() if line.startswith(PACKAGES))
+    return EnvironmentFault(
+        "environment",
+        f"environment, not checkpoint: {what}{f' ({because})' if because else ''}; {listed}",
+        f"Install the versions that fit, together: pip install {together}. --no-verify converts without them.",
+    )

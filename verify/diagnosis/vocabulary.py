@@ -13,10 +13,11 @@ from verify.errors import SourceError
 _LANGUAGE = re.compile(r"\[([a-z]{2}(?:-[a-z]{2})?)\]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Vocabulary:
     """What Xtts takes from vocab.json; `size` is the highest id plus one, as coqui counts it."""
 
+    ids: dict[str, int]
     size: int
     start: int
     stop: int
@@ -44,6 +45,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     languages = tuple(match[1] for token in tokens if (match := _LANGUAGE.fullmatch(token)))
     size = max(tokens.values()) + 1
     return Vocabulary(
+        ids=tokens,
         size=size,
         start=tokens["[START]"],
         stop=tokens["[STOP]"],

@@ -133,7 +133,8 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
             f"coqui-tts needs another package to read {language!r}: {error}",
             f"pip install 'coqui-tts[{extra}]'",
         ) from error
-    except (ValueError, OverflowError, IndexError, KeyError) as error:  # num2words and its like, on odd numbers
+    except (ValueError, OverflowError, IndexError, KeyError, NotImplementedError) as error:
+        # num2words and its like, on odd numbers, and on any number in Hindi
         raise SourceError(
             "bad-text",
             f"coqui-tts cannot read the text ({type(error).__name__}: {str(error)[:200]})",
@@ -146,6 +147,21 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
             "Pass a shorter --text.",
         )
     return torch.tensor(ids, dtype=torch.int32, device=model.device).unsqueeze(0)
+
+
+def known_check(model: Xtts, ids: torch.Tensor) -> Check:
+    """Return whether the vocabulary knows the text: the share of `[UNK]` among its token ids `(1, tokens)`."""
+    unknown = model.tokenizer.tokenizer.token_to_id("[UNK]")
+    share = float((ids == unknown).float().mean()) if unknown is not None and ids.numel() else 0.0
+    limit = settings.load("limits")["text"]["unknown_share"]
+    return Check(
+        name="known tokens",
+        ok=share <= limit,
+        measured=share,
+        limit=f"<= {limit:g}",
+        unit="share of [UNK]",
+        hint="vocab.json does not know these letters: another vocabulary, or another script than the language's.",
+    )
 
 
 def token_bound(model: Xtts, text: str, language: str) -> int:

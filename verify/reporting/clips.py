@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from rich.text import Text
 
 from verify.checks import Check
 from verify.errors import EXIT_CHECK_FAILED, EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause
-from verify.reporting.report import SCHEMA, finite
-from verify.reporting.terminal import VERDICTS, TerminalWatch, printable, show_cause
+from verify.reporting.report import SCHEMA, cause_as_json, check_as_json
+from verify.reporting.terminal import VERDICTS, printable, show_cause
 
 SIDE_BY_SIDE = 4  # more clips than this get one line each
 
@@ -62,7 +62,7 @@ class ClipsReport:
         return {
             "schema": SCHEMA,
             "verdict": self.verdict,
-            "causes": [{**asdict(clip.cause), "keys": []} for clip in self.clips if clip.cause],
+            "causes": [cause_as_json(clip.cause) for clip in self.clips if clip.cause],
             "clips": [self._clip(clip) for clip in self.clips],
         }
 
@@ -74,16 +74,17 @@ class ClipsReport:
             "verdict": "fail" if self.failed(clip) else "pass",
             "seconds": round(clip.seconds, 3),
             "rate_hz": clip.rate_hz,
-            "checks": [{**finite(asdict(check)), "demanded": self.demands(check)} for check in clip.checks],
+            "checks": [check_as_json(check, self.demands(check)) for check in clip.checks],
         }
 
 
-def show(report: ClipsReport, watch: TerminalWatch) -> None:
-    """Print the checks of each clip: side by side for a few, one line each for many."""
+def show(report: ClipsReport, screen: Console, is_quiet: bool) -> None:
+    """Print the checks of each clip, side by side for a few, one line each for many; quiet, only what is wrong."""
     heard = [clip for clip in report.clips if not clip.cause]
-    if heard:
-        watch.screen.print(_table(report, heard) if len(heard) <= SIDE_BY_SIDE else _lines(report, heard))
-    show_outcome(report, watch.screen)
+    if heard and not is_quiet:
+        screen.print(_table(report, heard) if len(heard) <= SIDE_BY_SIDE else _lines(report, heard))
+    if not is_quiet or report.verdict != "pass":
+        show_outcome(report, screen)
 
 
 def show_outcome(report: ClipsReport, screen: Console) -> None:

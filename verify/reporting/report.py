@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from verify.checkpoint.archive import Archive
+from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.companions import Source
-from verify.checkpoint.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, Ledger
+from verify.checkpoint.ledger import ALIAS, DROPPED, FILLED, KEPT, RENAMED, UNKNOWN, Ledger
+from verify.checks import Check
 from verify.diagnosis.architecture import Architecture
 from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, Cause, any_error
 
@@ -27,7 +29,7 @@ class OutputFile:
 class Report:
     """What a run found. Parts that did not run are None, never made up.
 
-    `load`, `identical`, `sample` and `checks` are the room's own values as JSON-ready dictionaries, so that this room
+    `load`, `identical` and `sample` are the room's own values as JSON-ready dictionaries, so that this room
     needs neither torch nor soundfile.
     """
 
@@ -36,11 +38,14 @@ class Report:
     ledger: Ledger
     architecture: Architecture
     config: dict[str, Any]
+    source_sha256: str | None = None
+    base: Base | None = None
+    likeness: tuple[Likeness, ...] = ()
     causes: tuple[Cause, ...] = ()
     load: dict[str, Any] | None = None
     identical: dict[str, Any] | None = None
     sample: dict[str, Any] | None = None
-    checks: tuple[dict[str, Any], ...] | None = None
+    checks: tuple[Check, ...] | None = None
     demanded: frozenset[str] = frozenset()
     output: str | None = None
     files: tuple[OutputFile, ...] = ()
@@ -48,16 +53,14 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def failed_checks(self) -> tuple[dict[str, Any], ...]:
+    def failed_checks(self) -> tuple[Check, ...]:
         """The checks that decide the verdict and did not pass."""
-        return tuple(check for check in self.checks or () if not check["ok"] and check["name"] in self.demanded)
+        return tuple(check for check in self.checks or () if not check.ok and check.name in self.demanded)
 
     @property
     def verdict(self) -> str:
         """`fail` on any error or failed check, `warn` on any warning, else `pass`."""
-        if any_error(self.causes) or self.failed_checks:
-            return "fail"
-        return "warn" if any(cause.severity == "warning" for cause in self.causes) else "pass"
+        return "fail" if self.failed_checks else verdict(self.causes)
 
     @property
     def exit_code(self) -> int:
@@ -69,23 +72,34 @@ class Report:
         return document(
             verdict=self.verdict,
             causes=self.causes,
-            source=_source(self.source, self.archive, self.ledger),
+            source=_source(self.source, self.source_sha256, self.archive, self.ledger),
             ledger=_ledger(self.ledger),
+            base=_base(self.base, self.likeness),
             architecture=self.architecture.as_json(),
             load=self.load,
             identical=self.identical,
             sample=self.sample,
-            checks=None if self.checks is None else [finite(check) for check in self.checks],
+            checks=None
+            if self.checks is None
+            else [check_as_json(check, check.name in self.demanded) for check in self.checks],
             output={"directory": self.output, "files": [asdict(item) for item in self.files]} if self.output else None,
             environment=self.environment,
             seconds={name: round(value, 3) for name, value in self.seconds.items()},
         )
 
 
+def verdict(causes: tuple[Cause, ...]) -> str:
+    """Return `fail` on any error, `warn` on any warning, else `pass`."""
+    if any_error(causes):
+        return "fail"
+    return "warn" if any(cause.severity == "warning" for cause in causes) else "pass"
+
+
 def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> dict[str, Any]:
     """Return a document of schema 1 with every part that is not given as null."""
     names = [
         "source",
+        "base",
         "ledger",
         "architecture",
         "load",
@@ -95,21 +109,34 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "output",
         "environment",
         "seconds",
+        "scare",
     ]
-    listed = [{**asdict(cause), "keys": list(cause.keys)} for cause in causes]
+    listed = [cause_as_json(cause) for cause in causes]
     return {"schema": SCHEMA, "verdict": verdict, "causes": listed, **{name: parts.get(name) for name in names}}
 
 
-def finite(check: dict[str, Any]) -> dict[str, Any]:
-    """Return the check with a measurement that JSON can hold: NaN and Inf become null."""
-    measured = check["measured"]
-    return {**check, "measured": measured if measured is None or math.isfinite(measured) else None}
+def cause_as_json(cause: Cause) -> dict[str, Any]:
+    """Return the cause as schema 1 has it."""
+    return {
+        name: list(value) if name == "keys" else value for name, value in asdict(cause).items() if name != "prefixes"
+    }
 
 
-def _source(source: Source, archive: Archive, ledger: Ledger) -> dict[str, Any]:
+def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:
+    """Return the check, whether the verdict depends on it, and a measurement that JSON can hold: NaN and Inf become null."""
+    measured = check.measured
+    return {
+        **asdict(check),
+        "demanded": demanded,
+        "measured": measured if measured is None or math.isfinite(measured) else None,
+    }
+
+
+def _source(source: Source, sha256: str | None, archive: Archive, ledger: Ledger) -> dict[str, Any]:
     return {
         "path": str(archive.path),
         "bytes": archive.bytes,
+        "sha256": sha256,
         "layout": layout(archive, ledger),
         "step": archive.step,
         "epoch": archive.epoch,
@@ -122,9 +149,14 @@ def _source(source: Source, archive: Archive, ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def _base(base: Base | None, likeness: tuple[Likeness, ...]) -> dict[str, Any] | None:
+    return {"path": str(base.path), "parts": [asdict(part) for part in likeness]} if base else None
+
+
 def layout(archive: Archive, ledger: Ledger) -> str:
     """Return the layout of the source; a state dict without any vocoder is `gpt_only`."""
-    has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in ledger.written)
+    own = (entry.target for entry in ledger.entries if entry.fate != FILLED)
+    has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in own)
     return archive.layout if has_vocoder else "gpt_only"
 
 
@@ -136,11 +168,12 @@ def dtypes(ledger: Ledger) -> str:
 
 def _ledger(ledger: Ledger) -> dict[str, Any]:
     return {
-        "in": len(ledger.entries),
+        "in": len(ledger.entries) - ledger.count(FILLED),
         "kept": ledger.count(KEPT),
         "renamed": ledger.count(RENAMED),
         "aliases": ledger.count(ALIAS),
         "dropped": ledger.count(DROPPED),
         "unknown": ledger.count(UNKNOWN),
+        "filled": ledger.count(FILLED),
         "groups": [asdict(group) for group in ledger.groups()],
     }

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
@@ -19,13 +19,16 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from verify.checks import Check
+from verify.diagnosis import fit
+from verify.diagnosis.causes import summary
 from verify.errors import Cause
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
 VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
-_FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red"}
+_FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
 
 
 def console() -> Console:
@@ -85,6 +88,7 @@ def show(report: Report, watch: TerminalWatch) -> None:
     screen.print()
     _show_load(report, screen)
     _show_sample(report, screen)
+    _show_checks(report, screen)
     screen.print()
     show_outcome(report, screen)
 
@@ -94,7 +98,7 @@ def show_outcome(report: Report, screen: Console) -> None:
     for cause in report.causes:
         show_cause(cause, screen)
     for check in report.failed_checks:
-        screen.print(Text(f"check failed: {check['name']}: {check['hint']}", "red"), soft_wrap=not screen.is_terminal)
+        screen.print(Text(f"check failed: {check.name}: {check.hint}", "red"), soft_wrap=not screen.is_terminal)
     total = sum(report.seconds.values())
     heard = "" if report.load else " by what is in the file; nothing was loaded or heard"
     verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
@@ -113,6 +117,9 @@ def show_cause(cause: Cause, screen: Console) -> None:
         Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")),
         soft_wrap=not screen.is_terminal,
     )
+    if cause.keys and summary(cause.keys) not in cause.message:
+        names = f"  {len(cause.keys):,} keys: {summary(cause.keys)}"
+        screen.print(printable(names, "dim"), soft_wrap=not screen.is_terminal)
     if cause.hint:
         screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
 
@@ -128,14 +135,28 @@ def _source(report: Report) -> Table:
         layers, width = (found.fields.get(name, "?") for name in ("gpt_layers", "gpt_n_model_channels"))
         rows.append(("model", f"XTTS {found.version}, {layers} GPT layers of width {width}{_rows(report)}"))
     rows.append(("config", source.config_origin))
+    rows.append(("", f"no shape tells, so it is believed: {_believed(report)}"))
     rows.append(("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found"))
     rows += [("speakers", f"{source.speakers.path} ({source.speakers.origin})")] if source.speakers else []
+    rows += [("base", _likeness(report))] if report.base else []
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in rows:
         grid.add_row(name, printable(text))
     return grid
+
+
+def _believed(report: Report) -> str:
+    """Return what only the config knows, in the words of its fields."""
+    args = report.config["model_args"]
+    return ", ".join(f"{field} {fit.says(args, field)}" for field in report.architecture.unknown)
+
+
+def _likeness(report: Report) -> str:
+    """Return how much of each part equals the base's."""
+    equal = ", ".join(f"{part.part} {part.identical:,} of {part.tensors:,}" for part in report.likeness)
+    return f"{report.base.path if report.base else ''}; tensors equal to it: {equal}"
 
 
 def _rows(report: Report) -> str:
@@ -148,9 +169,10 @@ def _rows(report: Report) -> str:
 def _loss(loss: Any) -> str:
     """Return the training loss in words; the trainer saves a number or a dictionary."""
     values = loss if isinstance(loss, dict) else {"loss": loss}
-    words = {name: f"{value:.4g}" if isinstance(value, (int, float)) else value for name, value in values.items()}
+    shown = list(values.items())[:4]
+    words = {name: f"{value:.4g}" if isinstance(value, (int, float)) else value for name, value in shown}
     return ", ".join(
-        f"{str(name).replace('_', ' ')} {value}" for name, value in words.items() if isinstance(value, str)
+        f"{str(name)[:40].replace('_', ' ')} {value[:40]}" for name, value in words.items() if isinstance(value, str)
     )
 
 
@@ -199,14 +221,22 @@ def _show_sample(report: Report, screen: Console) -> None:
     likeness = sample["speaker_similarity"]
     near = "" if likeness is None else f"; speaker similarity {likeness:.2f}"
     screen.print(Text("  in the voice of ") + printable(sample["reference"]) + near, soft_wrap=not screen.is_terminal)
+
+
+def _show_checks(report: Report, screen: Console) -> None:
+    if report.checks:
+        screen.print(checks_table(report.checks, report.demanded))
+
+
+def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table:
+    """Return the table of checks: what was measured, the limit, and whether the verdict depends on it."""
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
         table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
-    for check in report.checks or ():
-        demanded = check["name"] in report.demanded
-        mark = Text("✓", "green") if check["ok"] else Text("✗", "red") if demanded else Text("–", "yellow")
-        measured = check["measured"]
-        value = "–" if measured is None or not math.isfinite(measured) else f"{measured:.3g}"
-        note = "" if demanded or check["ok"] else "  (not demanded by --expect sound)"
-        table.add_row(mark, check["name"], value, check["limit"], check["unit"] + note)
-    screen.print(table)
+    for check in checks:
+        demanded = check.name in all_demanded
+        mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")
+        value = "–" if check.measured is None or not math.isfinite(check.measured) else f"{check.measured:.3g}"
+        note = "" if demanded or check.ok else "  (not demanded)"
+        table.add_row(mark, check.name, value, check.limit, check.unit + note)
+    return table

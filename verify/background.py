@@ -1,0 +1,38 @@
+"""Do one thing on a second thread while the first works on: an import, a hash."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from verify.errors import ConversionError
+
+_PATIENCE_SECONDS = 0.2  # waits are short, so that Ctrl-C is heard on Windows too
+
+
+class Background:
+    """Calls a function on a daemon thread; `wait` gives its result."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._function, self._arguments = function, arguments
+        self._result: Any = None
+        self._error: ConversionError | OSError | None = None
+        self._thread = threading.Thread(target=self._run, name=function.__name__, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._function(*self._arguments)
+        except (ConversionError, OSError) as error:
+            self._error = error
+
+    def wait(self) -> Any:
+        """Return what the function returned, when it has.
+
+        Raises:
+            ConversionError, OSError: what the function raised.
+        """
+        while self._thread.is_alive():
+            self._thread.join(_PATIENCE_SECONDS)
+        if self._error:
+            raise self._error
+        return self._result
