@@ -37,7 +37,8 @@ def main():
     if kept and kept.exists():
         rows = json.loads(kept.read_text(encoding="utf-8"))
     else:
-        rows = measure_all(options)
+        rows = clip_rows(options)
+        rows += [] if options.no_models else model_rows()
         if kept:
             kept.write_text(json.dumps(rows), encoding="utf-8")
     text = markdown([row | {"failed": failed_checks(row)} for row in rows], options.half)
@@ -46,7 +47,7 @@ def main():
         options.markdown.write_text(text, encoding="utf-8")
 
 
-def measure_all(options):
+def clip_rows(options):
     """Return a row for each clip and damage: who, what, and the figures."""
     with tempfile.TemporaryDirectory() as folder:
         clips = [clip for path in options.clips for clip in corpus.read_folder(path)]
@@ -58,13 +59,19 @@ def measure_all(options):
         clips = held_out + [clip for path in options.fresh for clip in corpus.read_folder(path)]
     rows = [row(clip, clip.samples, clip.rate_hz, "clean", "", "clean") for clip in clips]
     print(f"{len(rows)} clean clips measured", flush=True)
-    rows += damaged_rows([clip for clip in clips if clip.source != "espeak-ng"], options.each)
-    if not options.no_models:
-        from benchmarks.judge_models import outputs
+    return rows + damaged_rows([clip for clip in clips if clip.source != "espeak-ng"], options.each)
 
-        for strength, samples, rate_hz, text in outputs():
-            clip = corpus.Speech(name=strength, group="", source="model", samples=samples, rate_hz=rate_hz, text=text, language="en")  # fmt: skip
-            rows.append(row(clip, samples, rate_hz, "untrained XTTS", strength, damage.REJECT))
+
+def model_rows():
+    """Return a row for each sample of a model that cannot speak."""
+    from benchmarks.judge_models import outputs  # torch and coqui-tts, which the rest does without
+
+    rows = []
+    for strength, samples, rate_hz, text in outputs():
+        clip = corpus.Speech(
+            name=strength, group="", source="model", samples=samples, rate_hz=rate_hz, text=text, language="en"
+        )
+        rows.append(row(clip, samples, rate_hz, "untrained XTTS", strength, damage.REJECT))
     return rows
 
 
