@@ -274,3 +274,17 @@ def test_judging_leaves_torch_alone():
     code = f"import sys\nfrom verify import cli\ncli.main(['judge', {str(REFERENCE)!r}])\nprint(sorted({{'torch', 'TTS', 'librosa', 'numba'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+# --- speaker similarity -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("noise_is", "found"), [(0.2, 0.8), (0.99, None)])
+def test_similarity_is_told_only_by_an_encoder_that_knows_a_voice_from_noise(monkeypatch, noise_is, found):
+    from types import SimpleNamespace
+
+    from verify.listening import similarity
+
+    sample = SimpleNamespace(seconds=2.0, samples=np.zeros(48000, np.float32), rate_hz=24000)
+    monkeypatch.setattr(similarity, "_likeness", lambda _, __, samples, ___: noise_is if samples.any() else 0.8)
+    assert similarity.speaker_similarity(None, None, sample) == found

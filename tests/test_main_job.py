@@ -212,7 +212,7 @@ def test_two_reference_clips_and_a_named_text(make_run, tmp_path, capsys):
     assert code == 0, err
     sample = json.loads(out)["sample"]
     assert sample["text"] == "Olá."
-    assert -1 <= sample["speaker_similarity"] <= 1
+    assert sample["speaker_similarity"] is None  # the encoder is untrained: noise is as near to the voice
     assert sample["language"] == "pt"
     assert all(str(clip) in sample["reference"] for clip in clips)
 
