@@ -21,21 +21,9 @@ from filelock import FileLock, Timeout
 
 from verify.checkpoint.damage import source_changed
 from verify.checkpoint.handle import open_regular, stamp_at, stamp_of
+from verify.checkpoint.target import foreign, refuse_inputs, refuse_what_stands
 from verify.errors import OutputError
 
-OUTPUT_NAMES = frozenset(
-    [
-        "model.pth",
-        "config.json",
-        "vocab.json",
-        "speakers_xtts.pth",
-        "reference.wav",
-        "sample.wav",
-        "report.json",
-        "report.html",
-    ]
-)
-_TAKE = re.compile(r"sample-\d{2,3}\.wav")  # of several sentences or seeds
 CASE_BLIND = sys.platform in ("win32", "darwin")  # as these systems come; a volume may be formatted otherwise
 _OLD = "replaced"  # where the old output waits inside the staging folder while the new one takes its name
 
@@ -49,7 +37,7 @@ class Stage:
 
 
 def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
-    """Refuse a target that cannot become the output, before anything is read.
+    """Refuse a target that cannot become the output, before anything is read; give it back what a killed run took.
 
     Args:
         inputs: every path that the user named; none of them may be the target or lie in it.
@@ -57,62 +45,11 @@ def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
     Raises:
         OutputError: it is an input or holds one, exists without `force`, is no folder, or its parent is missing.
     """
-    for path in inputs:
-        if _same(target, path) or _holds(target, path):
-            raise OutputError(
-                "output-is-input",
-                f"the output {target} is the input {path}, or holds it",
-                "Write elsewhere with -o DIR.",
-            )
-    if not target.parent.is_dir():
-        what = "is not a folder" if target.parent.exists() else "is not there"
-        raise OutputError(
-            "no-parent", f"the output's parent {target.parent} {what}", "Make it first, or write elsewhere with -o DIR."
-        )
+    refuse_inputs(target, inputs)
     if _leftovers(target):
         with _locked(target):
             _recover(target)
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        kind = "a symbolic link" if target.is_symlink() else "not a folder"
-        raise OutputError("output-not-a-folder", f"the output {target} is {kind}", "Write elsewhere with -o DIR.")
-    if not target.exists():
-        return
-    if not force:
-        raise OutputError(
-            "output-exists",
-            f"the output {target} exists already",
-            "Pass --force to replace it, or -o DIR to write elsewhere.",
-        )
-    if foreign := _foreign(target):
-        raise foreign
-
-
-def _foreign(target: Path, folder: Path | None = None) -> OutputError | None:
-    """Return the error for files of others in the target, which may have moved to `folder` already."""
-    names = sorted(entry.name for entry in (folder or target).iterdir() if not _is_ours(entry.name))
-    if not names:
-        return None
-    return OutputError(
-        "output-has-other-files",
-        f"{target} holds files that this tool did not write: {', '.join(names[:5])}",
-        "--force replaces the whole folder: move them out first, or write elsewhere with -o DIR.",
-    )
-
-
-def _is_ours(name: str) -> bool:
-    return name in OUTPUT_NAMES or _TAKE.fullmatch(name) is not None
-
-
-def _same(a: Path, b: Path) -> bool:
-    return a.exists() and b.exists() and os.path.samefile(a, b)
-
-
-def _holds(folder: Path, path: Path) -> bool:
-    """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
-    if not folder.is_dir():
-        return False
-    candidates = (path.resolve(), path.parent.resolve() / path.name)
-    return any(_same(folder, parent) for candidate in candidates for parent in candidate.parents)
+    refuse_what_stands(target, force)
 
 
 @contextlib.contextmanager
@@ -230,7 +167,7 @@ def _require_still_ours(target: Path, old: Path) -> None:
     if old.is_symlink() or not old.is_dir():
         error: OutputError | None = OutputError("output-not-a-folder", f"the output {target} was replaced meanwhile")
     else:
-        error = _foreign(target, old)
+        error = foreign(target, old)
     if error:
         os.rename(old, target)
         raise error

@@ -1,8 +1,26 @@
 """Where the output of a request goes, and what it must not be."""
 
+import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from verify.checkpoint.source import Request, find_checkpoint
+from verify.errors import OutputError
+
+OUTPUT_NAMES = frozenset(
+    [
+        "model.pth",
+        "config.json",
+        "vocab.json",
+        "speakers_xtts.pth",
+        "reference.wav",
+        "sample.wav",
+        "report.json",
+        "report.html",
+    ]
+)
+_TAKE = re.compile(r"sample-\d{2,3}\.wav")  # of several sentences or seeds
 
 
 def default_output(source: Path) -> Path:
@@ -19,3 +37,72 @@ def inputs(request: Request) -> list[Path]:
     """Return every path that the user named and that holds something to read: none of them may become the output."""
     named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs]
     return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]
+
+
+def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a target that is an input or holds one, or whose parent is not there.
+
+    Raises:
+        OutputError: it is so.
+    """
+    for path in inputs:
+        if _same(target, path) or _holds(target, path):
+            raise OutputError(
+                "output-is-input",
+                f"the output {target} is the input {path}, or holds it",
+                "Write elsewhere with -o DIR.",
+            )
+    if not target.parent.is_dir():
+        what = "is not a folder" if target.parent.exists() else "is not there"
+        raise OutputError(
+            "no-parent", f"the output's parent {target.parent} {what}", "Make it first, or write elsewhere with -o DIR."
+        )
+
+
+def refuse_what_stands(target: Path, force: bool) -> None:
+    """Refuse a target at whose name something stands that may not be replaced.
+
+    Raises:
+        OutputError: a link, a file, files of others, or any folder without `force`.
+    """
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        kind = "a symbolic link" if target.is_symlink() else "not a folder"
+        raise OutputError("output-not-a-folder", f"the output {target} is {kind}", "Write elsewhere with -o DIR.")
+    if not target.exists():
+        return
+    if not force:
+        raise OutputError(
+            "output-exists",
+            f"the output {target} exists already",
+            "Pass --force to replace it, or -o DIR to write elsewhere.",
+        )
+    if error := foreign(target):
+        raise error
+
+
+def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
+    """Return the error for files of others in the target, which may have moved to `folder` already."""
+    names = sorted(entry.name for entry in (folder or target).iterdir() if not _is_ours(entry.name))
+    if not names:
+        return None
+    return OutputError(
+        "output-has-other-files",
+        f"{target} holds files that this tool did not write: {', '.join(names[:5])}",
+        "--force replaces the whole folder: move them out first, or write elsewhere with -o DIR.",
+    )
+
+
+def _is_ours(name: str) -> bool:
+    return name in OUTPUT_NAMES or _TAKE.fullmatch(name) is not None
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and os.path.samefile(a, b)
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
+    if not folder.is_dir():
+        return False
+    candidates = (path.resolve(), path.parent.resolve() / path.name)
+    return any(_same(folder, parent) for candidate in candidates for parent in candidate.parents)
