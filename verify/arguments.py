@@ -48,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
     convert.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
+    convert.add_argument(
+        "--prove", action="store_true", help="let the original speak too: same tokens, same samples, bit for bit"
+    )
     convert.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
     commands.add_parser(
         "inspect", parents=[finding, showing], help="what is in a checkpoint; no torch, no writing", epilog=EPILOG

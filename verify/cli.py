@@ -40,6 +40,7 @@ def _job(args: argparse.Namespace) -> Any:
         seed=args.seed,
         seeds=args.seeds,
         transcribe=args.transcribe,
+        prove=getattr(args, "prove", False),
         device=args.device,
         expect=args.expect,
         sample=not args.no_sample,

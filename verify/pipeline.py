@@ -12,7 +12,7 @@ from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.handle import open_regular
 from verify.checkpoint.target import default_output
 from verify.checkpoint.values import Scan, Values
-from verify.diagnosis import causes, environment
+from verify.diagnosis import causes, environment, parts
 from verify.diagnosis.tokens import no_vocab
 from verify.diagnosis.values import value_checks
 from verify.errors import Cause, any_error, counted
@@ -142,6 +142,8 @@ def _script(planned: Plan) -> Script | None:
         raise no_vocab(planned.architecture, planned.source.searched)
     if not (job.verify and job.sample):
         return None
+    if job.prove:
+        parts.require_provable(planned.ledger, planned.archive)
     script = prepare(job.texts, job.seeds, job.language, planned.source, planned.config, planned.vocabulary)
     return replace(script, whisper=words.locate(job.transcribe)) if job.transcribe else script
 

@@ -28,7 +28,9 @@ from verify.reporting.report import Report
 Voices = dict[str, dict[str, TensorRecord]]
 
 # Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
-SOUND_CHECKS = frozenset({"finite", "audible", "plausible length", "cached logits", ZEROED, SCALE})
+SOUND_CHECKS = frozenset(
+    {"finite", "audible", "plausible length", "cached logits", "same as the original", ZEROED, SCALE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Job:
     seed: int = 0
     seeds: int = 1  # takes of each sentence, with consecutive seeds
     transcribe: str | None = None  # a faster-whisper model
+    prove: bool = False  # let the original speak beside the converted model
     device: str = "auto"
     expect: str = "speech"
     sample: bool = True

@@ -13,6 +13,7 @@ from verify.listening import audio, judge, parity, similarity, speech, words
 from verify.listening.script import Script
 from verify.listening.speech import Sample, Voice
 from verify.plan import Job, Plan, timed
+from verify.proof import prove
 from verify.reporting.report import Report, check_as_json
 from verify.watch import Watch
 
@@ -31,9 +32,10 @@ def recite(
     known = _ready(plan, script, model, device, watch)
     voice, cache = _voice(plan, script, model, device, watch)
     listener = words.listener(script.whisper, watch) if script.whisper else None
-    takes = []
+    takes, first = [], None
     for text, seed, name in _lines(script, job):
         sample, checks = _take(plan, model, voice, text, script.language, seed, watch)
+        first = first or sample
         checks = (known[text], *checks)
         found: dict[str, Any] = {}
         if listener:
@@ -48,7 +50,8 @@ def recite(
         takes.append((sample.as_json() | told, checks))
     if folder:
         audio.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
-    checks = (*(report.checks or ()), *majority([checks for _, checks in takes]), cache)
+    proof = (prove(plan, script, first, device, watch),) if job.prove and first else ()
+    checks = (*(report.checks or ()), *majority([checks for _, checks in takes]), cache, *proof)
     demanded = job.demands(checks, heard=True)
     return replace(
         report,

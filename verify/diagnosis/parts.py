@@ -8,7 +8,7 @@ from verify.checkpoint import recognise
 from verify.checkpoint.archive import Archive
 from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.keytable import GPT_ALONE, part_of
-from verify.checkpoint.ledger import KEPT, RENAMED, Ledger
+from verify.checkpoint.ledger import ALIAS, FILLED, KEPT, RENAMED, Ledger
 from verify.checkpoint.tensors import TensorRecord
 from verify.diagnosis.architecture import Architecture
 from verify.diagnosis.causes import ranges, summary
@@ -139,3 +139,23 @@ def half_parts(found: Iterable[Cause], base: Base | None) -> tuple[Cause, ...]:
         else cause
         for cause in found
     )
+
+
+def require_provable(ledger: Ledger, archive: Archive) -> None:
+    """Refuse before the long work a source that coqui itself would not load as it is.
+
+    Raises:
+        SourceError: parts come from the base, names had to be mended, or it is no file of torch's.
+    """
+    mended = sum(ledger.count(fate) for fate in (FILLED, RENAMED, ALIAS))
+    if mended or archive.layout == "safetensors":
+        why = (
+            "it is a safetensors file"
+            if archive.layout == "safetensors"
+            else f"{mended:,} of its names had to be mended or filled"
+        )
+        raise SourceError(
+            "cannot-prove",
+            f"--prove: coqui cannot load {archive.path.name} by itself, so there is nothing to compare with: {why}",
+            "Leave --prove away: every tensor is compared with the source byte for byte anyway.",
+        )

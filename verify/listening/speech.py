@@ -45,6 +45,7 @@ class Sample:
     token_bound: int
     stopped: bool
     synthesis_seconds: float
+    codes: tuple[int, ...]  # audio tokens, the stop token aside
 
     @property
     def seconds(self) -> float:
@@ -197,6 +198,7 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
         )
     spent = time.perf_counter() - began
     stopped = bool(codes[-1][0, -1] == model.args.gpt_stop_audio_token)
+    said = codes[-1][0].tolist()
     return Sample(
         samples=np.atleast_1d(result["wav"]).astype(np.float32),
         rate_hz=model.args.output_sample_rate,
@@ -204,10 +206,11 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
         language=language,
         device=str(model.device),
         seed=seed,
-        tokens=codes[-1].shape[-1] - stopped,
+        tokens=len(said) - stopped,
         token_bound=bound,
         stopped=stopped,
         synthesis_seconds=spent,
+        codes=tuple(said[: len(said) - stopped]),
     )
 
 
