@@ -7,6 +7,7 @@ from typing import Any
 
 from verify import model as models
 from verify import rehearsal
+from verify.baseline import similarity_of_base
 from verify.checks import Check, majority
 from verify.diagnosis import environment
 from verify.listening import audio, judge, parity, similarity, speech, words
@@ -50,6 +51,8 @@ def recite(
         takes.append((sample.as_json() | told, checks))
     if folder:
         audio.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
+    of_base = similarity_of_base(plan, script, first, device, watch) if first else None
+    takes = [(told | {"speaker_similarity_of_base": of_base}, checks) for told, checks in takes]
     proof = (prove(plan, script, first, device, watch),) if job.prove and first else ()
     checks = (*(report.checks or ()), *majority([checks for _, checks in takes]), cache, *proof)
     demanded = job.demands(checks, heard=True)

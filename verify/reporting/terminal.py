@@ -225,6 +225,8 @@ def _show_samples(report: Report, screen: Console) -> None:
             sample["speaker_similarity"] for sample in report.samples if sample["speaker_similarity"] is not None
         ]
         near = f"; speaker similarity {', '.join(f'{value:.2f}' for value in likeness)}" if likeness else ""
+        of_base = report.sample["speaker_similarity_of_base"]
+        near += f" (the base: {of_base:.2f})" if of_base is not None else ""
         voice = Text("  in the voice of ") + printable(report.sample["reference"]) + near
         screen.print(voice, soft_wrap=not screen.is_terminal)
 
