@@ -15,10 +15,10 @@ from verify.reporting import pictures
 from verify.reporting.terminal import PAGE, loss_words, size
 
 PLAYER_HZ = 24000
-REFERENCE_SECONDS = 30.0
-# Base64 of 16 bits at 24 kHz takes 64 kB a second. What does not fit as WAV is put in as MP3, and then not at all, so
-# that the page stays below 4 MB however many sentences were said.
-WAV_SECONDS, MP3_SECONDS = 40.0, 90.0
+LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a reference may be
+# Base64 of 16 bits at 24 kHz takes 64 kB a second, of MP3 a tenth of that: WAV while all clips fit, else MP3 for all, so
+# that they stay alike, and no player for the last ones where even that is too much. So the page stays below 4 MB.
+WAV_SECONDS, MP3_SECONDS = 58.0, 150.0
 LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
 _JOINERS = "\n\u200c\u200d"  # the last two shape letters in several scripts
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -62,6 +62,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         bars=pictures.key_bar(document["ledger"]["groups"]),
         checks=_with_bars(document["checks"] or []),
         command=command,
+        times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
     )
 
 
@@ -86,6 +87,8 @@ def headline(document: dict[str, Any]) -> str:
     if document["verdict"] == "fail":
         return "It loads, but sounds wrong: listen before you use it" if heard else "It loads, but a check failed"
     told = "It loads and speaks" if heard else "It loads; it was not heard"
+    if heard and any(not check["ok"] and not check["demanded"] for check in document["checks"]):
+        told = "It loads and makes sound, and no more was asked of it"
     return f"{told}, with a warning" if document["verdict"] == "warn" else told
 
 
@@ -113,35 +116,39 @@ def _with_bars(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _clips(folder: Path, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the reference and each sample with its sound and its pictures, as far as the page has room for them."""
-    clips, left = [], {"wav": WAV_SECONDS + REFERENCE_SECONDS, "mp3": MP3_SECONDS}
-    if (folder / "reference.wav").is_file():
-        clips.append({"sample": None, "checks": [], **_sounding(folder / "reference.wav", left, REFERENCE_SECONDS)})
-    left["wav"] = WAV_SECONDS
-    for sample in samples:
-        path = folder / sample["path"] if sample.get("path") else None
-        sound = _sounding(path, left) if path and path.is_file() else {"file": None, "audio": None}
-        clips.append({"sample": sample, "checks": _with_bars(sample.get("checks") or []), **sound})
+    names = ["reference.wav", *(sample["path"] or "" for sample in samples)]
+    lengths = [_seconds(folder / name) if name else 0.0 for name in names]
+    form = "wav" if sum(lengths) <= WAV_SECONDS else "mp3"
+    clips, room = [], WAV_SECONDS if form == "wav" else MP3_SECONDS
+    for name, seconds, sample in zip(names, lengths, [None, *samples], strict=True):
+        room -= seconds
+        sound = _sounding(folder / name, form) if seconds and room >= 0 else {"file": seconds and name, "audio": None}
+        if seconds or sample:
+            clips.append({"sample": sample, "checks": sample.get("checks") or [] if sample else [], **sound})
     return clips
 
 
-def _sounding(path: Path, left: dict[str, float], longest_seconds: float | None = None) -> dict[str, Any]:
-    """Return the sound of a file as data URI with its pictures; `left` says how many seconds there is room for."""
+def _seconds(path: Path) -> float:
+    """Return how much of a file the page would play; 0 where it is not there."""
+    if not path.is_file():
+        return 0.0
+    info = soundfile.info(path)
+    return min(info.frames / info.samplerate, LONGEST_SECONDS)
+
+
+def _sounding(path: Path, form: str) -> dict[str, Any]:
+    """Return the sound of a file as data URI, with its pictures."""
     with soundfile.SoundFile(path) as file:
         seconds, rate = file.frames / file.samplerate, file.samplerate
-        kept = min(seconds, longest_seconds or seconds)
-        form = next((name for name, room in left.items() if kept <= room), None)
-        if form is None or not file.frames:
-            return {"file": path.name, "seconds": seconds, "audio": None}
-        samples = file.read(int(kept * rate), dtype="float32", always_2d=True).mean(axis=1)
-    left[form] -= kept
-    peak = dbfs(float(np.abs(samples).max()))
+        samples = file.read(int(LONGEST_SECONDS * rate), dtype="float32", always_2d=True).mean(axis=1)
+    kept = len(samples) / rate
     return {
         "file": path.name,
         "seconds": seconds,
         "cut": kept if kept < seconds else None,
         "form": form,
         "audio": _data_uri("audio/wav" if form == "wav" else "audio/mpeg", _encoded(samples, rate, form)),
-        "peak": peak,
+        "peak": dbfs(float(np.abs(samples).max())),
         "wave": _ours(pictures.waveform(samples)),
         "mel": _data_uri("image/png", pictures.spectrogram(samples, rate)),
     }
