@@ -26,6 +26,7 @@ from verify.errors import Cause
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
+PAGE = "report.html"
 VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
@@ -108,6 +109,9 @@ def show_outcome(report: Report, screen: Console) -> None:
         screen.print(
             Text("It loads but sounds wrong: listen to ") + where + Text(" before you use it."), soft_wrap=True
         )
+    if report.output and any(file.name == PAGE for file in report.files):
+        verb = "listen" if report.samples else "read"
+        screen.print(Text(f"{verb}: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
 
 
 def show_cause(cause: Cause, screen: Console) -> None:
@@ -129,7 +133,7 @@ def _source(report: Report) -> Table:
     facts = [f"{layout(archive, report.ledger)} layout", size(archive.bytes), dtypes(report.ledger)]
     facts += [f"step {archive.step:,}"] if archive.step is not None else []
     facts += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
-    facts += [text for text in (_loss(archive.loss), archive.date) if text]
+    facts += [text for text in (loss_words(archive.loss), archive.date) if text]
     rows = [("checkpoint", str(archive.path)), ("", ", ".join(facts))]
     if found.version:
         layers, width = (found.fields.get(name, "?") for name in ("gpt_layers", "gpt_n_model_channels"))
@@ -166,7 +170,7 @@ def _rows(report: Report) -> str:
     return f", {rows:,} text tokens" + (f" ({base})" if base != "unknown" else "")
 
 
-def _loss(loss: Any) -> str:
+def loss_words(loss: Any) -> str:
     """Return the training loss in words; the trainer saves a number or a dictionary."""
     values = loss if isinstance(loss, dict) else {"loss": loss}
     shown = list(values.items())[:4]
