@@ -129,7 +129,7 @@ def _source(report: Report) -> Table:
     facts = [f"{layout(archive, report.ledger)} layout", size(archive.bytes), dtypes(report.ledger)]
     facts += [f"step {archive.step:,}"] if archive.step is not None else []
     facts += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
-    facts += [text for text in (_loss(archive.loss), archive.date) if text]
+    facts += [text for text in (loss_words(archive.loss), archive.date) if text]
     rows = [("checkpoint", str(archive.path)), ("", ", ".join(facts))]
     if found.version:
         layers, width = (found.fields.get(name, "?") for name in ("gpt_layers", "gpt_n_model_channels"))
@@ -166,7 +166,7 @@ def _rows(report: Report) -> str:
     return f", {rows:,} text tokens" + (f" ({base})" if base != "unknown" else "")
 
 
-def _loss(loss: Any) -> str:
+def loss_words(loss: Any) -> str:
     """Return the training loss in words; the trainer saves a number or a dictionary."""
     values = loss if isinstance(loss, dict) else {"loss": loss}
     shown = list(values.items())[:4]
