@@ -32,7 +32,7 @@ def record_what_is_said(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(errors.ConversionError, "__init__", begin_and_record)
-        for room in ("terminal", "scare", "surroundings"):
+        for room in ("terminal", "scare", "sidebyside", "surroundings"):
             patch.setattr(f"verify.reporting.{room}.show_cause", show_and_record)
         yield
 

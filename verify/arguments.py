@@ -7,7 +7,7 @@ from pathlib import Path
 
 from verify import __version__
 
-COMMANDS = ("convert", "inspect", "verify", "judge", "explain", "env", "demo")
+COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "demo")
 
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
@@ -18,6 +18,8 @@ is wrong.
                                          a .safetensors or a run folder
   convert_and_verify.py inspect SOURCE   what is in it; no torch, no writing
   convert_and_verify.py verify SOURCE    load and hear a model that exists
+  convert_and_verify.py compare A B...   the same sentences through several
+                                         models, side by side
   convert_and_verify.py judge WAV...     the sound checks alone, of any clip
   convert_and_verify.py explain < TEXT   what a load error that was printed
                                          truly says; no torch
@@ -42,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
     )
     main.add_argument("--version", action="version", version=f"xtts-verify {__version__}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    finding, speaking, writing, showing = _finding(), _speaking(), _writing(), _showing()
+    helping, speaking, writing, showing = _helping(), _speaking(), _writing(), _showing()
+    finding = _finding(helping)
     convert = commands.add_parser(
         "convert", parents=[finding, speaking, writing, showing], help="the main job (the default)", epilog=EPILOG
     )
@@ -60,6 +63,15 @@ def parser() -> argparse.ArgumentParser:
         parents=[finding, speaking, writing, showing],
         help="load and hear a model that exists already",
         epilog=EPILOG,
+    )
+    compare = commands.add_parser(
+        "compare",
+        parents=[helping, speaking, writing, showing],
+        help="the same sentences, seeds and voice through several models, side by side",
+        epilog=EPILOG,
+    )
+    compare.add_argument(
+        "sources", type=Path, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
     )
     judge = commands.add_parser(
         "judge", parents=[_said(), _expecting(), showing], help="the sound checks alone, of any clip", epilog=EPILOG
@@ -90,9 +102,14 @@ def _group() -> argparse.ArgumentParser:
     return argparse.ArgumentParser(add_help=False)
 
 
-def _finding() -> argparse.ArgumentParser:
-    group = _group()
+def _finding(helping: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    group = argparse.ArgumentParser(add_help=False, parents=[helping])
     group.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .safetensors or run folder")
+    return group
+
+
+def _helping() -> argparse.ArgumentParser:
+    group = _group()
     group.add_argument(
         "--checkpoint",
         default="best",
@@ -194,7 +211,7 @@ def _writing() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="DIR",
-        help="where to write (main job: inference/ in the run folder, or beside the file; verify: nowhere)",
+        help="where to write (main job: inference/ in the run folder, or beside the file; verify, compare: nowhere)",
     )
     group.add_argument("--force", action="store_true", help="replace an output that is there")
     return group
@@ -212,4 +229,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     words = list(arguments)
     if words and words[0] not in (*COMMANDS, "-h", "--help", "--version"):
         words.insert(0, "convert")
-    return parser().parse_args(words)
+    whole = parser()
+    args = whole.parse_args(words)
+    if args.command == "compare" and not 2 <= len(args.sources) <= 26:  # each has a letter
+        whole.error(f"compare takes 2 to 26 models, not {len(args.sources)}")
+    return args

@@ -21,7 +21,7 @@ def _job(args: argparse.Namespace) -> Any:
     from verify.plan import Job
 
     request = Request(
-        source=args.source,
+        source=args.sources[0] if args.command == "compare" else args.source,
         checkpoint=args.checkpoint,
         config=args.config,
         vocab=args.vocab,
@@ -80,6 +80,10 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         return demo.demo(args.output, args.force, watch)
     if args.command == "inspect":
         return pipeline.inspect(_job(args))
+    if args.command == "compare":
+        from verify import comparison
+
+        return comparison.compare(_job(args), args.sources, watch)
     if args.command == "verify":
         return pipeline.verify(_job(args), watch)
     return pipeline.dry_run(_job(args)) if args.dry_run else pipeline.convert(_job(args), watch)
@@ -124,9 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
-    from verify.reporting import clips, scare, surroundings, terminal
+    from verify.reporting import clips, scare, sidebyside, surroundings, terminal
 
-    rooms: dict[str, Any] = {"judge": clips, "explain": scare, "env": surroundings}
+    rooms: dict[str, Any] = {"compare": sidebyside, "judge": clips, "explain": scare, "env": surroundings}
     if args.command in rooms:
         rooms[args.command].show(report, watch.screen, args.quiet)
     elif not args.quiet:

@@ -42,14 +42,14 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     target = _target(job)
     planned = plan(job)
     watch.found(planned.report())
-    script = _script(planned)
+    script = script_of(planned)
     if not job.keep_failed and any_error(planned.causes):
         return _compare_only(planned, watch)
     writer.require_room(target.parent, planned.ledger.written.values())
     with publish.staging(target) as stage:
         rooms, digest = _while_we_work(planned) if job.verify else (None, None)
         written = _write(planned, stage.folder, watch)
-        report = _judge_bytes(planned, written.scan, watch)
+        report = judge_bytes(planned, written.scan, watch)
         if rooms and digest:
             report = _imported(rooms, planned, watch)(
                 planned, report, script, watch, folder=stage.folder, written=written.path
@@ -79,7 +79,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
         publish.check_target(job.output, targets.inputs(job.request), job.force)
     planned = plan(job)
     watch.found(planned.report())
-    script = _script(planned)
+    script = script_of(planned)
     rooms, digest = _while_we_work(planned)
     tensors = planned.ledger.written
     with (
@@ -88,7 +88,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     ):
         data, scan = reader.read_tensors(tensors, progress)
     audition = _imported(rooms, planned, watch)
-    report = _judge_bytes(planned, scan, watch)
+    report = judge_bytes(planned, scan, watch)
     if job.output is None:
         report = audition(planned, report, script, watch, data=data)
         return replace(report, source_sha256=_digested(digest, planned, watch))
@@ -119,7 +119,7 @@ def dry_run(job: Job) -> Report:
     """
     target = _target(job)
     planned = plan(job)
-    _script(planned)
+    script_of(planned)
     writer.require_room(target.parent, planned.ledger.written.values())
     return planned.report()
 
@@ -133,7 +133,7 @@ def _target(job: Job) -> Path:
     return target
 
 
-def _script(planned: Plan) -> Script | None:
+def script_of(planned: Plan) -> Script | None:
     """Refuse before the long work what would be refused after it: no vocabulary, nothing to say, no voice to say it in.
 
     Raises:
@@ -191,7 +191,7 @@ def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
     return written
 
 
-def _judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Report:
+def judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Report:
     """Return the report with a cause for values that no model can use, and the checks of the others."""
     found = list(planned.causes)
     if scan.non_finite:

@@ -18,9 +18,11 @@ OUTPUT_NAMES = frozenset(
         "sample.wav",
         "report.json",
         "report.html",
+        "compare.json",
+        "compare.html",
     ]
 )
-_TAKE = re.compile(r"sample-\d{2,3}\.wav")  # of several sentences or seeds
+_TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
 
 
 def default_output(source: Path) -> Path:
