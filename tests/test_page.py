@@ -24,7 +24,7 @@ CHECKS = [
 SAMPLE = {
     "text": f"Hello {EVIL}", "language": "en", "device": "cpu", "seed": 0, "tokens": 20, "token_bound": 99, "stopped": True,
     "seconds": 2.0, "synthesis_seconds": 1.0, "real_time_factor": 0.5, "path": "sample.wav", "reference": EVIL,
-    "speaker_similarity": 0.75, "checks": CHECKS, "transcript": "hello", "character_error_rate": 0.1,
+    "speaker_similarity": 0.75, "speaker_similarity_of_base": 0.5, "checks": CHECKS, "transcript": "hello", "character_error_rate": 0.1,
 }  # fmt: skip
 DOCUMENT = {
     "schema": 1,
@@ -172,6 +172,9 @@ def test_many_sentences_are_compressed_alike_and_the_page_stays_small(folder, tm
     assert text.count("audio/mpeg") == 10  # 30 s of the reference and nine samples: 147 s
     assert "first 30 s of 40 s" in text
     assert text.count("No room for it on this page") == 3
+    text = made(tmp_path, samples=samples * 10)
+    assert len(text) < 4_000_000
+    assert "60 more samples lie beside this page" in text
 
 
 def test_the_longest_clips_of_a_usual_run_are_played_as_they_are(tmp_path):
@@ -211,7 +214,7 @@ def test_silence_and_a_single_sample_are_drawn_too():
         ["run"],
         ["./demo", "-o", "out", "--expect", "sound", "--seed", "7", "--seeds", "3", "--no-sample", "--force"],
         ["a b/c.pth", "--text", EVIL, "--text=--odd", "--speaker-wav", "x y.wav", "--speaker-wav", "z.wav", "--no-follow"],
-        ["-x.pth", "--vocab=-v.json", "--config-from-weights", "--keep-failed", "--checkpoint", "100", "--base", "b", "--language", "pt"],
+        ["-x.pth", "--vocab=-v.json", "--config-from-weights", "--keep-failed", "--prove", "--transcribe", "tiny", "--checkpoint", "100", "--base", "b", "--language", "pt"],
     ],
 )  # fmt: skip
 def test_the_command_makes_the_same_job_again(words):

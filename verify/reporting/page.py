@@ -19,6 +19,7 @@ LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a
 # Base64 of 16 bits at 24 kHz takes 64 kB a second, of MP3 a tenth of that: WAV while all clips fit, else MP3 for all, so
 # that they stay alike, and no player for the last ones where even that is too much. So the page stays below 4 MB.
 WAV_SECONDS, MP3_SECONDS = 58.0, 150.0
+MOST_SAMPLES = 60  # their pictures and figures need room too
 LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
 _JOINERS = "\n\u200c\u200d"  # the last two shape letters in several scripts
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -57,7 +58,8 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         mark=_MARKS[document["verdict"]],
         title=headline(document),
         reason=reason(document),
-        clips=_clips(folder, samples),
+        clips=_clips(folder, samples[:MOST_SAMPLES]),
+        unheard=len(samples[MOST_SAMPLES:]),
         ticks=pictures.ticks(),
         bars=pictures.key_bar(document["ledger"]["groups"]),
         checks=_with_bars(document["checks"] or []),
