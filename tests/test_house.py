@@ -22,6 +22,7 @@ HEAVY_ROOMS = {
     "loading.py",
     "baseline.py",
     "listening/speech.py",
+    "listening/reading.py",
     "listening/parity.py",
     "listening/similarity.py",
 }
