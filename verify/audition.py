@@ -65,7 +65,7 @@ def _load(
     load = models.compare(model, tensors)
     shapes = {item.key: (item.checkpoint, item.model) for item in load.mismatched}
     found = causes.explain(report.causes, load.missing, load.unexpected, shapes)
-    found = parts.half_parts(found, plan.base)
+    found = parts.half_parts(found, plan.base, plan.ledger)
     report = replace(report, load=asdict(load), causes=(*found, *_wrong_kinds(models.wrong_kinds(model, tensors))))
     if any_error(report.causes):
         return report, None

@@ -22,7 +22,7 @@ from verify.diagnosis import fit, parts, tokens
 from verify.diagnosis.architecture import Architecture, read_architecture
 from verify.diagnosis.values import SCALE, ZEROED
 from verify.diagnosis.vocabulary import Vocabulary, read_vocabulary
-from verify.errors import Cause, ConversionError
+from verify.errors import Cause, ConversionError, any_error
 from verify.reporting.report import Report
 
 Voices = dict[str, dict[str, TensorRecord]]
@@ -131,15 +131,16 @@ def plan(job: Job) -> Plan:
         parts.require_xtts(archive, own, filling=base is not None)
         source = gather(job.request, checkpoint, archive.config)
         ledger, likeness = bases.fill(own, base), bases.likeness(own, base)
-        found = read_architecture(ledger.by_name)
+        found = fit.with_lost_layers(read_architecture(ledger.by_name), source.config, archive.config)
         config, about_config = _config(found, source, archive, job.request)
-        known = [*archive.warnings, *parts.unknown_keys(ledger), *parts.unchanged(likeness, base)]
+        known = [*archive.warnings, *parts.unknown_keys(ledger), *parts.filled_parts(ledger, base)]
         known += [*parts.missing_parts(ledger.written, job.request.base), *parts.missing_layers(found), *about_config]
         voices, refused = _readable_voices(source)
         known += refused
         source = replace(source, speakers=None) if refused else source
         tokens, about_tokens = _vocabulary(found, source, config, job.request)
         known += about_tokens
+        known += parts.unchanged(likeness, base, checkpoint) if not any_error(known) else ()
     return Plan(
         job=job,
         archive=archive,
@@ -151,7 +152,7 @@ def plan(job: Job) -> Plan:
         architecture=found,
         vocabulary=tokens,
         voices=voices,
-        causes=parts.half_parts(known, base),
+        causes=parts.half_parts(known, base, ledger),
         seconds=seconds,
     )
 
@@ -167,15 +168,15 @@ def _config(
         config["model_args"], changed = fit.from_weights(found, args, origin)
         causes += changed
         args = config["model_args"]
-    wrong = fit.config_causes(found, args, origin)
+    wrong = (*fit.config_causes(found, args, origin), *fit.contradictions(found, args, origin))
     embedded = archive.config.get("model_args") if archive.config else None
     if isinstance(embedded, dict):
-        if wrong and not fit.config_causes(found, embedded, ""):
+        if wrong and not (fit.config_causes(found, embedded, "") or fit.contradictions(found, embedded, "")):
             hint = "The config inside the checkpoint fits: take the other away (no --config, no config.json beside it)."
             wrong = tuple(replace(cause, hint=hint) for cause in wrong)
         elif not wrong:
             causes += fit.second_opinion(found, args, origin, embedded, named=request.config is not None)
-    return config, [*wrong, *causes, *fit.contradictions(found, args, origin)]
+    return config, [*wrong, *causes]
 
 
 def _vocabulary(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import inert, recognise
-from verify.errors import ArchiveError
+from verify.errors import ArchiveError, counted
 
 MAX_PLAIN_DEPTH = 32
 
@@ -62,7 +62,7 @@ def _no_state_dict(path: Path, root: Any) -> ArchiveError:
         names = ", ".join(repr(name)[:60] for name in list(root)[:10])
         voices = [value for value in root.values() if isinstance(value, dict) and "gpt_cond_latent" in value]
         what = (
-            f"this looks like speakers_xtts.pth ({len(voices)} voices)"
+            f"voices: this looks like speakers_xtts.pth ({counted(len(voices), 'voice')})"
             if voices
             else f"no model; the top-level names are {names or 'none'}"
         )

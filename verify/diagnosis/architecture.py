@@ -45,7 +45,7 @@ UNKNOWABLE = ("gpt_n_heads", "gpt_max_prompt_tokens", "input_sample_rate", "outp
 DVAE_HOP_SAMPLES = 256  # of the mel frames that the dvae codes: TorchMelSpectrogram's default, GPTTrainer passes none
 _LAYER = re.compile(r"gpt\.gpt\.h\.(\d{1,6})\.")
 _DVAE_STRIDED = re.compile(r"dvae\.encoder\.\d+\.0\.weight")  # each halves the number of frames
-_UPSAMPLING = re.compile(r"hifigan_decoder\.waveform_decoder\.ups\.\d+\.parametrizations\.weight\.original1")
+_UPSAMPLING = re.compile(r"hifigan_decoder\.waveform_decoder\.ups\.(\d{1,6})\.parametrizations\.weight\.original1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +94,23 @@ def _version(tensors: Mapping[str, TensorRecord]) -> str | None:
 
 
 def _of_the_vocoder(tensors: Mapping[str, TensorRecord]) -> dict[str, int]:
-    """Return the samples that the vocoder makes of a frame: its kernels are twice its strides (`hifigan_decoder.py`)."""
-    kernels = [record.shape[-1] for key, record in tensors.items() if _UPSAMPLING.fullmatch(key) and record.shape]
-    return {"output_hop_length": math.prod(kernel // 2 for kernel in kernels)} if kernels else {}
+    """Return the samples that the vocoder makes of a frame: its kernels are twice its strides (`hifigan_decoder.py`).
+
+    Nothing where the chain from `conv_pre` to `conv_post` is not whole: a lost layer is no other hop length.
+    """
+    found = {int(match[1]): record.shape for key, record in tensors.items() if (match := _UPSAMPLING.fullmatch(key))}
+    layers = [found[number] for number in sorted(found)]
+    first, last = (tensors.get(f"hifigan_decoder.waveform_decoder.{name}.weight") for name in ("conv_pre", "conv_post"))
+    if (
+        not layers
+        or first is None
+        or last is None
+        or any(len(shape) != 3 for shape in (*layers, first.shape, last.shape))
+    ):
+        return {}
+    ends = [first.shape[0], *(shape[1] for shape in layers)]
+    begins = [*(shape[0] for shape in layers), last.shape[1]]
+    return {"output_hop_length": math.prod(shape[2] // 2 for shape in layers)} if ends == begins else {}
 
 
 def _of_the_dvae(tensors: Mapping[str, TensorRecord]) -> dict[str, int]:

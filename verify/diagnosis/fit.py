@@ -1,6 +1,7 @@
 """Hold the config against the weights: field by field what each says, and what only one of them can know."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from verify import settings
@@ -9,6 +10,7 @@ from verify.errors import Cause
 
 OTHER_CONFIG = "Pass the config.json of the run that made this checkpoint: --config FILE."
 Args = Mapping[str, Any]
+MOST_LAYERS = 256  # as configs/xtts.toml bounds gpt_layers
 
 
 def says(model_args: Args, field: str) -> Any:
@@ -25,6 +27,8 @@ def config_causes(architecture: Architecture, model_args: Args, origin: str) -> 
         f"{field} is {_show(value, field, model_args)}, the weights call for {_show(need)}"
         for field, (value, need) in wrong.items()
     )
+    if "gpt_use_perceiver_resampler" in wrong:
+        pairs += f" (the weights are XTTS {architecture.version}, the config is one of {'v1' if architecture.version == 'v2' else 'v2'})"
     return (
         Cause(
             code="config-mismatch",
@@ -38,11 +42,39 @@ def config_causes(architecture: Architecture, model_args: Args, origin: str) -> 
 
 def differences(architecture: Architecture, model_args: Args) -> dict[str, tuple[Any, Any]]:
     """Return the fields in which config and weights differ, the text rows aside, which vocab.json has: (config, weights)."""
+    needed = {**_codes(architecture, model_args), **architecture.fields}
     return {
         field: (value, need)
-        for field, need in architecture.fields.items()
+        for field, need in needed.items()
         if field != "gpt_number_text_tokens" and (value := says(model_args, field)) is not None and value != need
     }
+
+
+def _codes(architecture: Architecture, model_args: Args) -> dict[str, int]:
+    """Return the start and stop code where the config's lie beyond the audio codes that the weights have.
+
+    Every published XTTS starts and stops with its last two codes; a dvae beside the weights tells it for certain.
+    """
+    codes = architecture.fields.get("gpt_num_audio_tokens")
+    last_two = {"gpt_start_audio_token": 2, "gpt_stop_audio_token": 1}
+    return {field: codes - above for field, above in last_two.items() if codes and says(model_args, field) >= codes}
+
+
+def with_lost_layers(architecture: Architecture, config: Args, embedded: Args | None) -> Architecture:
+    """Return the architecture with the layers that both configs know and that the file lacks at its end.
+
+    One config may be another run's; where the one that was saved with the weights says the same, the layers are lost.
+    """
+    told = [_model_args(one).get("gpt_layers") for one in (config, embedded)]
+    here = architecture.fields.get("gpt_layers")
+    if here and told[0] == told[1] and type(told[0]) is int and here < told[0] <= MOST_LAYERS:
+        return replace(architecture, fields={**architecture.fields, "gpt_layers": told[0]})
+    return architecture
+
+
+def _model_args(config: Args | None) -> Args:
+    args = config.get("model_args") if config else None
+    return args if isinstance(args, dict) else {}
 
 
 def config_hint(wrong: Mapping[str, tuple[Any, Any]]) -> str:
@@ -63,10 +95,6 @@ def contradictions(architecture: Architecture, model_args: Args, origin: str) ->
         found.append(
             f"gpt_n_heads is {value['gpt_n_heads']}, which does not divide the width {value['gpt_n_model_channels']}"
         )
-    for field in ("gpt_start_audio_token", "gpt_stop_audio_token"):
-        if value[field] >= value["gpt_num_audio_tokens"]:
-            shown = _show(value[field], field, model_args)
-            found.append(f"{field} is {shown}; the weights have {value['gpt_num_audio_tokens']} audio codes")
     if value["decoder_input_dim"] != value["gpt_n_model_channels"] and "decoder_input_dim" in architecture.fields:
         found.append(
             f"the vocoder takes latents of width {value['decoder_input_dim']}, the GPT makes them "
@@ -117,16 +145,12 @@ def from_weights(architecture: Architecture, model_args: Args, origin: str) -> t
     What they do not tell (`Architecture.unknown`) stays as the config, or else `XttsArgs`, says, and is named.
     """
     changed = differences(architecture, model_args)
-    codes = architecture.fields.get("gpt_num_audio_tokens")
-    for field, above in (("gpt_start_audio_token", 2), ("gpt_stop_audio_token", 1)):
-        # Where no dvae is there to tell: every published XTTS starts and stops with its last two codes.
-        if codes and field not in architecture.fields and says(model_args, field) >= codes:
-            changed[field] = (says(model_args, field), codes - above)
     pairs = ", ".join(f"{name} {_show(old, name, model_args)} → {_show(new)}" for name, (old, new) in changed.items())
-    unknown = ", ".join(f"{field} {says(model_args, field)}" for field in UNKNOWABLE if says(model_args, field))
+    unknown = ", ".join(f"{field} {_show(says(model_args, field), field, model_args)}" for field in UNKNOWABLE)
+    is_guessed = "gpt_n_heads" not in model_args  # the rates and the prompt hardly ever differ from the default
     note = Cause(
         code="config-from-weights",
-        severity="note",
+        severity="warning" if is_guessed else "note",
         message=f"the config ({origin}) follows the weights: {pairs or 'nothing had to change'}",
         hint=f"No shape tells these, listen whether they are right: {unknown}.",
     )

@@ -63,8 +63,8 @@ def second_names(left: Open) -> None:
         hint = "Nothing is wrong with the file for their sake: Xtts.load_checkpoint makes them when a first load has failed, for a cause named here."
     else:
         hint = (
-            "Nothing is wrong with the file. Load it before eval() or init_gpt_for_inference() is called. "
-            "If lines stood after this list, the true cause is there."
+            "Nothing is wrong with the file for their sake: load it before eval() or init_gpt_for_inference() is called. "
+            "If lines stood around this list, the true cause is there."
         )
     message = (
         "these missing names are bogus: second names, made by init_gpt_for_inference, of tensors that the model has"

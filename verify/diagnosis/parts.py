@@ -1,6 +1,7 @@
 """Which parts of an XTTS the file holds: none of them, half of them, some that nobody knows, or the base's unchanged."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from verify.checkpoint.ledger import ALIAS, FILLED, KEPT, RENAMED, Ledger
 from verify.checkpoint.tensors import TensorRecord
 from verify.diagnosis.architecture import Architecture
 from verify.diagnosis.causes import ranges, summary
-from verify.errors import Cause, SourceError
+from verify.errors import Cause, SourceError, counted
 
 # part of the key table -> how the names of its tensors begin
 PARTS = {
@@ -41,7 +42,7 @@ def require_xtts(archive: Archive, ledger: Ledger, filling: bool) -> None:
     if not has:
         what = f"holds no XTTS weights: {f'this looks like {other}' if other else 'its tensors are ' + summary(sorted(keys), 5)}"
     else:
-        what = f"holds no whole XTTS: this looks like {other or 'parts of one saved by themselves'} ({', '.join(has)})"
+        what = f"holds no GPT, only {_listed(has)}: this looks like {other or 'parts of an XTTS saved by themselves'}"
     raise SourceError("not-xtts", f"{archive.path} {what}", recognise.TRAINING_FILE_HINT)
 
 
@@ -68,30 +69,40 @@ def missing_parts(tensors: Mapping[str, TensorRecord], base: Path | None) -> tup
         return ()
     hint = "Fill them from the model that it was tuned from: --base DIR with its model.pth."
     if base is not None:
-        hint = f"{base} (--base) does not hold them either: pass the folder of a whole XTTS model."
+        hint = f"{base} (--base) holds no model with them: pass the folder of a whole XTTS model."
     return (
         Cause(
             code="missing-parts",
             severity="error",
-            message=f"the file holds no {' and no '.join(absent)}",
+            message=f"the file holds no {_listed(absent, 'or')}",
             hint=hint,
             prefixes=tuple(prefix for part in absent for prefix in PARTS[part]),
         ),
     )
 
 
+def _listed(words: Sequence[str], last: str = "and") -> str:
+    """Return `a, b and c`."""
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def missing_layers(architecture: Architecture) -> tuple[Cause, ...]:
     """Return one cause for GPT layers that are lost between others that are there (`missing-layers`)."""
-    layers = architecture.layers
-    lost = sorted(set(range(layers[-1] + 1)) - set(layers)) if layers else []
+    layers, all_layers = architecture.layers, architecture.fields.get("gpt_layers", 0)
+    lost = sorted(set(range(all_layers)) - set(layers)) if layers else []
     if not lost:
         return ()
+    told = (
+        ""
+        if all_layers == layers[-1] + 1
+        else ": gpt_layers says so in the config and in the one inside the checkpoint"
+    )
     return (
         Cause(
             code="missing-layers",
             severity="error",
-            message=f"GPT layer{'s' * (len(lost) > 1)} {ranges(lost)} of 0-{layers[-1]} {'are' if len(lost) > 1 else 'is'} "
-            f"not in the file: gpt.gpt.h.{{{ranges(lost)}}}.*",
+            message=f"GPT layer{'s' * (len(lost) > 1)} {ranges(lost)} of 0-{all_layers - 1} {'are' if len(lost) > 1 else 'is'} "
+            f"not in the file: gpt.gpt.h.{{{ranges(lost)}}}.*{told}",
             hint="Layers of another model would not fit to these: get a whole copy, or save the checkpoint again.",
             prefixes=tuple(f"gpt.gpt.h.{number}." for number in lost),
         ),
@@ -114,11 +125,11 @@ def unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
     )
 
 
-def unchanged(found: Iterable[Likeness], base: Base | None) -> tuple[Cause, ...]:
+def unchanged(found: Iterable[Likeness], base: Base | None, source: Path) -> tuple[Cause, ...]:
     """Return a warning where every tensor of the GPT, which is what training changes, equals the base's (`unchanged`)."""
     gpt = next((part for part in found if part.part == "GPT"), None)
-    if base is None or gpt is None or gpt.identical < gpt.tensors:
-        return ()
+    if base is None or gpt is None or gpt.identical < gpt.tensors or base.path.samefile(source):
+        return ()  # a base that is the source itself is equal to it, which is no news
     return (
         Cause(
             code="unchanged",
@@ -129,15 +140,45 @@ def unchanged(found: Iterable[Likeness], base: Base | None) -> tuple[Cause, ...]
     )
 
 
-def half_parts(found: Iterable[Cause], base: Base | None) -> tuple[Cause, ...]:
-    """Return the causes with the reason why the base was not used, where it holds keys that a half part lacks."""
+def filled_parts(ledger: Ledger, base: Base | None) -> tuple[Cause, ...]:
+    """Return a note of the parts that came from the base (`filled`); a warning where the GPT is one of them."""
+    found = Counter(part_of(entry.target) or "" for entry in ledger.entries if entry.fate == FILLED)
+    if not found or base is None:
+        return ()
+    listed = _listed([f"{part} ({counted(number, 'tensor')})" for part, number in found.items()])
+    is_bare = "GPT" in found
+    return (
+        Cause(
+            code="filled",
+            severity="warning" if is_bare else "note",
+            message=f"from the base ({base.path}), because the file holds none of it: {listed}",
+            hint="Training changes the GPT, and the file holds none: this speaks as the base does." if is_bare else "",
+        ),
+    )
+
+
+def half_parts(found: Iterable[Cause], base: Base | None, ledger: Ledger) -> tuple[Cause, ...]:
+    """Return the causes with the base's share in them: why it was not used for a half part, and what is its own fault."""
     held = base.tensors if base else {}
+    filled = {entry.target for entry in ledger.entries if entry.fate == FILLED}
+    found = [
+        _of_base(cause, base) if base and cause.keys and filled.issuperset(cause.keys) else cause for cause in found
+    ]
     why = "The base holds them, but tensors of two trainings do not make one part. Get an undamaged copy."
     return tuple(
         replace(cause, hint=why)
         if cause.code in ("missing-keys", "missing-layers") and cause.keys and all(key in held for key in cause.keys)
         else cause
         for cause in found
+    )
+
+
+def _of_base(cause: Cause, base: Base) -> Cause:
+    """Return the cause as one of the base, from which all of its tensors came."""
+    return replace(
+        cause,
+        message=f"the base ({base.path}): {cause.message.replace('in the file', 'in it')}",
+        hint="The fault is the base's, not the file's: pass another --base.",
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verify.checkpoint.keytable import KEPT, alias_target, expand, is_known, normalise
@@ -72,9 +72,10 @@ def _explain(error: LoadError) -> Scare:
     if _is_about_xtts(error):
         for rule in RULES:
             rule(left)
+        told += tuple(left.found) + tuple(_rest(left))
     elif error.names or error.models:
-        told += (_other_model(error),)
-    found = [*told, *left.found, *_rest(left)]
+        told += (replace(_other_model(error), keys=error.names),)
+    found = list(told)
     bogus = tuple(key for cause in found if cause.code == "inference-mode" for key in cause.keys)
     found += _cut(error, found)
     order = ("error", "warning", "note")

@@ -15,7 +15,11 @@ SHOWN = 3  # tokens named in a message
 def vocabulary_causes(architecture: Architecture, vocabulary: Vocabulary, vocab: Found) -> list[Cause]:
     """Return what is wrong with the vocabulary by itself and beside the weights (`vocab-rows`, `vocab-ids`, `vocab-languages`)."""
     name = f"{vocab.path.name} ({vocab.origin})"
-    return [*_rows(architecture, vocabulary, name), *_ids(vocabulary, name), *_languages(vocabulary, name)]
+    return [
+        *_rows(architecture, vocabulary, name),
+        *(_special(vocabulary, name) or _ids(vocabulary, name)),
+        *_languages(vocabulary, name),
+    ]
 
 
 def _rows(architecture: Architecture, vocabulary: Vocabulary, name: str) -> list[Cause]:
@@ -50,9 +54,35 @@ def _named(tokens: list[tuple[int, str]]) -> str:
     return shown + (f" and {len(tokens) - SHOWN:,} more" if len(tokens) > SHOWN else "")
 
 
+def _special(vocabulary: Vocabulary, name: str) -> list[Cause]:
+    """Return an error where `[START]`, `[STOP]` or a language cannot be told from one another (`vocab-special`)."""
+    special = ["[START]", "[STOP]", *(f"[{language}]" for language in vocabulary.languages)]
+    by_id: dict[int, list[str]] = {}
+    for token in special:
+        by_id.setdefault(vocabulary.ids[token], []).append(token)
+    same = [f"{' and '.join(tokens)} both have id {number}" for number, tokens in by_id.items() if len(tokens) > 1]
+    if not same:
+        return []
+    return [
+        Cause(
+            code="vocab-special",
+            severity="error",
+            message=f"{name}: {'; '.join(same[:SHOWN])}, so the model cannot tell them apart",
+            hint="A token that model.vocab lacks is numbered anew when the file is read: pass the vocab.json of the run.",
+        )
+    ]
+
+
 def _ids(vocabulary: Vocabulary, name: str) -> list[Cause]:
-    odd = [f"leaves {counted(vocabulary.holes, 'id')} below {vocabulary.size:,} unused"] if vocabulary.holes else []
-    odd += [f"gives {counted(vocabulary.shared, 'token')} the id of another"] if vocabulary.shared else []
+    odd, taken, seen = [], set(vocabulary.ids.values()), dict[int, str]()
+    if vocabulary.holes:
+        first = next(number for number in range(vocabulary.size) if number not in taken)
+        odd.append(f"leaves {counted(vocabulary.holes, 'id')} below {vocabulary.size:,} unused, {first} first")
+    if vocabulary.shared:
+        token, number = next((t, n) for t, n in vocabulary.ids.items() if seen.setdefault(n, t) != t)
+        odd.append(
+            f"gives {counted(vocabulary.shared, 'token')} the id of another, {number} to {seen[number][:40]} and {token[:40]} first"
+        )
     if not odd:
         return []
     message = f"{name} {' and '.join(odd)}"

@@ -10,7 +10,7 @@ from verify.checkpoint.companions import Found, Source
 from verify.checkpoint.recognise import require_regular_file
 from verify.checkpoint.source import missing
 from verify.diagnosis.vocabulary import Vocabulary
-from verify.errors import Cause, SourceError
+from verify.errors import Cause, SourceError, counted
 from verify.listening import audio
 
 
@@ -93,7 +93,7 @@ def require_few(sentences: int, seeds: int) -> None:
     if sentences * seeds > most:
         raise SourceError(
             "too-many-takes",
-            f"{sentences:,} sentences with {seeds:,} seeds are {sentences * seeds:,} takes; {most} is the limit",
+            f"{counted(sentences, 'sentence')} with {counted(seeds, 'seed')} each make {sentences * seeds:,} takes; {most} is the limit",
             "Pass fewer sentences or a smaller --seeds.",
         )
 

@@ -22,7 +22,7 @@ from rich.text import Text
 from verify.checks import Check
 from verify.diagnosis import fit
 from verify.diagnosis.causes import summary
-from verify.errors import Cause
+from verify.errors import Cause, counted
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
@@ -122,7 +122,7 @@ def show_cause(cause: Cause, screen: Console) -> None:
         soft_wrap=not screen.is_terminal,
     )
     if cause.keys and summary(cause.keys) not in cause.message:
-        names = f"  {len(cause.keys):,} keys: {summary(cause.keys)}"
+        names = f"  {counted(len(cause.keys), 'key')}: {summary(cause.keys)}"
         screen.print(printable(names, "dim"), soft_wrap=not screen.is_terminal)
     if cause.hint:
         screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
