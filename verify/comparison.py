@@ -24,6 +24,7 @@ from verify.errors import Cause, ConversionError, EnvironmentFault
 from verify.listening.script import Script, reference_clips, require_few, require_text
 from verify.pipeline import judge_bytes, script_of
 from verify.plan import Job, Plan, plan, timed
+from verify.reporting import comparepage
 from verify.reporting.comparison import ComparedModel, ComparisonReport
 from verify.reporting.report import Report
 from verify.watch import Silent, Watch
@@ -222,9 +223,10 @@ def _told(models: Sequence[ComparedModel], entries: Sequence[_Entry]) -> Compari
 
 
 def _publish(report: ComparisonReport, job: Job, stage: publish.Stage) -> ComparisonReport:
-    """Write compare.json beside the clips, and give the folder its name."""
+    """Write compare.json and compare.html beside the clips, and give the folder its name."""
     report = replace(report, output=str(stage.target))
     publish.write_json(stage.folder / "compare.json", report.to_json())
+    comparepage.write_page(report, stage.folder)
     publish.publish(stage, stage.target, replace=job.force)
     return report
 
