@@ -14,7 +14,8 @@ def record(cause, folder: Path) -> None:
     text = f"{cause.severity}: {cause.message}  [{cause.code}]" + (f"\n  → {cause.hint}" if cause.hint else "")
     if MADE_AT_RANDOM.search(os.environ.get("PYTEST_CURRENT_TEST", "")):
         return
-    text = re.sub(rf"{re.escape(str(folder))}/[^/\s;:,]+/?", "", text)
+    test = rf"{re.escape(str(folder))}/[^/\s;:,]+"
+    text = re.sub(test, "run", re.sub(rf"{test}/", "", text))
     text = text.replace(f"{Path(__file__).parent.parent}/", "")
     said.setdefault(cause.code, []).append(text)
 

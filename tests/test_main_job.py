@@ -35,7 +35,15 @@ def coqui_reads_with_soundfile(monkeypatch):
 def test_the_folder_holds_what_was_promised(converted):
     folder, report = converted
     names = {path.name for path in folder.iterdir()}
-    assert names == {"model.pth", "config.json", "vocab.json", "reference.wav", "sample.wav", "report.json"}
+    assert names == {
+        "model.pth",
+        "config.json",
+        "vocab.json",
+        "reference.wav",
+        "sample.wav",
+        "report.json",
+        "report.html",
+    }
     assert {item.name for item in report.files} == names - {"report.json"}
     assert not [path for path in folder.parent.iterdir() if path != folder]
 
@@ -226,7 +234,12 @@ def test_verify_writes_nothing_unless_asked(converted, tmp_path, capsys):
     assert fingerprint(folder) == before
     code, _, err = run_cli(capsys, "verify", folder, "--expect", "sound", "--text", "Hi.", "-o", tmp_path / "heard")
     assert code == 0, err
-    assert {path.name for path in (tmp_path / "heard").iterdir()} == {"reference.wav", "report.json", "sample.wav"}
+    assert {path.name for path in (tmp_path / "heard").iterdir()} == {
+        "reference.wav",
+        "report.html",
+        "report.json",
+        "sample.wav",
+    }
 
 
 def test_verify_takes_a_training_checkpoint_as_it_is(genuine_checkpoint, genuine_run, capsys):

@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 from tests.helpers import assert_fault, run_cli, save_tiny
+from verify.checkpoint.archive import read_voices
 from verify.checkpoint.container import ContainerWriter
 from verify.checkpoint.writer import write_model
 from verify.errors import ConversionError
@@ -117,3 +118,9 @@ def test_the_systems_own_refusal_is_passed_on(tmp_path, capsys):
     code, _, err = run_cli(capsys, "explain", tmp_path)
     assert code == 2
     assert "Is a directory" in err
+
+
+def test_e11_a_speakers_file_without_voices(tmp_path):
+    torch.save({"voice": torch.zeros(2)}, tmp_path / "speakers_xtts.pth")
+    with pytest.raises(ConversionError, match="does not hold voices by name"):
+        read_voices(tmp_path / "speakers_xtts.pth")

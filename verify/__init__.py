@@ -14,12 +14,24 @@ if TYPE_CHECKING:
     from verify.checkpoint.source import Request
     from verify.diagnosis.scare import explain_load
     from verify.errors import Cause, ConversionError
+    from verify.loading import load_xtts
     from verify.pipeline import convert, inspect, verify
     from verify.plan import Job
     from verify.reporting.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["Cause", "ConversionError", "Job", "Report", "Request", "convert", "explain_load", "inspect", "verify"]
+__all__ = [
+    "Cause",
+    "ConversionError",
+    "Job",
+    "Report",
+    "Request",
+    "convert",
+    "explain_load",
+    "inspect",
+    "load_xtts",
+    "verify",
+]
 _HOMES = {
     "Cause": "errors",
     "ConversionError": "errors",
@@ -29,6 +41,7 @@ _HOMES = {
     "convert": "pipeline",
     "explain_load": "diagnosis.scare",
     "inspect": "pipeline",
+    "load_xtts": "loading",
     "verify": "pipeline",
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from verify import reproduce
 from verify.background import Background
 from verify.checkpoint import base as bases
 from verify.checkpoint import publish, reader, writer
@@ -19,6 +20,7 @@ from verify.errors import Cause, any_error, counted
 from verify.listening import words
 from verify.listening.script import Script, prepare
 from verify.plan import Job, Plan, plan, timed
+from verify.reporting import page
 from verify.reporting.report import OutputFile, Report
 from verify.watch import Silent, Watch
 
@@ -93,7 +95,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     with publish.staging(job.output) as stage:
         report = audition(planned, report, script, watch, folder=stage.folder, data=data)
         report = replace(report, source_sha256=_digested(digest, planned, watch))
-        return _publish(planned, report, stage, {})
+        return _publish(planned, report, stage, {}, "verify")
 
 
 def inspect(job: Job) -> Report:
@@ -228,22 +230,30 @@ def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
     return {name: values[record] for name, record in changed.items() if record in values}
 
 
-def _publish(planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str]) -> Report:
+def _publish(
+    planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str], command: str = "convert"
+) -> Report:
     """Give the result its name where the model loads and speaks; keep what does not only where the user asked for it.
 
     Args:
         hashes: SHA-256 of files by name, where it is known already.
+        command: what the user asked for, by its name.
     """
     publishable = not any_error(report.causes)
     if not publishable and not planned.job.keep_failed:
         return report
     target = stage.target if publishable else targets.failed(stage.target)
-    files = tuple(
-        OutputFile(name=file.name, bytes=file.stat().st_size, sha256=hashes.get(file.name) or publish.sha256(file))
-        for file in sorted(stage.folder.iterdir())
-    )
+    files = tuple(_listed(file, hashes) for file in sorted(stage.folder.iterdir()))
     report = replace(report, output=str(target), files=files)
+    if planned.job.verify:  # the page is for listening; it lists the other files, report.json lists it too
+        with timed(planned.seconds, "page"):
+            path = page.write_page(stage.folder, report.to_json(), reproduce.command(planned.job, command))
+        report = replace(report, files=(*files, _listed(path, hashes)))
     publish.write_json(stage.folder / "report.json", report.to_json())
     with timed(planned.seconds, "publish"):
         publish.publish(stage, target, replace=planned.job.force or not publishable)
     return report
+
+
+def _listed(file: Path, hashes: dict[str, str]) -> OutputFile:
+    return OutputFile(name=file.name, bytes=file.stat().st_size, sha256=hashes.get(file.name) or publish.sha256(file))

@@ -5,7 +5,8 @@ from TTS.tts.models.xtts import Xtts
 
 from verify import settings
 from verify.checks import Check
-from verify.listening.speech import Voice, device_faults, encode
+from verify.listening.reading import encode
+from verify.listening.speech import Voice, device_faults
 
 
 @torch.inference_mode()

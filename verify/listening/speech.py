@@ -14,10 +14,10 @@ import torchaudio
 from transformers import StoppingCriteria, StoppingCriteriaList
 from TTS.tts.models.xtts import Xtts
 
-from verify import settings
 from verify.checks import Check
-from verify.errors import CannotSpeakError, ConversionError, EnvironmentFault, SourceError
+from verify.errors import CannotSpeakError, ConversionError, EnvironmentFault
 from verify.listening.audio import Clip
+from verify.listening.reading import token_bound
 
 CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
 LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
@@ -116,60 +116,6 @@ def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
         samples = librosa.resample(samples, orig_sr=clip.rate_hz, target_sr=CONDITIONING_RATE_HZ)
         return torch.from_numpy(samples).unsqueeze(0)
     return torchaudio.functional.resample(torch.from_numpy(samples).unsqueeze(0), clip.rate_hz, CONDITIONING_RATE_HZ)
-
-
-def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
-    """Return the text as token ids `(1, tokens)` on the model's device.
-
-    Raises:
-        EnvironmentFault: the installed coqui-tts lacks a package for the language.
-        SourceError: the text is too long for the model.
-    """
-    try:
-        ids = model.tokenizer.encode(text.strip().lower(), lang=language)
-    except ImportError as error:
-        extra = language.split("-")[0]
-        raise EnvironmentFault(
-            "language-package",
-            f"coqui-tts needs another package to read {language!r}: {error}",
-            f"pip install 'coqui-tts[{extra}]'",
-        ) from error
-    except (ValueError, OverflowError, IndexError, KeyError, NotImplementedError) as error:
-        # num2words and its like, on odd numbers, and on any number in Hindi
-        raise SourceError(
-            "bad-text",
-            f"coqui-tts cannot read the text ({type(error).__name__}: {str(error)[:200]})",
-            "Pass another --text.",
-        ) from error
-    if len(ids) >= model.args.gpt_max_text_tokens:
-        raise SourceError(
-            "text-too-long",
-            f"the text has {len(ids)} tokens; the model takes fewer than {model.args.gpt_max_text_tokens}",
-            "Pass a shorter --text.",
-        )
-    return torch.tensor(ids, dtype=torch.int32, device=model.device).unsqueeze(0)
-
-
-def known_check(model: Xtts, ids: torch.Tensor) -> Check:
-    """Return whether the vocabulary knows the text: the share of `[UNK]` among its token ids `(1, tokens)`."""
-    unknown = model.tokenizer.tokenizer.token_to_id("[UNK]")
-    share = float((ids == unknown).float().mean()) if unknown is not None and ids.numel() else 0.0
-    limit = settings.load("limits")["text"]["unknown_share"]
-    return Check(
-        name="known tokens",
-        ok=share <= limit,
-        measured=share,
-        limit=f"<= {limit:g}",
-        unit="share of [UNK]",
-        hint="vocab.json does not know these letters: another vocabulary, or another script than the language's.",
-    )
-
-
-def token_bound(model: Xtts, text: str, language: str) -> int:
-    """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause."""
-    tokens_per_second = model.args.input_sample_rate / model.args.gpt_code_stride_len
-    seconds = len(text) / settings.load("sentences")[language]["slowest"] + 1.0
-    return min(int(seconds * tokens_per_second), model.args.gpt_max_audio_tokens)
 
 
 def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progress: Callable[[int], None]) -> Sample:

@@ -26,6 +26,7 @@ from verify.errors import Cause
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
+PAGE = "report.html"
 VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
@@ -108,6 +109,9 @@ def show_outcome(report: Report, screen: Console) -> None:
         screen.print(
             Text("It loads but sounds wrong: listen to ") + where + Text(" before you use it."), soft_wrap=True
         )
+    if report.output and any(file.name == PAGE for file in report.files):
+        verb = "listen" if report.samples else "read"
+        screen.print(Text(f"{verb}: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
 
 
 def show_cause(cause: Cause, screen: Console) -> None:
@@ -225,6 +229,8 @@ def _show_samples(report: Report, screen: Console) -> None:
             sample["speaker_similarity"] for sample in report.samples if sample["speaker_similarity"] is not None
         ]
         near = f"; speaker similarity {', '.join(f'{value:.2f}' for value in likeness)}" if likeness else ""
+        of_base = report.sample["speaker_similarity_of_base"]
+        near += f" (the base: {of_base:.2f})" if of_base is not None else ""
         voice = Text("  in the voice of ") + printable(report.sample["reference"]) + near
         screen.print(voice, soft_wrap=not screen.is_terminal)
 
