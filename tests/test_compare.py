@@ -1,8 +1,14 @@
 """Models side by side: what is the same is one in memory and sounds the same, what moved is named, what is broken stops nobody."""
 
+import base64
+import dataclasses
+import hashlib
+import io
 import json
 import shutil
+from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -12,7 +18,9 @@ from verify.checkpoint import difference, reader
 from verify.checkpoint.difference import Held
 from verify.checkpoint.source import Request
 from verify.errors import ArchiveError
+from verify.listening import loudness
 from verify.plan import Job, plan
+from verify.reporting import comparepage
 
 SAY = ("--text", "yes.", "--expect", "sound")
 MOVED = "xtts.gpt.gpt.h.1.mlp.c_fc.weight"
@@ -92,7 +100,7 @@ def test_the_document_tells_each_model_and_what_was_said_to_all(comparison):
         assert soundfile.info(folder / sample["path"]).duration == pytest.approx(sample["seconds"], abs=0.01)
         assert {check["name"] for check in model["checks"]} >= {"finite", "stop token", "DNSMOS overall"}
     names = {file.name for file in folder.iterdir()}
-    assert names == {"A-01.wav", "B-01.wav", "C-01.wav", "reference.wav", "compare.json"}
+    assert names == {"A-01.wav", "B-01.wav", "C-01.wav", "reference.wav", "compare.json", "compare.html"}
 
 
 def test_what_is_the_same_is_one_storage_for_both_models(genuine_run, make_run):
@@ -108,6 +116,160 @@ def test_what_is_the_same_is_one_storage_for_both_models(genuine_run, make_run):
     apart = [key for key in there if there[key].data_ptr() != here[key].data_ptr()]
     assert apart == [MOVED.removeprefix("xtts.")]
     assert found.shared_bytes == other.ledger.written_bytes - there[apart[0]].nbytes
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+class Elements(HTMLParser):
+    """Every element of a page: its name and attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_the_page_has_a_player_for_each_clip_and_names_nothing_outside_itself(comparison):
+    _, document, folder = comparison
+    text = (folder / "compare.html").read_text(encoding="utf-8")
+    page = Elements(text)
+    players = page.all("audio")
+    assert [one["aria-label"] for one in players] == ["the reference voice", "A", "B", "C"]
+    assert all("controls" in one and one["src"].startswith("data:audio/flac;base64,") for one in players)
+    for _, attributes in page.found:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:"))
+    assert not page.all("link") + page.all("iframe") + page.all("img")
+    assert "url(" not in text
+    assert "@import" not in text
+    assert all(
+        "style" not in attributes and not any(name.startswith("on") for name in attributes)
+        for _, attributes in page.found
+    )
+    assert len(page.all("table")) == 2
+    assert len(page.all("caption")) == 2
+    assert all("scope" in cell for cell in page.all("th"))
+    assert document["models"][3]["causes"][0]["message"].split(":")[0] in text
+
+
+def test_the_policy_of_the_page_allows_its_own_style_and_script_by_their_hashes_alone(comparison):
+    text = (comparison[2] / "compare.html").read_text(encoding="utf-8")
+    policy = Elements(text).all("meta")[1]["content"]
+    assert policy.startswith("default-src 'none'; media-src data:;")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_the_clips_of_the_page_are_equally_loud_and_the_files_as_spoken(comparison):
+    folder = comparison[2]
+    players = Elements((folder / "compare.html").read_text(encoding="utf-8")).all("audio")
+    clips = [
+        soundfile.read(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])), dtype="float32") for one in players
+    ]
+    levels = [loudness.loudness_lufs(*clip) for clip in clips]
+    assert max(levels) - min(levels) < 0.2
+    assert max(np.abs(samples).max() for samples, _ in clips) < 1
+    spoken = loudness.loudness_lufs(*soundfile.read(folder / "A-01.wav", dtype="float32"))
+    assert abs(spoken - levels[1]) > 3
+
+
+def test_loudness_is_that_of_the_recommendation():
+    for rate_hz in (24000, 44100, 48000):
+        tone = np.sin(2 * np.pi * 997 * np.arange(rate_hz * 3) / rate_hz)
+        assert loudness.loudness_lufs(tone, rate_hz) == pytest.approx(-3.01, abs=0.05)
+        paused = np.concatenate([tone, np.zeros(rate_hz * 5)])
+        assert loudness.loudness_lufs(paused, rate_hz) == pytest.approx(-3.01, abs=0.4)  # silence is gated out
+    assert loudness.loudness_lufs(np.zeros(10), 24000) == -np.inf
+    assert loudness.loudness_lufs(np.zeros(0), 24000) == -np.inf
+    assert loudness.matching_gains([(np.zeros(24000), 24000)]) == [1.0]
+
+
+def test_names_from_outside_are_text_on_the_page(comparison, tmp_path):
+    report, _, folder = comparison
+    evil = '<img src=x onerror="alert(1)">\x1b[2J\u202e'
+    models = (dataclasses.replace(report.models[0], path=evil), *report.models[1:])
+    text = comparepage.render(dataclasses.replace(report, models=models, reference=evil), folder)
+    assert Elements(text).all("img") == []
+    assert not any(char in text for char in "\x1b\u202e")
+    assert "&lt;img src=x" in text
+
+
+def test_a_page_without_room_names_the_file_instead(comparison, monkeypatch):
+    report, _, folder = comparison
+    monkeypatch.setattr(comparepage, "MOST_SECONDS", 0.0)
+    text = comparepage.render(report, folder)
+    assert len(Elements(text).all("audio")) == 1
+    assert "listen to C-01.wav" in text
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as driver:
+        program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        try:
+            chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium: {str(error)[:80]}")
+        yield chromium
+        chromium.close()
+
+
+def test_blind_in_a_real_browser_the_names_are_gone_until_one_is_chosen(comparison, browser):
+    address = (comparison[2] / "compare.html").as_uri()
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    said, asked, orders = [], [], set()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    take = page.locator(".take")
+    for _ in range(12):
+        page.reload()
+        page.click("#start")
+        orders.add("".join(page.evaluate("[...document.querySelectorAll('.voice')].map(one => one.dataset.letter)")))
+        assert take.locator(".shown").all_inner_texts() == ["Voice 1", "Voice 2", "Voice 3"]
+        assert take.locator(".best").all_inner_texts() == [f"Voice {number} is best" for number in (1, 2, 3)]
+        assert take.locator(".named:visible").count() == 0
+        assert "model" not in take.inner_text()
+    assert len(orders) > 1
+    chosen = page.evaluate("document.querySelectorAll('.voice')[1].dataset.letter")
+    take.locator(".best").nth(1).press("Enter")
+    assert page.inner_text("#tally") == f"Your choices: {chosen} 1; 1 of 1 sentences."
+    assert take.locator(".chosen").inner_text() == f"You chose {chosen}."
+    assert sorted(take.locator(".shown").all_inner_texts()) == ["A", "B", "C"]
+    page.click("#start")
+    page.click("#reveal")
+    assert sorted(take.locator(".shown").all_inner_texts()) == ["A", "B", "C"]
+    assert page.inner_text("#tally") == "Your choices: none; 0 of 1 sentences."
+    played = page.evaluate(
+        "(async () => { const one = document.querySelectorAll('audio')[2]; one.muted = true; await one.play();"
+        " await new Promise(done => setTimeout(done, 300)); return [one.currentTime > 0, one.error, one.duration > 0.3]; })()"
+    )
+    assert played == [True, None, True]
+    assert said == []
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
+    page.close()
+
+
+def test_without_scripts_the_page_is_a_plain_one_with_names(comparison, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((comparison[2] / "compare.html").as_uri())
+    assert page.locator("button:visible").count() == 0
+    assert page.locator(".shown").all_inner_texts() == ["A", "B", "C"]
+    context.close()
 
 
 # --- differences, of tensors of known content ----------------------------------------------------------------------

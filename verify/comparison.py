@@ -3,10 +3,9 @@
 In memory are the first model and, of the one that speaks, what differs from it: tensors that are the same are there once.
 """
 
-import contextlib
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,10 @@ from verify.errors import Cause, ConversionError, EnvironmentFault
 from verify.listening.script import Script, reference_clips, require_few, require_text
 from verify.pipeline import judge_bytes, script_of
 from verify.plan import Job, Plan, plan, timed
+from verify.reporting import comparepage
 from verify.reporting.comparison import ComparedModel, ComparisonReport
 from verify.reporting.report import Report
-from verify.watch import Silent, Watch
+from verify.watch import Lettered, Silent, Watch
 
 _NUMBERED = re.compile(r"(?:best_model|checkpoint)_\d+\.pth")
 
@@ -138,7 +138,7 @@ def _each(entries: Sequence[_Entry], rooms: Background, folder: Path | None, wat
         if entry.plan is None:
             models.append(entry.model)
             continue
-        progress = _Lettered(entry.model.name, watch)
+        progress = Lettered(entry.model.name, watch)
         try:
             data, scan, found = _read(entry.plan, first[1] if first else None, progress)
         except (ConversionError, OSError) as error:
@@ -222,9 +222,10 @@ def _told(models: Sequence[ComparedModel], entries: Sequence[_Entry]) -> Compari
 
 
 def _publish(report: ComparisonReport, job: Job, stage: publish.Stage) -> ComparisonReport:
-    """Write compare.json beside the clips, and give the folder its name."""
+    """Write compare.json and compare.html beside the clips, and give the folder its name."""
     report = replace(report, output=str(stage.target))
     publish.write_json(stage.folder / "compare.json", report.to_json())
+    comparepage.write_page(report, stage.folder)
     publish.publish(stage, stage.target, replace=job.force)
     return report
 
@@ -234,19 +235,3 @@ def _cause(error: ConversionError | OSError) -> Cause:
         return error.cause
     name = f"{str(error.filename)[:300]}: " if error.filename else ""
     return Cause(code="system", severity="error", message=f"{name}{error.strerror or error}")
-
-
-class _Lettered:
-    """Passes on what it hears of the work on one model, with the model's letter."""
-
-    def __init__(self, letter: str, watch: Watch) -> None:
-        self.letter, self.watch = letter, watch
-
-    @contextlib.contextmanager
-    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
-        """Do the step."""
-        with self.watch.step(f"{self.letter}: {name}", total, unit) as progress:
-            yield progress
-
-    def found(self, report: Any) -> None:
-        """Take no notice: the comparison tells it side by side."""

@@ -27,3 +27,19 @@ class Silent:
 
     def found(self, report: Any) -> None:
         """Take no notice."""
+
+
+class Lettered:
+    """Passes on what it hears of the work on one model of several, with the model's letter."""
+
+    def __init__(self, letter: str, watch: Watch) -> None:
+        self.letter, self.watch = letter, watch
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
+        """Do the step."""
+        with self.watch.step(f"{self.letter}: {name}", total, unit) as progress:
+            yield progress
+
+    def found(self, report: Any) -> None:
+        """Take no notice: what was found in several models is told side by side."""

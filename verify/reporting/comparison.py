@@ -1,8 +1,9 @@
 """The report of `compare`: models side by side, as one frozen value and as JSON."""
 
 import math
+import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -150,13 +151,35 @@ def figures(model: ComparedModel) -> dict[str, float | None]:
     """Return what is told of a model's takes beside the checks; None where there is nothing to tell."""
     samples = model.samples
     return {
-        "speaker similarity": _mean([take["speaker_similarity"] for take in samples]),
-        "real-time factor": _mean([take["real_time_factor"] for take in samples]),
+        "speaker similarity": _median([take["speaker_similarity"] for take in samples]),
+        "real-time factor": _median([take["real_time_factor"] for take in samples]),
         "seconds spoken": sum(take["seconds"] for take in samples) if samples else None,
         "stop tokens": sum(take["stopped"] for take in samples) if samples else None,
     }
 
 
-def _mean(values: list[float | None]) -> float | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One check over all models; None for a model that lacks it."""
+
+    name: str
+    cells: tuple[Check | None, ...]
+    limit: str
+    unit: str
+
+
+def rows(models: Sequence[ComparedModel]) -> list[Row]:
+    """Return the checks of the models as rows, in order of first appearance."""
+    by_name = [{check.name: check for check in model.checks} for model in models]
+    found = []
+    for name in dict.fromkeys(name for checks in by_name for name in checks):
+        cells = tuple(checks.get(name) for checks in by_name)
+        there = [check for check in cells if check]
+        limits = " or ".join(dict.fromkeys(check.limit for check in there))
+        found.append(Row(name=name, cells=cells, limit=limits, unit=there[0].unit))
+    return found
+
+
+def _median(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None and math.isfinite(value)]
-    return sum(known) / len(known) if known else None
+    return statistics.median(known) if known else None

@@ -1,7 +1,6 @@
 """The comparison for a terminal: which models, how their tensors differ, and the judge's figures side by side."""
 
 import math
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +10,7 @@ from verify.checkpoint.difference import Difference, LayerChange
 from verify.checks import Check
 from verify.diagnosis.causes import summary
 from verify.errors import counted
-from verify.reporting.comparison import ComparedModel, ComparisonReport, changed_share, figures
+from verify.reporting.comparison import ComparedModel, ComparisonReport, changed_share, figures, rows
 from verify.reporting.report import dtypes, layout
 from verify.reporting.terminal import VERDICTS, loss_words, printable, show_cause, size
 
@@ -64,16 +63,20 @@ def _heads(report: ComparisonReport) -> Table:
     grid.add_column(overflow="fold")
     for model in report.models:
         grid.add_row(Text(model.name, "bold"), printable(model.path))
-        if model.report:
-            archive = model.report.archive
-            facts = [f"{layout(archive, model.report.ledger)} layout", size(archive.bytes), dtypes(model.report.ledger)]
-            facts += [f"step {archive.step:,}"] if archive.step is not None else []
-            facts += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
-            facts += [text for text in (loss_words(archive.loss), archive.date) if text]
-            grid.add_row("", printable(", ".join(facts)))
-        else:
-            grid.add_row("", Text("could not be read", "red"))
+        known = facts(model)
+        grid.add_row("", printable(known) if known else Text("could not be read", "red"))
     return grid
+
+
+def facts(model: ComparedModel) -> str:
+    """Return in words what the archive says of itself and of the training; nothing where it could not be read."""
+    if model.report is None:
+        return ""
+    archive = model.report.archive
+    known = [f"{layout(archive, model.report.ledger)} layout", size(archive.bytes), dtypes(model.report.ledger)]
+    known += [f"step {archive.step:,}"] if archive.step is not None else []
+    known += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
+    return ", ".join([*known, *(text for text in (loss_words(archive.loss), archive.date) if text)])
 
 
 def _show_difference(model: ComparedModel, found: Difference, screen: Console) -> None:
@@ -147,28 +150,33 @@ def _figures(report: ComparisonReport) -> Table:
         if any(one[name] is not None for one in told):
             cells = [_told(name, one[name], model) for one, model in zip(told, models, strict=True)]
             table.add_row(name, *cells, "", "")
-    by_name = [{check.name: check for check in model.checks} for model in models]
-    for name in dict.fromkeys(name for checks in by_name for name in checks):
-        row = [checks.get(name) for checks in by_name]
-        there = [check for check in row if check]
-        limits = " or ".join(dict.fromkeys(check.limit for check in there))
-        cells = [_cell(model, check) for model, check in zip(models, row, strict=True)]
-        table.add_row(name, *cells, limits, there[0].unit)
+    for row in rows(models):
+        cells = [_cell(model, check) for model, check in zip(models, row.cells, strict=True)]
+        table.add_row(row.name, *cells, row.limit, row.unit)
     return table
 
 
-def _told(name: str, value: Any, model: ComparedModel) -> Text:
-    if value is None:
-        return Text("–  ")
-    return Text(f"{value} of {len(model.samples)}  " if name == "stop tokens" else f"{value:.3g}  ")
+def _told(name: str, value: float | None, model: ComparedModel) -> Text:
+    return Text(f"{figure_in_words(name, value, model)}  ")
+
+
+def figure_in_words(name: str, value: float | None, model: ComparedModel) -> str:
+    """Return a figure of a model's takes; of stop tokens, how many of the takes had one."""
+    if name == "stop tokens" and value is not None:
+        return f"{value:.0f} of {len(model.samples)}"
+    return value_in_words(value)
+
+
+def value_in_words(value: float | None) -> str:
+    """Return a measurement with three digits."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
 
 
 def _cell(model: ComparedModel, check: Check | None) -> Text:
     """Return a check's figure, marked where it failed: `✗` where that decides, `–` where it does not."""
     if check is None:
         return Text("–  ")
-    known = check.measured is not None and math.isfinite(check.measured)
-    value = f"{check.measured:.3g}" if known else "–"
+    value = value_in_words(check.measured)
     if check.ok:
         return Text.assemble(value, (" ✓", "green"))
     return Text.assemble(value, (" ✗", "red") if model.demands(check) else (" –", "yellow"))
