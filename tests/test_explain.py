@@ -244,7 +244,7 @@ V2 = [name for name in names(("conditioning",)) if "perceiver" in name]
 V1 = ["gpt.prompt_embedding.weight", "gpt.prompt_pos_embedding.emb.weight"]
 
 ISSUES = {
-    "372 bogus names": (printed(missing=bogus()), [], "second names", "Load it before eval()"),
+    "372 bogus names": (printed(missing=bogus()), [], "second names", "load it before eval()"),
     "coqui-ai/TTS#3428": (printed(missing=bogus(), mismatched=text_rows(6681, 6153)), ["vocab-rows"],
         "has 6,681 rows in the file (v2.0.3); the model was built for 6,153 tokens (v2.0.2)", "the v2.0.3 vocab.json"),
     "webui#63": (printed(missing=bogus(), mismatched=text_rows(6153, 6681)), ["vocab-rows"],
@@ -281,7 +281,7 @@ ISSUES = {
     "old transformers": (printed(missing=["gpt.gpt.h.0.attn.bias", "gpt.gpt.h.0.attn.masked_bias"]),
         ["old-attention-masks"], "the installed transformers is old", "coqui-tts"),
     "another model": (printed("Vits", missing=["flow.a.weight"], unexpected=["emb_g.weight", "enc.b"]),
-        ["other-model", "missing-keys", "unexpected-keys"], "the class Vits, not about XTTS: 1 names missing, 2 unexpected", ""),
+        ["other-model"], "the class Vits, not about XTTS: 1 names missing, 2 unexpected", ""),
     "only the class": ("RuntimeError: Error(s) in loading state_dict for Xtts:\n", ["cut-off"], "ends after", "inspect"),
 }  # fmt: skip
 

@@ -551,7 +551,7 @@ def test_d10_gpt_only_names_the_parts_that_are_not_there(make_run, capsys):
     def strip(state):
         return {key: value for key, value in state.items() if key.startswith("xtts.gpt.")}
 
-    document = assert_fault(capsys, make_run(strip), 1, "holds no vocoder and no speaker encoder and no mel stats")
+    document = assert_fault(capsys, make_run(strip), 1, "holds no vocoder, speaker encoder or mel stats")
     assert document["source"]["layout"] == "gpt_only"
     (cause,) = document["causes"]
     assert sorted(cause["keys"]) == sorted(document["load"]["missing"])

@@ -107,8 +107,8 @@ def inspect(job: Job) -> Report:
     planned = plan(job)
     if planned.source.vocab is None:
         note = replace(no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
-        return planned.report(causes=(*planned.causes, note))
-    return planned.report()
+        return planned.report(causes=(*planned.foreseen(), note))
+    return planned.report(causes=planned.foreseen())
 
 
 def dry_run(job: Job) -> Report:
@@ -121,7 +121,7 @@ def dry_run(job: Job) -> Report:
     planned = plan(job)
     script_of(planned)
     writer.require_room(target.parent, planned.ledger.written.values())
-    return planned.report()
+    return planned.report(causes=planned.foreseen())
 
 
 def _target(job: Job) -> Path:

@@ -14,12 +14,14 @@ from verify.checkpoint.archive import Archive
 from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.companions import Found, Source, gather
 from verify.checkpoint.config import inference_config
+from verify.checkpoint.keytable import names_of
 from verify.checkpoint.ledger import Ledger, build_ledger
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.checkpoint.tensors import TensorRecord
 from verify.checks import Check
 from verify.diagnosis import fit, parts, tokens
 from verify.diagnosis.architecture import Architecture, read_architecture
+from verify.diagnosis.causes import explain
 from verify.diagnosis.values import SCALE, ZEROED
 from verify.diagnosis.vocabulary import Vocabulary, read_vocabulary
 from verify.errors import Cause, ConversionError, any_error
@@ -89,6 +91,12 @@ class Plan:
         if self.source.vocab is None:
             raise tokens.no_vocab(self.architecture, self.source.searched)
         return self.source.vocab.path
+
+    def foreseen(self) -> tuple[Cause, ...]:
+        """The causes with the names that the file is known to lack without a model to compare it with."""
+        wanted = names_of(self.architecture.fields.get("gpt_layers", 0), self.architecture.version)
+        lacking = sorted(wanted - self.ledger.written.keys())
+        return parts.half_parts(explain(self.causes, lacking, (), {}), self.base, self.ledger)
 
     def report(self, **found: Any) -> Report:
         """Return the report of this plan with what later steps found."""

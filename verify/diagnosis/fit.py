@@ -15,7 +15,8 @@ MOST_LAYERS = 256  # as configs/xtts.toml bounds gpt_layers
 
 def says(model_args: Args, field: str) -> Any:
     """Return the value of a field, that of `XttsArgs` where the config is silent."""
-    return model_args.get(field, settings.load("xtts")["defaults"].get(field))
+    value = model_args.get(field)
+    return settings.load("xtts")["defaults"].get(field) if value is None else value
 
 
 def config_causes(architecture: Architecture, model_args: Args, origin: str) -> tuple[Cause, ...]:
@@ -159,4 +160,4 @@ def from_weights(architecture: Architecture, model_args: Args, origin: str) -> t
 
 def _show(value: Any, field: str = "", model_args: Args | None = None) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"{text} (the default)" if model_args is not None and field not in model_args else text
+    return f"{text} (the default)" if model_args is not None and model_args.get(field) is None else text

@@ -92,11 +92,8 @@ def missing_layers(architecture: Architecture) -> tuple[Cause, ...]:
     lost = sorted(set(range(all_layers)) - set(layers)) if layers else []
     if not lost:
         return ()
-    told = (
-        ""
-        if all_layers == layers[-1] + 1
-        else ": gpt_layers says so in the config and in the one inside the checkpoint"
-    )
+    told = f"; gpt_layers is {all_layers}, the weights call for {layers[-1] + 1}, and the config inside the checkpoint agrees"
+    told = told if all_layers > layers[-1] + 1 else ""
     return (
         Cause(
             code="missing-layers",
