@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from verify import __version__
+from verify import __version__, settings
 
-COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "demo")
+COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "profiles", "demo")
 
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
@@ -25,6 +25,8 @@ is wrong.
                                          truly says; no torch
   convert_and_verify.py env              which packages and devices are there,
                                          and whether they work together
+  convert_and_verify.py profiles         which programs the result can be made
+                                         for, and what each needs
   convert_and_verify.py demo             the main job on a small checkpoint
 
 Options of the main job: convert_and_verify.py convert --help
@@ -49,6 +51,26 @@ def parser() -> argparse.ArgumentParser:
     convert = commands.add_parser(
         "convert", parents=[finding, speaking, writing, showing], help="the main job (the default)", epilog=EPILOG
     )
+    convert.add_argument(
+        "--format",
+        choices=("pth", "safetensors"),
+        default="pth",
+        help="of the model file (default: pth, which coqui reads)",
+    )
+    convert.add_argument(
+        "--dtype",
+        choices=("keep", "float32", "float16", "bfloat16"),
+        default="keep",
+        help="of the weights in the new file (default: keep); programs compute in float32 all the same",
+    )
+    _add_profile(convert, "make what this program needs, and check it as the program does")
+    convert.add_argument(
+        "--speaker",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)",
+    )
     convert.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
     convert.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
     convert.add_argument(
@@ -58,12 +80,13 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "inspect", parents=[finding, showing], help="what is in a checkpoint; no torch, no writing", epilog=EPILOG
     )
-    commands.add_parser(
+    verify = commands.add_parser(
         "verify",
         parents=[finding, speaking, writing, showing],
         help="load and hear a model that exists already",
         epilog=EPILOG,
     )
+    _add_profile(verify, "say what the folder lacks for this program")
     compare = commands.add_parser(
         "compare",
         parents=[helping, speaking, writing, showing],
@@ -88,6 +111,12 @@ def parser() -> argparse.ArgumentParser:
         help="text of the error, from 'Traceback' to its last line (default: standard input)",
     )
     commands.add_parser("env", parents=[showing], help="whether the installed packages work together", epilog=EPILOG)
+    commands.add_parser(
+        "profiles",
+        parents=[showing],
+        help="which programs the result can be made for, and what each needs",
+        epilog=EPILOG,
+    )
     demo = commands.add_parser(
         "demo", parents=[showing], help="make a small training checkpoint and do the main job on it", epilog=EPILOG
     )
@@ -96,6 +125,11 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--force", action="store_true", help="replace the demo that is there")
     return main
+
+
+def _add_profile(command: argparse.ArgumentParser, text: str) -> None:
+    names = settings.names("profiles")
+    command.add_argument("--profile", choices=names, metavar="NAME", help=f"{text}: {', '.join(names)}")
 
 
 def _group() -> argparse.ArgumentParser:

@@ -27,6 +27,7 @@ def _job(args: argparse.Namespace) -> Any:
         vocab=args.vocab,
         base=args.base,
         speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
+        speakers=tuple(getattr(args, "speaker", ())),
         follow=not args.no_follow,
         config_from_weights=args.config_from_weights,
     )
@@ -47,6 +48,9 @@ def _job(args: argparse.Namespace) -> Any:
         verify=not getattr(args, "no_verify", False),
         force=args.force,
         keep_failed=getattr(args, "keep_failed", False),
+        format=getattr(args, "format", "pth"),
+        dtype=getattr(args, "dtype", "keep"),
+        profile=getattr(args, "profile", None),
     )
 
 
@@ -72,6 +76,10 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify import env
 
         return env.look_around(watch)
+    if args.command == "profiles":
+        from verify.reporting.profiles import Listing
+
+        return Listing()
     from verify import pipeline
 
     if args.command == "demo":
@@ -128,9 +136,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
-    from verify.reporting import clips, scare, sidebyside, surroundings, terminal
+    from verify.reporting import clips, profiles, scare, sidebyside, surroundings, terminal
 
-    rooms: dict[str, Any] = {"compare": sidebyside, "judge": clips, "explain": scare, "env": surroundings}
+    rooms: dict[str, Any] = {
+        "compare": sidebyside,
+        "judge": clips,
+        "explain": scare,
+        "env": surroundings,
+        "profiles": profiles,
+    }
     if args.command in rooms:
         rooms[args.command].show(report, watch.screen, args.quiet)
     elif not args.quiet:

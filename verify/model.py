@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
@@ -128,7 +129,9 @@ def compare(model: Xtts, tensors: Mapping[str, TensorRecord]) -> LoadReport:
 
 
 def map_written(path: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict of a file that this tool wrote, mapped from the disk by torch's own loader."""
+    """Return the state dict of a file that this tool wrote, mapped from the disk by the loader of its format."""
+    if path.suffix == ".safetensors":
+        return load_file(path)
     return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["model"]
 
 
@@ -159,8 +162,12 @@ def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadRe
     return LoadReport(strict=True, matched=report.matched)
 
 
-def prove_identity(model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress) -> Identity:
+def prove_identity(
+    model: Xtts, tensors: Mapping[str, TensorRecord], dtypes: Mapping[str, str], progress: Progress
+) -> Identity:
     """Compare every tensor of the loaded model with the source's bytes, read again from their files.
+
+    Where the tensor was cast, with what torch itself makes of the source's elements in that dtype.
 
     Raises:
         ArchiveError: the source changed or is cut short.
@@ -170,16 +177,26 @@ def prove_identity(model: Xtts, tensors: Mapping[str, TensorRecord], progress: P
     with TensorReader(progress) as reader:
         for key, record in tensors.items():
             data = _bytes_of(loaded[key])
-            position, equal = 0, len(data) == record.bytes
+            position, equal = 0, loaded[key].shape == record.shape
             for chunk in reader.chunks(record):
-                piece = data[position : position + len(chunk)]
-                equal = equal and np.array_equal(np.frombuffer(chunk, np.uint8), piece)
-                position += len(chunk)
+                wanted = _cast_by_torch(chunk, record.dtype, dtypes[key])
+                piece = data[position : position + len(wanted)]
+                equal = equal and np.array_equal(wanted, piece)
+                position += len(wanted)
+                del wanted
                 reader.release(chunk)
             total += position
             if not equal:
                 different.append(key)
     return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
+
+
+def _cast_by_torch(chunk: memoryview, old: str, new: str) -> np.ndarray:
+    """Return the elements of a chunk in another dtype, as bytes; as they are where the dtype stays."""
+    if old == new:
+        return np.frombuffer(chunk, np.uint8)
+    elements = torch.frombuffer(bytearray(chunk), dtype=getattr(torch, old))
+    return _bytes_of(elements.to(getattr(torch, new)))
 
 
 def _bytes_of(tensor: torch.Tensor) -> np.ndarray:

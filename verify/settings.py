@@ -24,6 +24,11 @@ def load(name: str) -> dict[str, Any]:
     return tomllib.loads((_ROOT / "configs" / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+def names(folder: str) -> tuple[str, ...]:
+    """Return the names of the tables in `configs/<folder>/`."""
+    return tuple(sorted(path.stem for path in (_ROOT / "configs" / folder).glob("*.toml")))
+
+
 def requirements() -> list[str]:
     """Return what this project needs, line by line as `pyproject.toml` states it; a checkout need not be installed."""
     project = _ROOT / "pyproject.toml"

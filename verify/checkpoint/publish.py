@@ -139,7 +139,7 @@ def publish(stage: Stage, target: Path, replace: bool) -> Path:
     Raises:
         OutputError: something else took the name in the meantime.
     """
-    for file in stage.folder.iterdir():
+    for file in stage.folder.rglob("*"):
         flush(file)
     flush(stage.folder)
     old = stage.folder.parent / _OLD

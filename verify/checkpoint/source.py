@@ -23,6 +23,7 @@ class Request:
     vocab: Path | None = None
     base: Path | None = None
     speaker_wavs: tuple[Path, ...] = ()
+    speakers: tuple[str, ...] = ()  # NAME=FILE: clips of voices that the result is to know by name
     follow: bool = True  # whether paths inside the config may lead out of the run folder
     config_from_weights: bool = False  # let the weights correct the config
 

@@ -5,12 +5,13 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.background import Background
 from verify.checkpoint import container
+from verify.checkpoint.cast import Loss
 from verify.checkpoint.container import Member
 from verify.checkpoint.reader import CHUNK_BYTES, Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
@@ -26,6 +27,7 @@ class Written:
     bytes: int
     sha256: str
     scan: Scan
+    losses: Mapping[str, Loss] = field(default_factory=dict)  # of the tensors that were cast, by name
 
 
 def write_model(
@@ -71,7 +73,7 @@ def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Prog
                 flushed.wait()
             return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result())
     except OSError as error:
-        raise _output_error(path, records, error) from error
+        raise output_error(path, records, error) from error
 
 
 def _write_members(
@@ -115,7 +117,8 @@ def _crc_at(file: BinaryIO, member: Member) -> int:
     return crc
 
 
-def _output_error(path: Path, records: list[TensorRecord], error: OSError) -> OutputError:
+def output_error(path: Path, records: list[TensorRecord], error: OSError) -> OutputError:
+    """Return what a failed write of these tensors says: the disk is full, or it cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return disk_full(path.parent, container.estimate_bytes(records), f" ({error.strerror})")
     return OutputError("cannot-write", f"{path}: {error.strerror}", "Write elsewhere with -o DIR.")

@@ -88,8 +88,10 @@ def show(report: Report, watch: TerminalWatch) -> None:
         watch.found(report)
     screen.print()
     _show_load(report, screen)
+    _show_cast(report, screen)
     _show_samples(report, screen)
     _show_checks(report, screen)
+    _show_profile(report, screen)
     screen.print()
     show_outcome(report, screen)
 
@@ -203,8 +205,33 @@ def _show_load(report: Report, screen: Console) -> None:
     line = f" load_state_dict(strict=True): {load['matched']:,} tensors, none missing, none unexpected"
     if report.identical:
         all_or_not = "all" if report.identical["ok"] else "NOT all"
-        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source"
+        cast = f" cast to {report.cast['dtype']}" if report.cast else ""
+        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source{cast}"
     screen.print(Text.assemble(("✓", "green"), line))
+
+
+def _show_cast(report: Report, screen: Console) -> None:
+    """Print what casting cost, part by part."""
+    if not report.cast:
+        return
+    dtype = report.cast["dtype"]
+    table = Table(
+        box=None, padding=(0, 2, 0, 2), title=Text(f"cast to {dtype}; computed in float32"), title_justify="left"
+    )
+    for name in ("part", "tensors", "worst relative error", "of a whole tensor", "to zero"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    for part in report.cast["parts"]:
+        errors = (f"{part[name]:.2e}" for name in ("worst_element", "worst_tensor"))
+        table.add_row(part["part"], f"{part['tensors']:,}", *errors, f"{part['to_zero']:,}")
+    screen.print(table)
+
+
+def _show_profile(report: Report, screen: Console) -> None:
+    """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
+    if report.profile and report.profile["ok"]:
+        line = f" {report.profile['title']} finds what it looks for: {', '.join(report.profile['files'])}"
+        screen.print(Text.assemble(("✓", "green"), line), soft_wrap=not screen.is_terminal)
+        screen.print(Text(f"  → {report.profile['put']}"), soft_wrap=not screen.is_terminal)
 
 
 def _show_samples(report: Report, screen: Console) -> None:
