@@ -48,7 +48,7 @@ def audition(
             report = _listen(plan, report, script, model, device, folder, watch)
         if folder and written and (wanted := bundle.wanted_voices(plan)):
             with watch.step("hearing the named voices"), timed(plan.seconds, "condition"):
-                voices.write(folder, model, str(model.device) if script else device, wanted)
+                voices.write(folder, model, str(model.device) if script else device, wanted, plan.voices)
     except CannotSpeakError as error:
         report = replace(report, causes=(*report.causes, error.cause))
     finally:

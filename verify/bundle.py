@@ -61,8 +61,7 @@ def room(plan: Plan) -> list[TensorRecord]:
     """Return the tensors that the output holds, as often as it holds them."""
     written = list(cast.recorded(plan.ledger.written, plan.job.dtype).values())
     profile = profile_of(plan)
-    twice = profile is not None and (profile.zip or "auralis-core" in profile.kinds)
-    return [*written, *written] if twice else written
+    return [*written, *written] if profile and profile.twice else written
 
 
 def wanted_voices(plan: Plan) -> dict[str, list[Clip]]:
@@ -107,7 +106,9 @@ def checked(plan: Plan, report: Report, folder: Path, watch: Watch) -> Report:
         return report
     with watch.step(f"checking as {profile.title} does"), timed(plan.seconds, "bundle"):
         causes = profiles.check(profile, folder, plan.ledger.written)
-    return replace(report, causes=(*report.causes, *causes), profile={**profile.as_json(), "ok": not causes})
+    bundles = [path.name for path in folder.glob("*.zip")] if profile.zip else []
+    told = {**profile.as_json(), "bundle": min(bundles, default=None), "twice": profile.twice, "ok": not causes}
+    return replace(report, causes=(*report.causes, *causes), profile=told)
 
 
 def _add(plan: Plan, profile: Profile, folder: Path) -> None:

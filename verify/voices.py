@@ -7,30 +7,34 @@ from typing import Any
 import torch
 
 from verify import model as models
+from verify.checkpoint import archive, writer
 from verify.checkpoint.profiles import VOICE_PARTS
 from verify.listening import speech
 from verify.listening.audio import Clip
+from verify.plan import Voices
 
 FILE = "speakers_xtts.pth"
 
 
 @torch.inference_mode()
-def write(folder: Path, model: Any, device: str, wanted: Mapping[str, Sequence[Clip]]) -> None:
-    """Add the voices to the speakers file of the folder, in the order in which coqui reads their parts, by position.
+def write(folder: Path, model: Any, device: str, wanted: Mapping[str, Sequence[Clip]], known: Voices) -> None:
+    """Write the speakers file of the folder anew: the voices that are known, and those that the model hears in the clips.
 
-    Latents are `(1, 32, channels)`, embeddings `(1, 512, 1)`, both float32. A voice of a name that is there is replaced.
+    Each has its parts in the order in which coqui reads them, by position: latents `(1, 32, channels)` and embedding
+    `(1, 512, 1)`, both float32. A wanted voice takes the place of a known one of its name.
 
     Raises:
-        ConversionError: the device has no room.
+        ConversionError: the device has no room, or the disk is full.
     """
-    path = folder / FILE
-    voices = torch.load(path, map_location="cpu", weights_only=True) if path.exists() else {}
+    heard = {}
     with speech.device_faults(model):
         models.prepare_for_speech(model, device)
         for name, clips in wanted.items():
-            heard = speech.condition(model, clips)
-            parts = (heard.latents, heard.embedding)
-            voices[name] = {
-                part: value.float().cpu().contiguous().clone() for part, value in zip(VOICE_PARTS, parts, strict=True)
-            }
-    torch.save(voices, path)
+            voice = speech.condition(model, clips)
+            parts = zip(VOICE_PARTS, (voice.latents, voice.embedding), strict=True)
+            heard[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
+    saved = folder / f"{FILE}.heard"
+    torch.save(heard, saved)
+    (folder / FILE).unlink(missing_ok=True)
+    writer.write_voices(folder / FILE, {**known, **archive.read_voices(saved)})
+    saved.unlink()

@@ -35,6 +35,11 @@ class Profile:
     def kinds(self) -> frozenset[str]:
         return frozenset(self.files.values())
 
+    @property
+    def twice(self) -> bool:
+        """Whether the bundle holds the weights beside the `model.pth` that was verified."""
+        return self.zip or "auralis-core" in self.kinds
+
     def as_json(self) -> dict[str, Any]:
         """Return the profile as reports have it."""
         return {"name": self.name, "title": self.title, "zip": self.zip, "files": list(self.files), "put": self.put}

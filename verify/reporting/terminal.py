@@ -229,9 +229,15 @@ def _show_cast(report: Report, screen: Console) -> None:
 def _show_profile(report: Report, screen: Console) -> None:
     """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
     if report.profile and report.profile["ok"]:
-        line = f" {report.profile['title']} finds what it looks for: {', '.join(report.profile['files'])}"
-        screen.print(Text.assemble(("✓", "green"), line), soft_wrap=not screen.is_terminal)
-        screen.print(Text(f"  → {report.profile['put']}"), soft_wrap=not screen.is_terminal)
+        profile, folder = report.profile, report.output or str(report.archive.path.parent)
+        where = f" in {folder}/{profile['bundle']}" if profile["bundle"] else ""
+        line = f" {profile['title']} finds what it looks for: {', '.join(profile['files'])}{where}"
+        screen.print(Text("✓", "green") + printable(line), soft_wrap=not screen.is_terminal)
+        screen.print(printable(f"  → {profile['put'].replace('DIR', folder)}"), soft_wrap=not screen.is_terminal)
+        if profile["twice"]:
+            screen.print(
+                Text("  its weights are those of model.pth once more: delete what you do not use"), soft_wrap=True
+            )
 
 
 def _show_samples(report: Report, screen: Console) -> None:
