@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from verify import __version__, settings
+from verify import __version__
 
 COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "profiles", "demo")
 
@@ -128,6 +128,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_profile(command: argparse.ArgumentParser, text: str) -> None:
+    from verify import settings  # not before Ctrl-C is heard
+
     names = settings.names("profiles")
     command.add_argument("--profile", choices=names, metavar="NAME", help=f"{text}: {', '.join(names)}")
 

@@ -2,7 +2,6 @@
 
 import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -34,4 +33,6 @@ def requirements() -> list[str]:
     project = _ROOT / "pyproject.toml"
     if project.is_file():
         return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    from importlib import metadata  # slow to import, and what parses the command line imports this room
+
     return metadata.requires("xtts-verify") or []

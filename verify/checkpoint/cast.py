@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from verify.checkpoint import keytable
-from verify.checkpoint.container import HashingFile
+from verify.checkpoint.container import ProvenFile, changed_on_disk
 from verify.checkpoint.reader import TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import as_floats, is_float
@@ -89,21 +89,27 @@ def cast(floats: np.ndarray, dtype: str) -> np.ndarray:
         return np.where(np.isnan(single), np.uint16(0x7FC0), rounded)
 
 
-def copy(reader: TensorReader, record: TensorRecord, dtype: str, out: HashingFile, loss: Loss) -> int:
-    """Write one tensor in another dtype, chunk by chunk, and return the CRC-32 of what was written.
+def move(reader: TensorReader, record: TensorRecord, dtype: str, out: ProvenFile, loss: Loss) -> int:
+    """Write one tensor in another dtype, chunk by chunk, and return the CRC-32 of what the file then holds.
 
     Raises:
         ArchiveError: the source is damaged or changed while it was read.
+        OutputError: the disk does not hold what was written to it.
     """
-    source_crc = crc = 0
+    source = meant = found = 0
     for chunk in reader.chunks(record):
-        source_crc = zlib.crc32(chunk, source_crc)
+        source = zlib.crc32(chunk, source)
         data = _cast_chunk(chunk, record.dtype, dtype, loss)
         reader.release(chunk)
-        crc = zlib.crc32(data, crc)
+        meant = zlib.crc32(data, meant)
         out.write(data)
-    reader.finish(record, source_crc)
-    return crc
+        out.read_back(data)
+        found = zlib.crc32(data, found)
+        out.hash(data)
+    reader.finish(record, source)
+    if found != meant:
+        raise changed_on_disk(out, meant, found)
+    return found
 
 
 def _cast_chunk(chunk: memoryview, old: str, dtype: str, loss: Loss) -> memoryview:

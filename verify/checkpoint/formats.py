@@ -1,17 +1,14 @@
 """Write the model in the format and the dtype that the user wants: streamed, hashed, read back, flushed to the disk."""
 
 import json
-import os
 import struct
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from verify.background import Background
 from verify.checkpoint import cast, container, safetensors_header, writer
 from verify.checkpoint.cast import KEEP, Loss
-from verify.checkpoint.container import HashingFile, Member
+from verify.checkpoint.container import ProvenFile
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.writer import Written
@@ -21,8 +18,6 @@ FORMATS = (PTH, SAFETENSORS)
 _SPELT = {dtype: name for name, (dtype, _) in safetensors_header.DTYPES.items()}
 # The order in which the safetensors library lays tensors out, so that each is aligned: then by name.
 _LAYOUT = ("I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL")
-
-Body = Callable[[BinaryIO, TensorReader, dict[str, Loss]], tuple[str, list[Member]]]
 
 
 def write_model(
@@ -46,34 +41,31 @@ def write_model(
     if not cast.changes(tensors, dtype):
         return writer.write_model(folder / "model.pth", tensors, config, progress)
     new = cast.recorded(tensors, dtype)
-    index = container.index_pickle(new, config)
-
-    def body(file: BinaryIO, reader: TensorReader, losses: dict[str, Loss]) -> tuple[str, list[Member]]:
-        return _container(file, reader, losses, index, tensors, new)
-
-    return _flushed(folder / "model.pth", tensors, progress, body)
+    return _container(folder / "model.pth", container.index_pickle(new, config), tensors, new, progress)
 
 
 def _container(
-    file: BinaryIO,
-    reader: TensorReader,
-    losses: dict[str, Loss],
+    path: Path,
     index: bytes,
     tensors: Mapping[str, TensorRecord],
     new: Mapping[str, TensorRecord],
-) -> tuple[str, list[Member]]:
-    """Write the members of a container, and return its SHA-256 and what was written where."""
-    out = container.ContainerWriter(file)
-    try:
-        out.add("data.pkl", index)
-        out.add("byteorder", b"little")
-        for number, (name, record) in enumerate(tensors.items()):
-            out.begin(f"data/{number}", new[name].bytes)
-            out.end(_copy(reader, name, record, new[name], out.out, losses))
-        out.add("version", b"3\n")
-        return out.finish(), out.members
-    finally:
-        out.out.close()
+    progress: Progress,
+) -> Written:
+    """Write a container of tensors, cast where their dtype is to change."""
+    losses: dict[str, Loss] = {}
+    with writer.opened(path, list(new.values()), progress) as (file, back, reader):
+        out = container.ContainerWriter(file, back)
+        try:
+            out.add("data.pkl", index)
+            out.add("byteorder", b"little")
+            for number, (name, record) in enumerate(tensors.items()):
+                out.begin(f"data/{number}", new[name].bytes)
+                out.end(_move(reader, name, record, new[name], out.out, losses))
+            out.add("version", b"3\n")
+            sha256 = out.finish()
+        finally:
+            out.out.close()
+        return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)
 
 
 def write_safetensors(
@@ -104,21 +96,17 @@ def write_recorded(
         new: each tensor as it is to be in the new file.
     """
     order = sorted(new, key=lambda name: (_LAYOUT.index(_SPELT[new[name].dtype]), name))
-    head = header({name: new[name] for name in order}, metadata)
-
-    def body(file: BinaryIO, reader: TensorReader, losses: dict[str, Loss]) -> tuple[str, list[Member]]:
-        out, members = HashingFile(file), []
+    losses: dict[str, Loss] = {}
+    with writer.opened(path, list(new.values()), progress) as (file, back, reader):
+        out = ProvenFile(file, back)
         try:
-            out.write(head)
+            out.add(header({name: new[name] for name in order}, metadata))
             for name in order:
-                start = out.position
-                crc = _copy(reader, name, tensors[name], new[name], out, losses)
-                members.append(Member(name=name, header=0, start=start, bytes=new[name].bytes, crc=crc))
-            return out.close(), members
+                _move(reader, name, tensors[name], new[name], out, losses)
+            sha256 = out.close()
         finally:
             out.close()
-
-    return _flushed(path, tensors, progress, body)
+        return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)
 
 
 def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:
@@ -138,23 +126,18 @@ def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> 
     return struct.pack("<Q", len(text)) + text
 
 
-def _copy(
+def _move(
     reader: TensorReader,
     name: str,
     record: TensorRecord,
     new: TensorRecord,
-    out: HashingFile,
+    out: ProvenFile,
     losses: dict[str, Loss],
 ) -> int:
-    """Write one tensor, cast where its dtype changes, and return the CRC-32 of what was written."""
+    """Write one tensor, cast where its dtype changes, and return the CRC-32 of what the file then holds."""
     if new.dtype != record.dtype:
-        return cast.copy(reader, record, new.dtype, out, losses.setdefault(name, Loss()))
-    crc = 0
-    for chunk in reader.chunks(record):
-        crc = zlib.crc32(chunk, crc)
-        out.write(chunk, reader.release)
-    reader.finish(record, crc)
-    return crc
+        return cast.move(reader, record, new.dtype, out, losses.setdefault(name, Loss()))
+    return writer.move(record, reader, out)
 
 
 def write_state(path: Path, tensors: Mapping[str, TensorRecord]) -> Written:
@@ -163,7 +146,7 @@ def write_state(path: Path, tensors: Mapping[str, TensorRecord]) -> Written:
     Raises:
         ArchiveError, OutputError: as `write_model`.
     """
-    return _plain(path, container.state_pickle(tensors), tensors)
+    return _container(path, container.state_pickle(tensors), tensors, tensors, lambda _: None)
 
 
 def write_tensor(path: Path, record: TensorRecord) -> Written:
@@ -172,27 +155,5 @@ def write_tensor(path: Path, record: TensorRecord) -> Written:
     Raises:
         ArchiveError, OutputError: as `write_model`.
     """
-    return _plain(path, container.tensor_pickle(record), {record.key: record})
-
-
-def _plain(path: Path, index: bytes, tensors: Mapping[str, TensorRecord]) -> Written:
-    def body(file: BinaryIO, reader: TensorReader, losses: dict[str, Loss]) -> tuple[str, list[Member]]:
-        return _container(file, reader, losses, index, tensors, tensors)
-
-    return _flushed(path, tensors, lambda _: None, body)
-
-
-def _flushed(path: Path, tensors: Mapping[str, TensorRecord], progress: Progress, body: Body) -> Written:
-    """Let `body` write a new file, read back what it wrote, and return when it is on the disk."""
-    losses: dict[str, Loss] = {}
-    try:
-        with path.open("xb", buffering=0) as file, TensorReader(progress) as reader:
-            sha256, members = body(file, reader, losses)
-            flushed = Background(os.fsync, file.fileno())
-            try:
-                writer.read_back(path, members)
-            finally:
-                flushed.wait()
-            return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)
-    except OSError as error:
-        raise writer.output_error(path, list(tensors.values()), error) from error
+    tensors = {record.key: record}
+    return _container(path, container.tensor_pickle(record), tensors, tensors, lambda _: None)
