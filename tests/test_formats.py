@@ -140,6 +140,11 @@ def test_a_half_folder_is_verified_and_converting_it_again_changes_nothing(half,
     code, out, err = run_cli(capsys, "verify", folder, "--no-sample", "--json")
     assert code == 0, err
     assert json.loads(out)["source"]["dtypes"]["float16"] > 100
+    assert run_cli(capsys, folder, "--dtype", "float32", "--no-verify", "-o", tmp_path / "wide")[0] == 0
+    wide, made = (torch.load(place / "model.pth", weights_only=True)["model"] for place in (tmp_path / "wide", folder))
+    assert all(
+        torch.equal(wide[name], value.float() if value.is_floating_point() else value) for name, value in made.items()
+    )
     code, out, _ = run_cli(capsys, folder, "--dtype", "float16", "--no-verify", "-o", tmp_path / "again", "--json")
     assert code == 0
     assert json.loads(out)["cast"] is None  # nothing was left to cast

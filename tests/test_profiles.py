@@ -357,3 +357,14 @@ def test_a_speaker_that_is_none_is_refused(converted, tmp_path, capsys, speaker,
     status, out, _ = run_cli(capsys, converted[0], "--speaker", speaker, "-o", tmp_path / "out", "--json")
     assert status == 2
     assert json.loads(out)["causes"][0]["code"] == code
+
+
+def test_the_command_to_make_it_again_names_all_of_it():
+    from verify.reproduce import command
+
+    request = Request(source=Path("run"), speakers=("Ana=a b.wav", "Bob=c.wav"))
+    job = Job(request=request, profile="alltalk", dtype="float16", format="safetensors")
+    said = command(job, "convert")
+    assert said.endswith(
+        "./run --speaker 'Ana=a b.wav' --speaker Bob=c.wav --format safetensors --dtype float16 --profile alltalk"
+    )

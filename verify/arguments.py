@@ -51,32 +51,7 @@ def parser() -> argparse.ArgumentParser:
     convert = commands.add_parser(
         "convert", parents=[finding, speaking, writing, showing], help="the main job (the default)", epilog=EPILOG
     )
-    convert.add_argument(
-        "--format",
-        choices=("pth", "safetensors"),
-        default="pth",
-        help="of the model file (default: pth, which coqui reads)",
-    )
-    convert.add_argument(
-        "--dtype",
-        choices=("keep", "float32", "float16", "bfloat16"),
-        default="keep",
-        help="of the weights in the new file (default: keep); programs compute in float32 all the same",
-    )
-    _add_profile(convert, "make what this program needs, and check it as the program does")
-    convert.add_argument(
-        "--speaker",
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)",
-    )
-    convert.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
-    convert.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
-    convert.add_argument(
-        "--prove", action="store_true", help="let the original speak too: same tokens, same samples, bit for bit"
-    )
-    convert.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
+    _add_converting(convert)
     commands.add_parser(
         "inspect", parents=[finding, showing], help="what is in a checkpoint; no torch, no writing", epilog=EPILOG
     )
@@ -125,6 +100,35 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--force", action="store_true", help="replace the demo that is there")
     return main
+
+
+def _add_converting(convert: argparse.ArgumentParser) -> None:
+    convert.add_argument(
+        "--format",
+        choices=("pth", "safetensors"),
+        default="pth",
+        help="of the model file (default: pth, which coqui reads)",
+    )
+    convert.add_argument(
+        "--dtype",
+        choices=("keep", "float32", "float16", "bfloat16"),
+        default="keep",
+        help="of the weights in the new file (default: keep); programs compute in float32 all the same",
+    )
+    _add_profile(convert, "make what this program needs, and check it as the program does")
+    convert.add_argument(
+        "--speaker",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)",
+    )
+    convert.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
+    convert.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
+    convert.add_argument(
+        "--prove", action="store_true", help="let the original speak too: same tokens, same samples, bit for bit"
+    )
+    convert.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
 
 
 def _add_profile(command: argparse.ArgumentParser, text: str) -> None:

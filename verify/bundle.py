@@ -46,7 +46,7 @@ def require(plan: Plan) -> None:
         )
     if "dvae" in profile.kinds and not _dvae(plan):
         raise _incomplete(
-            f"{profile.title} asks for dvae.pth, and neither {plan.archive.path.name} nor a folder with it holds one",
+            f"{profile.title} asks for dvae.pth; neither {plan.archive.path.name}, nor its folder, nor --base holds one",
             "Convert from the training checkpoint, which holds it, or pass --base with a folder that has dvae.pth.",
         )
     if "auralis-core" in profile.kinds and plan.architecture.version != "v2":

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from verify import __version__, bundle, reproduce
+from verify import bundle, reproduce
 from verify.background import Background
 from verify.checkpoint import base as bases
 from verify.checkpoint import formats, publish, reader, writer
 from verify.checkpoint import target as targets
-from verify.checkpoint.archive import Archive
 from verify.checkpoint.cast import Losses
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.handle import open_regular
@@ -26,7 +25,6 @@ from verify.reporting import page
 from verify.reporting.report import OutputFile, Report
 from verify.watch import Silent, Watch
 
-SOURCE_SHA256 = "source_sha256"  # in the metadata of a safetensors file
 NOT_VERIFIED = Cause(
     code="not-verified",
     severity="warning",
@@ -203,7 +201,8 @@ def _write(planned: Plan, folder: Path, digest: Background | None, watch: Watch)
     """Write the model, config.json, vocab.json and, where there are voices, speakers_xtts.pth."""
     job, about = planned.job, dict[str, str]()
     if job.format == formats.SAFETENSORS:
-        about = metadata(planned.archive, _digested(digest, planned, watch) if digest else "")
+        sha256 = _digested(digest, planned, watch) if digest else ""
+        about = formats.metadata(planned.archive, sha256, environment.versions())
     with (
         watch.step(f"writing model.{job.format}", planned.ledger.written_bytes, "bytes") as progress,
         timed(planned.seconds, "write"),
@@ -256,19 +255,6 @@ def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
     with watch.step("comparing with the base", total, "bytes") as progress, timed(planned.seconds, "base"):
         values = reader.scan_tensors(changed.values(), progress).values
     return {name: values[record] for name, record in changed.items() if record in values}
-
-
-def metadata(archive: Archive, sha256: str) -> dict[str, str]:
-    """Return the text that a safetensors file carries: which checkpoint it was made of, and by what.
-
-    A file that has it already passes it on, so that converting a result again changes nothing.
-    """
-    if SOURCE_SHA256 in archive.metadata:
-        return dict(archive.metadata)
-    facts = {"step": archive.step, "epoch": archive.epoch, "date": archive.date}
-    known = {name: str(value) for name, value in facts.items() if value is not None}
-    versions = {"xtts_verify_version": __version__, "coqui_tts_version": environment.versions()["coqui-tts"]}
-    return {"format": "pt", SOURCE_SHA256: sha256, **known, **{name: text for name, text in versions.items() if text}}
 
 
 def _publish(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import cast, container, safetensors_header, writer
+from verify.checkpoint.archive import Archive
 from verify.checkpoint.cast import KEEP, Loss
 from verify.checkpoint.container import ProvenFile
 from verify.checkpoint.reader import Progress, TensorReader
@@ -14,7 +15,7 @@ from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.writer import Written
 
 PTH, SAFETENSORS = "pth", "safetensors"
-FORMATS = (PTH, SAFETENSORS)
+SOURCE_SHA256 = "source_sha256"
 _SPELT = {dtype: name for name, (dtype, _) in safetensors_header.DTYPES.items()}
 # The order in which the safetensors library lays tensors out, so that each is aligned: then by name.
 _LAYOUT = ("I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL")
@@ -107,6 +108,19 @@ def write_recorded(
         finally:
             out.close()
         return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)
+
+
+def metadata(archive: Archive, sha256: str, versions: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the text that a safetensors file carries: which checkpoint it was made of, and by what.
+
+    A file that has it already passes it on, so that converting a result again changes nothing.
+    """
+    if SOURCE_SHA256 in archive.metadata:
+        return dict(archive.metadata)
+    facts = {"step": archive.step, "epoch": archive.epoch, "date": archive.date}
+    makers = {f"{name.replace('-', '_')}_version": versions.get(name) for name in ("xtts-verify", "coqui-tts")}
+    known = {name: str(value) for name, value in {**facts, **makers}.items() if value is not None}
+    return {"format": "pt", SOURCE_SHA256: sha256, **known}
 
 
 def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:

@@ -88,10 +88,11 @@ def _is_filled(path: Path) -> bool:
 
 
 def _missing(profile: Profile, missing: list[str], where: str) -> Cause:
+    held = "a ZIP of " if profile.zip else ""
     return Cause(
         code="profile-missing",
         severity="error",
-        message=f"{profile.title} needs {', '.join(profile.files)}; {where} lacks {', '.join(missing)}",
+        message=f"{profile.title} needs {held}{', '.join(profile.files)}; {where} lacks {', '.join(missing)}",
         hint=f"Convert with --profile {profile.name}, which makes what is missing.",
     )
 

@@ -1,10 +1,11 @@
-"""The list of `profiles`: which programs a result can be made for, and what each looks for; for people and as JSON."""
+"""What is told of formats and profiles: the list of `profiles`, what a cast cost, what a program finds in a result."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from verify.checkpoint import profiles
 from verify.checkpoint.profiles import Profile
@@ -36,3 +37,23 @@ def show(listing: Listing, screen: Console, is_quiet: bool) -> None:
         held = "a ZIP of " if profile.zip else ""
         table.add_row(profile.name, profile.title, held + ", ".join(profile.files), profile.put)
     screen.print(table)
+
+
+def cast_table(cast: dict[str, Any]) -> Table:
+    """Return what casting cost, part by part."""
+    title = Text(f"cast to {cast['dtype']}; computed in float32")
+    table = Table(box=None, padding=(0, 2, 0, 2), title=title, title_justify="left")
+    for name in ("part", "tensors", "worst relative error", "of a whole tensor", "to zero"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    for part in cast["parts"]:
+        errors = (f"{part[name]:.2e}" for name in ("worst_element", "worst_tensor"))
+        table.add_row(part["part"], f"{part['tensors']:,}", *errors, f"{part['to_zero']:,}")
+    return table
+
+
+def lines(profile: dict[str, Any], folder: str) -> list[str]:
+    """Return what a program finds in the folder, what to do with it, and what is there twice."""
+    where = f" in {folder}/{profile['bundle']}" if profile["bundle"] else ""
+    found = f"{profile['title']} finds what it looks for: {', '.join(profile['files'])}{where}"
+    twice = ["its weights are those of model.pth once more: delete what you do not use"] if profile["twice"] else []
+    return [found, f"→ {profile['put'].replace('DIR', folder)}", *twice]

@@ -23,6 +23,7 @@ from verify.checks import Check
 from verify.diagnosis import fit
 from verify.diagnosis.causes import summary
 from verify.errors import Cause, counted
+from verify.reporting import profiles
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
@@ -88,7 +89,8 @@ def show(report: Report, watch: TerminalWatch) -> None:
         watch.found(report)
     screen.print()
     _show_load(report, screen)
-    _show_cast(report, screen)
+    if report.cast:
+        screen.print(profiles.cast_table(report.cast))
     _show_samples(report, screen)
     _show_checks(report, screen)
     _show_profile(report, screen)
@@ -210,34 +212,13 @@ def _show_load(report: Report, screen: Console) -> None:
     screen.print(Text.assemble(("✓", "green"), line))
 
 
-def _show_cast(report: Report, screen: Console) -> None:
-    """Print what casting cost, part by part."""
-    if not report.cast:
-        return
-    dtype = report.cast["dtype"]
-    table = Table(
-        box=None, padding=(0, 2, 0, 2), title=Text(f"cast to {dtype}; computed in float32"), title_justify="left"
-    )
-    for name in ("part", "tensors", "worst relative error", "of a whole tensor", "to zero"):
-        table.add_column(name, justify="left" if name == "part" else "right")
-    for part in report.cast["parts"]:
-        errors = (f"{part[name]:.2e}" for name in ("worst_element", "worst_tensor"))
-        table.add_row(part["part"], f"{part['tensors']:,}", *errors, f"{part['to_zero']:,}")
-    screen.print(table)
-
-
 def _show_profile(report: Report, screen: Console) -> None:
     """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
     if report.profile and report.profile["ok"]:
-        profile, folder = report.profile, report.output or str(report.archive.path.parent)
-        where = f" in {folder}/{profile['bundle']}" if profile["bundle"] else ""
-        line = f" {profile['title']} finds what it looks for: {', '.join(profile['files'])}{where}"
-        screen.print(Text("✓", "green") + printable(line), soft_wrap=not screen.is_terminal)
-        screen.print(printable(f"  → {profile['put'].replace('DIR', folder)}"), soft_wrap=not screen.is_terminal)
-        if profile["twice"]:
-            screen.print(
-                Text("  its weights are those of model.pth once more: delete what you do not use"), soft_wrap=True
-            )
+        first, *rest = profiles.lines(report.profile, report.output or str(report.archive.path.parent))
+        screen.print(Text("✓ ", "green") + printable(first), soft_wrap=not screen.is_terminal)
+        for line in rest:
+            screen.print(printable(f"  {line}"), soft_wrap=not screen.is_terminal)
 
 
 def _show_samples(report: Report, screen: Console) -> None:
