@@ -1,5 +1,6 @@
 """Formats and dtypes: what is written is what torch would have made of it, is proved, speaks, and stays as it is."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ from safetensors import safe_open
 
 from tests.helpers import member_span, run_cli, save_tiny
 from verify import Job, Request, convert, load_xtts
-from verify.checkpoint import cast, keytable
+from verify.checkpoint import cast, formats, keytable
 from verify.checkpoint.formats import write_safetensors
 from verify.checkpoint.tensors import TensorRecord
 
@@ -253,6 +254,10 @@ def test_a_strangers_metadata_is_no_more_than_short_text(tmp_path):
     found = read_archive(tmp_path / "a.safetensors")
     assert (found.step, found.epoch, found.date) == (None, None, None)
     assert found.metadata == {"step": "9" * 40, "epoch": "-1", "source_sha256": "ab"}
+    told = formats.metadata(found, "cd" * 32, {"coqui-tts": "0.28.0"})
+    assert told == {"format": "pt", "source_sha256": "cd" * 32, "coqui_tts_version": "0.28.0"}
+    known = dataclasses.replace(found, metadata={"source_sha256": "ef" * 32, "step": "7", "note": "mine"})
+    assert formats.metadata(known, "", {}) == {"source_sha256": "ef" * 32, "step": "7"}
 
 
 def test_strided_and_empty_tensors_are_written_as_they_read(tmp_path):

@@ -168,6 +168,16 @@ def cut_voice(copy):
     torch.save(voices, copy / "speakers_xtts.pth")
 
 
+def corrupt_deflated(copy):
+    bundle = next(copy.glob("*.zip"))
+    with zipfile.ZipFile(bundle, "w", zipfile.ZIP_DEFLATED) as held:
+        for name, file in (("config.json", "config.json"), ("model.pth", "vocab.json"), ("vocab.json", "vocab.json"), ("ref.wav", "reference.wav")):  # fmt: skip
+            held.write(copy / file, name)
+    data = bytearray(bundle.read_bytes())
+    data[60:90] = bytes(30)
+    bundle.write_bytes(data)
+
+
 def other_reference(copy):
     soundfile.write(copy / "reference.wav", np.zeros(9000), 24000)
 
@@ -183,6 +193,7 @@ def other_reference(copy):
         ("ebook2audiobook", lambda copy: next(copy.glob("*.zip")).unlink(), "profile-missing", ".zip"),
         ("ebook2audiobook", lambda copy: next(copy.glob("*.zip")).write_bytes(b"PK"), "profile-unfit", ".zip"),
         ("ebook2audiobook", other_reference, "profile-unfit", "ref.wav"),
+        ("ebook2audiobook", corrupt_deflated, "profile-unfit", ".zip"),
         ("auralis", lambda copy: (copy / "gpt" / "tokenizer.json").unlink(), "profile-missing", "gpt/tokenizer.json"),
         ("auralis", lambda copy: shutil.copy(copy / "gpt" / "gpt2_model.safetensors", copy / "core_xttsv2" / "xtts-v2.safetensors"), "profile-unfit", "it lacks conditioning_encoder"),
     ],

@@ -1,6 +1,7 @@
 """Write the model in the format and the dtype that the user wants: streamed, hashed, read back, flushed to the disk."""
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from verify.checkpoint.writer import Written
 
 PTH, SAFETENSORS = "pth", "safetensors"
 SOURCE_SHA256 = "source_sha256"
+_TOLD = ("format", SOURCE_SHA256, "step", "epoch", "date", "xtts_verify_version", "coqui_tts_version")
 _SPELT = {dtype: name for name, (dtype, _) in safetensors_header.DTYPES.items()}
 # The order in which the safetensors library lays tensors out, so that each is aligned: then by name.
 _LAYOUT = ("I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL")
@@ -113,10 +115,10 @@ def write_recorded(
 def metadata(archive: Archive, sha256: str, versions: Mapping[str, str | None]) -> dict[str, str]:
     """Return the text that a safetensors file carries: which checkpoint it was made of, and by what.
 
-    A file that has it already passes it on, so that converting a result again changes nothing.
+    A file that has it already passes it on, so that converting a result again changes nothing; nothing else is passed on.
     """
-    if SOURCE_SHA256 in archive.metadata:
-        return dict(archive.metadata)
+    if re.fullmatch("[0-9a-f]{64}", archive.metadata.get(SOURCE_SHA256, "")):
+        return {name: archive.metadata[name] for name in _TOLD if name in archive.metadata}
     facts = {"step": archive.step, "epoch": archive.epoch, "date": archive.date}
     makers = {f"{name.replace('-', '_')}_version": versions.get(name) for name in ("xtts-verify", "coqui-tts")}
     known = {name: str(value) for name, value in {**facts, **makers}.items() if value is not None}

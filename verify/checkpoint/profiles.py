@@ -174,9 +174,11 @@ def _check_zip(profile: Profile, folder: Path) -> tuple[Cause, ...]:
             if missing := [name for name in profile.files if name not in held]:
                 return (_missing(profile, missing, str(zips[0])),)
             for name, kind in profile.files.items():
-                if _crc(bundle.open(held[name])) != _crc((folder / HOME[kind]).open("rb")):
+                beside = folder / HOME[kind]
+                same = held[name].file_size == beside.stat().st_size  # first: a ZIP may claim any size
+                if not same or _crc(bundle.open(held[name])) != _crc(beside.open("rb")):
                     return (_stale(profile, zips[0], name, HOME[kind]),)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         message = f"{profile.title} cannot use {zips[0].name}: {str(error)[:200]}"
         return (Cause(code="profile-unfit", severity="error", message=message, hint="Convert again with --force."),)
     return ()
