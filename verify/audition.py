@@ -80,7 +80,7 @@ def _load(
         del state
     with watch.step("comparing every byte", plan.ledger.written_bytes, "bytes") as progress, timed(seconds, "compare"):
         dtypes = {name: record.dtype for name, record in cast.recorded(tensors, plan.job.dtype).items()}
-        identity = models.prove_identity(model, tensors, dtypes, progress)
+        identity = models.prove_identity(model, tensors, progress, dtypes)
     identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
     report = replace(report, load=asdict(load), identical=identical)
     if not identity.ok:

@@ -163,11 +163,12 @@ def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadRe
 
 
 def prove_identity(
-    model: Xtts, tensors: Mapping[str, TensorRecord], dtypes: Mapping[str, str], progress: Progress
+    model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress, dtypes: Mapping[str, str] | None = None
 ) -> Identity:
     """Compare every tensor of the loaded model with the source's bytes, read again from their files.
 
-    Where the tensor was cast, with what torch itself makes of the source's elements in that dtype.
+    Args:
+        dtypes: of the tensors that were cast: those are compared with what torch itself makes of the source's elements.
 
     Raises:
         ArchiveError: the source changed or is cut short.
@@ -179,14 +180,14 @@ def prove_identity(
             data = _bytes_of(loaded[key])
             position, equal = 0, loaded[key].shape == record.shape
             for chunk in reader.chunks(record):
-                wanted = _cast_by_torch(chunk, record.dtype, dtypes[key])
+                wanted = _cast_by_torch(chunk, record.dtype, (dtypes or {}).get(key, record.dtype))
                 piece = data[position : position + len(wanted)]
                 equal = equal and np.array_equal(wanted, piece)
                 position += len(wanted)
                 del wanted
                 reader.release(chunk)
             total += position
-            if not equal:
+            if not equal or position != len(data):
                 different.append(key)
     return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
 
