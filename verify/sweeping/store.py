@@ -94,7 +94,14 @@ def opened(target: Path, inputs: Sequence[Path], settings: Mapping[str, Any], fo
         store = Store(folder=target)
         if not (results / SETTINGS).exists():
             store.write(f"{RESULTS}/{SETTINGS}", json.dumps(settings, indent=2).encode())
-        yield store
+        try:
+            yield store
+        finally:
+            if {entry.name for entry in target.iterdir()} | {entry.name for entry in results.iterdir()} == {
+                RESULTS,
+                SETTINGS,
+            }:
+                shutil.rmtree(target)  # nothing was finished, so nothing is left behind
 
 
 def _require_ours(target: Path, settings: Mapping[str, Any], force: bool) -> None:
