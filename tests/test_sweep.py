@@ -290,10 +290,13 @@ def test_the_workers_fit_the_cores_the_memory_and_the_gpus(monkeypatch):
     assert room.jobs(3, 1, 1000, gpus=0) == 3
     assert room.jobs(100, 1, 1000, gpus=2) == 2
     monkeypatch.undo()
+    assert crew.place(2, "1")["CUDA_VISIBLE_DEVICES"] == "1"
+    assert crew.place(2, None)["OMP_NUM_THREADS"] == "2"
     assert 0 < room.available_bytes() <= psutil.virtual_memory().total
     assert room.gpus("cpu") == room.gpus("cuda:1") == ()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_worker_that_is_killed_costs_its_checkpoint_alone(run, tmp_path, capsys):
     def kill_the_first():
         for _ in range(1200):
@@ -318,6 +321,7 @@ def test_a_worker_that_is_killed_costs_its_checkpoint_alone(run, tmp_path, capsy
     ]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to one process")
 def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(run, tmp_path):
     command = [sys.executable, str(ROOT / "convert_and_verify.py"), "sweep", str(run), "-o", str(tmp_path / "sweep")]
     command += [*SAY, "--jobs", "1"]
@@ -360,14 +364,18 @@ def test_a_cluster_that_loses_a_node_says_the_same_bit_for_bit(swept, run, tmp_p
     thread = threading.Thread(target=lose)
     try:
         thread.start()
-        report = sweep(job_of(run, output=tmp_path / "sweep"), [run], Hands(ray=cluster.address))
+        sources = [run / "checkpoint_8.pth", run / "best_model_12.pth"]
+        report = sweep(job_of(run, output=tmp_path / "sweep"), sources, Hands(ray=cluster.address))
         thread.join()
     finally:
         cluster.shutdown()
     assert lost
     _, document, folder, _ = swept
-    assert samples_of(tmp_path / "sweep") == samples_of(folder)
-    assert [one.figures for one in report.checkpoints] == [one["figures"] for one in document["checkpoints"]]
+    here, there = samples_of(folder), samples_of(tmp_path / "sweep")
+    assert there == {name: here[name] for name in there}
+    assert len(there) == 2
+    known = {one["name"]: one["figures"] for one in document["checkpoints"]}
+    assert [one.figures for one in report.checkpoints] == [known[one.name] for one in report.checkpoints]
     assert {one.found["environment"]["threads"] for one in report.heard} == {1}
 
 
