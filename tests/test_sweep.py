@@ -22,8 +22,8 @@ from verify.errors import OutputError
 from verify.reporting import curve, ranking, sweeppage
 from verify.reporting.ranking import SweepReport, SweptCheckpoint
 from verify.sweep import Hands, sweep
-from verify.sweeping import contenders, room, store
-from verify.sweeping.task import Outcome
+from verify.sweeping import contenders, crew, room, store
+from verify.sweeping.task import Outcome, Task, do
 from verify.watch import Silent
 
 ROOT = Path(__file__).parent.parent
@@ -147,7 +147,7 @@ def test_a_result_that_is_not_whole_is_none(swept, run, tmp_path):
     assert kept.known(identity) is None
 
 
-def test_another_sweep_and_files_of_others_are_never_replaced_unasked(swept, run, capsys):
+def test_another_sweep_and_files_of_others_are_never_replaced_unasked(swept, run, tmp_path, capsys):
     _, _, folder, _ = swept
     before = fingerprint(folder)
     arguments = ("sweep", run, "--device", "cpu", "--expect", "sound")
@@ -158,6 +158,11 @@ def test_another_sweep_and_files_of_others_are_never_replaced_unasked(swept, run
     (folder / "mine.txt").unlink()
     assert (code, "output-has-other-files" in err) == (2, True)
     assert fingerprint(folder) == before
+    foreign = tmp_path / "exp" / "results"
+    foreign.mkdir(parents=True)
+    (foreign / "settings.json").write_text('{"mine": 1}')
+    code, _, err = run_cli(capsys, *arguments, "--force", "-o", foreign.parent)
+    assert (code, "output-has-other-files" in err, (foreign / "settings.json").exists()) == (2, True, True)
     with pytest.raises(OutputError) as caught:
         sweep(job_of(run, output=run), [run], Hands(jobs=1))
     assert caught.value.cause.code == "output-is-input"
@@ -294,6 +299,23 @@ def test_the_workers_fit_the_cores_the_memory_and_the_gpus(monkeypatch):
     assert crew.place(2, None)["OMP_NUM_THREADS"] == "2"
     assert 0 < room.available_bytes() <= psutil.virtual_memory().total
     assert room.gpus("cpu") == room.gpus("cuda:1") == ()
+
+
+def test_what_goes_wrong_in_a_worker_is_told_and_does_not_end_it(run, tmp_path):
+    import torch
+
+    gone = shutil.copyfile(run / "checkpoint_4.pth", tmp_path / "gone.pth")
+    shutil.copyfile(run / "vocab.json", tmp_path / "vocab.json")
+    (one,) = contenders.prepare(job_of(gone), [gone], Silent())
+    gone.unlink()
+    threads = torch.get_num_threads()
+    try:
+        lost = do(Task(plan=one.plan, script=one.script, threads=1))
+        broken = do(Task(plan=one.plan, script=one.script, threads=-1))
+    finally:
+        torch.set_num_threads(threads)
+    assert (lost.found, lost.cause.code, str(gone) in lost.cause.message) == (None, "system", True)
+    assert (broken.found, broken.cause.code) == (None, "internal")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")

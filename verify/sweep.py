@@ -49,7 +49,7 @@ def sweep(job: Job, runs: Sequence[Path], hands: Hands, watch: Watch | None = No
     require_sayable(job)
     paths = contenders.find(runs)
     target = job.output or contenders.common_folder(paths) / FOLDER
-    inputs = [*runs, *(path for path in targets.inputs(replace(job.request, source=paths[0])) if path not in paths)]
+    inputs = [*runs, *targets.inputs(replace(job.request, source=paths[0]))]
     found = contenders.prepare(job, paths, watch)
     lead = next((one for one in found if one.plan), None)
     if lead is None or lead.script is None:
@@ -58,10 +58,12 @@ def sweep(job: Job, runs: Sequence[Path], hands: Hands, watch: Watch | None = No
     with store.opened(target, inputs, settings, job.force) as kept:
         try:
             results = _hear(found, kept, hands, watch)
+            report = replace(_report(found, results, lead.script, hands, began), settings=settings, output=str(target))
+            sweeppage.write(report, kept.folder, kept.write)
         except KeyboardInterrupt as stop:
+            if kept.is_empty:
+                raise
             raise KeyboardInterrupt(f"what is finished is in {target}: the same command goes on from there") from stop
-        report = replace(_report(found, results, lead.script, hands, began), settings=settings, output=str(target))
-        sweeppage.write(report, kept.folder, kept.write)
     return report
 
 

@@ -28,6 +28,11 @@ class Store:
 
     folder: Path
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is finished yet."""
+        return not any((self.folder / RESULTS).glob(f"*/{RESULT}"))
+
     def known(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what was found of exactly this checkpoint before, or None."""
         place = self.folder / RESULTS / place_of(identity)
@@ -97,10 +102,7 @@ def opened(target: Path, inputs: Sequence[Path], settings: Mapping[str, Any], fo
         try:
             yield store
         finally:
-            if {entry.name for entry in target.iterdir()} | {entry.name for entry in results.iterdir()} == {
-                RESULTS,
-                SETTINGS,
-            }:
+            if {entry.name for folder in (target, results) for entry in folder.iterdir()} == {RESULTS, SETTINGS}:
                 shutil.rmtree(target)  # nothing was finished, so nothing is left behind
 
 
@@ -121,7 +123,7 @@ def _require_ours(target: Path, settings: Mapping[str, Any], force: bool) -> Non
             f"{target} is not the folder of a sweep{': it holds ' + ', '.join(others[:5]) if others else ''}",
             "Write elsewhere with -o DIR.",
         )
-    if not force and (target / RESULTS / SETTINGS).is_file() and (different := _different(target, settings)):
+    if not force and (different := _different(target, settings)):
         raise OutputError(
             "other-sweep",
             f"{target} holds a sweep of which something was otherwise, so that the two cannot be ranked together: {different}",
@@ -130,18 +132,27 @@ def _require_ours(target: Path, settings: Mapping[str, Any], force: bool) -> Non
 
 
 def _begun(results: Path) -> bool:
-    """Whether the folder is that of a sweep, or of one that was killed before it wrote anything."""
-    if (results / SETTINGS).is_file() or not results.exists():
-        return True
-    return results.is_dir() and all(entry.name.startswith(_HALF_DONE) for entry in results.iterdir())
+    """Whether all in the folder is of a sweep, be it one that was killed before it wrote anything."""
+    if not results.is_dir():
+        return not results.exists()
+    whole = [entry for entry in results.iterdir() if not entry.name.startswith(_HALF_DONE)]
+    ours = all(entry.name == SETTINGS or (entry / RESULT).is_file() for entry in whole)
+    return ours and (not whole or _settings_of(results) is not None)
+
+
+def _settings_of(results: Path) -> dict[str, Any] | None:
+    """Return the settings of the sweep that is there; None where there is none, or another program's file of that name."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((results / SETTINGS).read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) and {"texts", "seeds", "threads"} <= found.keys() else None
+    return None
 
 
 def _different(target: Path, settings: Mapping[str, Any]) -> str:
-    """Return in words in what the settings differ from those of the sweep that is there."""
-    try:
-        there = json.loads((target / RESULTS / SETTINGS).read_text(encoding="utf-8"))
-    except ValueError:
-        return "its settings cannot be read"
+    """Return in words in what the settings differ from those of the sweep that is there; nothing where there is none."""
+    there = _settings_of(target / RESULTS)
+    if there is None:
+        return ""
     names = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
     return "; ".join(f"{name} {_short(there.get(name))} there, {_short(settings.get(name))} here" for name in names)
 
