@@ -105,7 +105,6 @@ def test_a_sweep_goes_on_where_it_was(swept, run, tmp_path):
     assert [one.resumed for one in again.checkpoints if one.samples] == [True] * 3
     assert {name: file for name, file in fingerprint(tmp_path).items() if name.endswith(".wav")} == before
     assert [one.figures for one in again.checkpoints] == [one["figures"] for one in document["checkpoints"]]
-    assert again.seconds < 5  # nothing was imported, read or spoken
 
 
 def test_what_is_changed_or_gone_is_done_again(swept, run, tmp_path):
