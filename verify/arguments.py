@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from verify import __version__
 
@@ -76,20 +77,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "sources", type=Path, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
     )
-    sweep = commands.add_parser(
-        "sweep",
-        parents=[_helping(), _speaking(), writing, showing],
-        help="every checkpoint of every run says the same; ranked, with a page to listen through",
-        epilog=EPILOG,
-    )
-    sweep.add_argument("sources", type=Path, nargs="+", metavar="RUN", help="run folders, or single checkpoints")
-    sweep.add_argument(
-        "--jobs", type=_count, metavar="N", help="worker processes (default: as many as cores, memory and GPUs allow)"
-    )
-    sweep.add_argument(
-        "--threads", type=_count, default=1, metavar="N", help="threads of each worker; other samples (default: 1)"
-    )
-    sweep.add_argument("--ray", metavar="ADDRESS", help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
+    _add_sweep(commands, [_helping(), _speaking(), writing, showing])
     judge = commands.add_parser(
         "judge", parents=[_said(), _expecting(), showing], help="the sound checks alone, of any clip", epilog=EPILOG
     )
@@ -113,6 +101,23 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--force", action="store_true", help="replace the demo that is there")
     return main
+
+
+def _add_sweep(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        parents=parents,
+        help="every checkpoint of every run says the same; ranked, with a page to listen through",
+        epilog=EPILOG,
+    )
+    sweep.add_argument("sources", type=Path, nargs="+", metavar="RUN", help="run folders, or single checkpoints")
+    sweep.add_argument(
+        "--jobs", type=_count, metavar="N", help="worker processes (default: as many as cores, memory and GPUs allow)"
+    )
+    sweep.add_argument(
+        "--threads", type=_count, default=1, metavar="N", help="threads of each worker; other samples (default: 1)"
+    )
+    sweep.add_argument("--ray", metavar="ADDRESS", help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
 
 
 def _group() -> argparse.ArgumentParser:
