@@ -1,5 +1,6 @@
 """The callback for coqui's Trainer: a real short training exports its best models; no fault of an export reaches it."""
 
+import io
 import json
 import logging
 import os
@@ -105,12 +106,13 @@ def trainer(tmp_path):
 
 
 @pytest.fixture
-def told(caplog):
-    """The messages of the callback; the trainer's logger hands none on by itself."""
-    log = logging.getLogger("trainer.verify")
-    log.addHandler(caplog.handler)
-    yield lambda: "\n".join(record.getMessage() for record in caplog.records)
-    log.removeHandler(caplog.handler)
+def told():
+    """The messages of the callback, in a text."""
+    text = io.StringIO()
+    log, handler = logging.getLogger("trainer.verify"), logging.StreamHandler(text)
+    log.addHandler(handler)
+    yield text.getvalue
+    log.removeHandler(handler)
 
 
 def exporter_of(callbacks):
@@ -172,15 +174,16 @@ def test_on_windows_an_export_makes_way_before_the_trainer_removes_its_source(tr
 
 @needs_links
 def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, told, genuine_run):
-    callbacks = export_best(sample=False)
+    callbacks = export_best(verify=False)
     callbacks["on_init_end"](trainer)
     shutil.copyfile(next(genuine_run.glob("best_model_*.pth")), trainer.output_path / "best_model_3.pth")
-    shutil.copyfile(genuine_run / "config.json", trainer.output_path / "config.json")
     callbacks["on_epoch_end"](trainer)
     running = exporter_of(callbacks).running
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    os.kill(running.process.pid, signal.SIGSTOP)  # so that it surely runs yet when Ctrl-C comes
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     callbacks["on_keyboard_interrupt"](trainer)
     assert f"{running.target} will be there when its process is done" in told()
+    os.kill(running.process.pid, signal.SIGCONT)
     assert running.process.wait() == 0
     assert (running.target / "model.pth").is_file()
     assert not running.held.exists()
