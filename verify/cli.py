@@ -59,10 +59,10 @@ def _texts(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its report."""
-    if args.command == "judge":
-        from verify import judging
+    from verify import library
 
-        return judging.judge(args.clips, args.text, args.language, args.expect, watch)
+    if args.command == "judge":
+        return library.judge(*args.clips, text=args.text, language=args.language, expect=args.expect, watch=watch)
     if args.command == "explain":
         from verify.diagnosis import loaderror, scare
         from verify.reporting.scare import ScareReport
@@ -72,21 +72,23 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify import env
 
         return env.look_around(watch)
-    from verify import pipeline
-
     if args.command == "demo":
         from verify import demo
 
         return demo.demo(args.output, args.force, watch)
     if args.command == "inspect":
-        return pipeline.inspect(_job(args))
+        return library.inspect(_job(args))
     if args.command == "compare":
         from verify import comparison
 
         return comparison.compare(_job(args), args.sources, watch)
     if args.command == "verify":
-        return pipeline.verify(_job(args), watch)
-    return pipeline.dry_run(_job(args)) if args.dry_run else pipeline.convert(_job(args), watch)
+        return library.verify(_job(args), watch)
+    if args.dry_run:
+        from verify import pipeline
+
+        return pipeline.dry_run(_job(args))
+    return library.convert(_job(args), watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
