@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import threading
@@ -29,6 +30,21 @@ def trained(tmp_path_factory):
 
     run = train(tmp_path_factory.mktemp("trained"), 3, export_best(keep=1, expect="sound", texts="so."))
     return run, (run / "trainer_0_log.txt").read_text(encoding="utf-8")
+
+
+def told_lines(text):
+    """Return the lines of the callback with every number of megabytes made the same."""
+    lines = [line.rstrip() for line in text.splitlines() if line.startswith((" > xtts-verify", " ! xtts-verify"))]
+    return [re.sub(r"[\d.]+ MB", "N MB", line) for line in lines]
+
+
+@needs_links
+def test_the_page_shows_what_the_log_says(trained):
+    from tests.test_docs import ROOT, blocks
+
+    run, log = trained
+    (shown,) = blocks(ROOT / "docs" / "training.md", "text")
+    assert told_lines(shown) == told_lines(log.replace(f"{run}{os.sep}", ""))
 
 
 @pytest.fixture

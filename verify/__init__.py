@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from verify.checkpoint.source import Request
     from verify.diagnosis.scare import explain_load
     from verify.errors import Cause, ConversionError
-    from verify.library import Options, compare, convert, inspect, judge, verify
-    from verify.loading import load_xtts
+    from verify.library import compare, convert, inspect, judge, load_xtts, verify
+    from verify.options import Options
     from verify.plan import Job
     from verify.reporting.report import Report
     from verify.training import export_best
@@ -41,7 +41,7 @@ _HOMES = {
     "Cause": "errors",
     "ConversionError": "errors",
     "Job": "plan",
-    "Options": "library",
+    "Options": "options",
     "Report": "reporting.report",
     "Request": "checkpoint.source",
     "compare": "library",
@@ -50,7 +50,7 @@ _HOMES = {
     "export_best": "training",
     "inspect": "library",
     "judge": "library",
-    "load_xtts": "loading",
+    "load_xtts": "library",
     "verify": "library",
 }
 

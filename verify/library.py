@@ -1,46 +1,21 @@
 """The commands as functions of plain arguments: what `from verify import ...` gives, and what the command line calls."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
+from verify.diagnosis.environment import import_room
+from verify.options import AnyPath, Options, SourceOptions
 from verify.plan import Job, job_of
 from verify.reporting.report import Report
 from verify.watch import Silent, Watch
 
 if TYPE_CHECKING:
+    from TTS.tts.models.xtts import Xtts
     from typing_extensions import Unpack
 
     from verify.reporting.clips import ClipsReport
     from verify.reporting.comparison import ComparisonReport
-
-AnyPath = str | Path
-
-
-class Options(TypedDict, total=False):
-    """Every option, called as on the command line: those of `Request`, then those of `Job`."""
-
-    checkpoint: str  # "best", "last" or a step
-    config: AnyPath | None
-    vocab: AnyPath | None
-    base: AnyPath | None
-    speaker_wavs: AnyPath | Iterable[AnyPath]
-    follow: bool
-    config_from_weights: bool
-    output: AnyPath | None
-    texts: str | Iterable[str]
-    language: str | None
-    seed: int
-    seeds: int
-    transcribe: str | None
-    prove: bool
-    device: str
-    expect: str  # "speech" or "sound"
-    sample: bool
-    verify: bool
-    force: bool
-    keep_failed: bool
 
 
 def inspect(source: AnyPath | Job, **options: "Unpack[Options]") -> Report:
@@ -89,6 +64,19 @@ def compare(*sources: AnyPath, watch: Watch | None = None, **options: "Unpack[Op
     if not 2 <= len(sources) <= comparison.MOST_MODELS:
         raise ValueError(f"compare takes 2 to {comparison.MOST_MODELS} models, not {len(sources)}")
     return comparison.compare(job_of(sources[0], **options), [Path(source) for source in sources], watch)
+
+
+def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[SourceOptions]") -> "Xtts":
+    """Return an `Xtts` that is ready to speak, in inference mode on the device: no file is written, no weight is copied.
+
+    Args:
+        source: a training checkpoint, a run folder or a model folder.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+
+    Raises:
+        ConversionError: the source cannot be read or does not load strictly; its `cause` is the first one found.
+    """
+    return import_room("verify.loading").load_xtts(source, device, **options)
 
 
 def judge(
