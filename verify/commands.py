@@ -1,6 +1,7 @@
 """The commands as people type them: which options each takes, its examples, and what a line of words means."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,26 @@ is wrong.
 Options of the main job: convert_and_verify.py convert --help
 """
 
+SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
+
 EPILOG = "exit status: 0 verified; 1 it ran and a check failed; 2 it could not run; 130 interrupted"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "convert_and_verify.py") -> argparse.ArgumentParser:
     """Return the parser of all commands; the same option means the same thing in each."""
     main = argparse.ArgumentParser(
-        prog="convert_and_verify.py",
+        prog=prog,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     main.add_argument("--version", action="version", version=f"xtts-verify {__version__}")
+    main.add_argument(
+        "--print-completion",
+        choices=SHELLS,
+        action=_PrintCompletion,
+        help="print what completes xtts-verify in this shell",
+    )
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (_convert, _inspect, _verify, _compare, _judge, _explain, _env, _demo):
         add(commands)
@@ -149,10 +158,20 @@ def _demo(commands: Any) -> None:
     group.add_argument("--force", action="store_true", help="replace the demo that is there")
 
 
+class _PrintCompletion(argparse.Action):
+    """Prints the script and leaves, as `--version` does."""
+
+    def __call__(self, main: argparse.ArgumentParser, namespace: object, shell: Any, option: object = None) -> None:
+        from verify import completion
+
+        sys.stdout.write(completion.script(parser("xtts-verify"), shell))
+        main.exit()
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; without a command it is `convert`."""
     words = list(arguments)
-    if words and words[0] not in (*COMMANDS, "-h", "--help", "--version"):
+    if words and words[0].split("=")[0] not in (*COMMANDS, "-h", "--help", "--version", "--print-completion"):
         words.insert(0, "convert")
     whole = parser()
     args = whole.parse_args(words)
