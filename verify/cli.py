@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from verify.commands import parse
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError
+from verify.reporting.encoding import prepare_streams
 
 _ctrl_c = threading.Event()
 
@@ -192,8 +193,7 @@ def _hear_ctrl_c(*_: Any) -> None:
 def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
     signal.signal(signal.SIGINT, _hear_ctrl_c)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as the bytes that it is
+    prepare_streams()
     try:
         code = main()
     except KeyboardInterrupt:
