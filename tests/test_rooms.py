@@ -364,4 +364,4 @@ def test_the_readme_names_every_option_and_no_other():
         real |= {option for item in action._actions for option in item.option_strings if option.startswith("--")}
     section = readme.split("## Options")[1].split("\n## ")[0]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", section))
-    assert named == (real | {"--version"}) - {"--help"}
+    assert named == (real | {"--version", "--print-completion"}) - {"--help"}
