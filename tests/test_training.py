@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import soundfile
 
+from tests.conftest import made_once
 from tests.helpers import save_tiny
 from verify import exporting
 from verify.checkpoint import exports
@@ -24,11 +25,12 @@ needs_links = pytest.mark.skipif(OPEN_FILES_STAY, reason="Windows: exports make 
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(shared_folder):
     """(run folder, its log) of a training of three epochs, each better than the last and shorter than an export."""
     from tests.training import train
 
-    run = train(tmp_path_factory.mktemp("trained"), 3, export_best(keep=1, expect="sound", texts="so."))
+    callbacks = export_best(keep=1, expect="sound", texts="so.")
+    run = made_once(shared_folder, "trained", lambda folder: train(folder, 3, callbacks))
     return run, (run / "trainer_0_log.txt").read_text(encoding="utf-8")
 
 

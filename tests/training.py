@@ -35,6 +35,14 @@ def use_true_stderr() -> None:
                 handler.setStream(sys.__stderr__)
 
 
+def close_log() -> None:
+    """Let nothing that is said later into the log of the run."""
+    log = logging.getLogger("trainer")
+    for handler in [handler for handler in log.handlers if isinstance(handler, logging.FileHandler)]:
+        log.removeHandler(handler)
+        handler.close()
+
+
 def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
     """Train and return the run folder."""
     import torch
@@ -85,4 +93,5 @@ def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
         ).fit()
     finally:
         torchaudio.load = kept_load
+        close_log()
     return next((out / "training").iterdir())

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import shtab
 
@@ -13,8 +14,7 @@ _VALUES = {"checkpoint": ("best", "last"), "device": ("auto", "cpu", "cuda", "mp
 
 def script(whole: argparse.ArgumentParser, shell: str) -> str:
     """Return the script for the shell; the parser is changed on the way, and of no more use."""
-    commands = whole._subparsers._group_actions[0].choices  # type: ignore[union-attr]
-    assert isinstance(commands, dict)
+    commands: Any = whole._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     values = _VALUES | {"language": tuple(settings.load("sentences"))}
     for command in commands.values():
         for action in command._actions:
