@@ -7,7 +7,7 @@ from typing import Any
 
 # Titles of groups: options of several functions with the same title stand together.
 MODEL, SPEECH, CHECKS = "which model", "what it says, and how", "what is checked"
-OUTPUT, SHOWN = "what is written", "what is shown"
+OUTPUT, SHOWN, WORK = "what is written", "what is shown", "where the work goes on"
 
 
 def _parent(*parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -17,8 +17,20 @@ def _parent(*parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def finding() -> argparse.ArgumentParser:
     """One source, and what helps to read it."""
-    parent = _parent(helping())
+    parent = _parent(choosing(), helping())
     parent.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .safetensors or run folder")
+    return parent
+
+
+def choosing() -> argparse.ArgumentParser:
+    """Which of a run's checkpoints."""
+    parent = _parent()
+    parent.add_argument_group(MODEL).add_argument(
+        "--checkpoint",
+        default="best",
+        metavar="best|last|STEP",
+        help="which checkpoint of a run folder (default: best)",
+    )
     return parent
 
 
@@ -26,12 +38,6 @@ def helping() -> argparse.ArgumentParser:
     """What helps to read a source."""
     parent = _parent()
     group = parent.add_argument_group(MODEL)
-    group.add_argument(
-        "--checkpoint",
-        default="best",
-        metavar="best|last|STEP",
-        help="which checkpoint of a run folder (default: best)",
-    )
     group.add_argument("--config", type=Path, metavar="FILE", help="use this config.json")
     group.add_argument(
         "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
@@ -86,7 +92,15 @@ def speaking() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="write down what was said with this faster-whisper model, a folder or a name that was downloaded (default: tiny)",
     )
-    checks.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
+    return parent
+
+
+def silent() -> argparse.ArgumentParser:
+    """Whether it speaks at all."""
+    parent = _parent()
+    parent.add_argument_group(CHECKS).add_argument(
+        "--no-sample", action="store_true", help="load strictly, but do not speak"
+    )
     return parent
 
 
@@ -121,7 +135,7 @@ def writing() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="DIR",
-        help="where to write (main job: inference/ in the run folder, or beside the file; verify, compare: nowhere)",
+        help="where to write (main job: inference/ in the run folder, or beside the file; sweep: sweep/ there; verify, compare: nowhere)",
     )
     group.add_argument("--force", action="store_true", help="replace an output that is there")
     return parent
@@ -137,6 +151,20 @@ def converting() -> argparse.ArgumentParser:
     )
     output.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
     output.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
+    return parent
+
+
+def working() -> argparse.ArgumentParser:
+    """Where and how wide the work of many models goes on."""
+    parent = _parent()
+    group = parent.add_argument_group(WORK)
+    group.add_argument(
+        "--jobs", type=_count, metavar="N", help="worker processes (default: as many as cores, memory and GPUs allow)"
+    )
+    group.add_argument(
+        "--threads", type=_count, default=1, metavar="N", help="threads of each worker; other samples (default: 1)"
+    )
+    group.add_argument("--ray", metavar="ADDRESS", help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
     return parent
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from verify import __version__
 from verify import arguments as options
 
-COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "demo")
+COMMANDS = ("convert", "inspect", "verify", "compare", "sweep", "judge", "explain", "env", "demo")
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
 strictly into a real Xtts, let it speak, and say the true cause when something
@@ -21,6 +21,7 @@ is wrong.
   convert_and_verify.py verify SOURCE    load and hear a model that exists
   convert_and_verify.py compare A B...   the same sentences through several
                                          models, side by side
+  convert_and_verify.py sweep RUN...     every checkpoint of every run, ranked
   convert_and_verify.py judge WAV...     the sound checks alone, of any clip
   convert_and_verify.py explain < TEXT   what a load error that was printed
                                          truly says; no torch
@@ -52,7 +53,7 @@ def parser(prog: str = "convert_and_verify.py") -> argparse.ArgumentParser:
         help="print what completes xtts-verify in this shell",
     )
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_convert, _inspect, _verify, _compare, _judge, _explain, _env, _demo):
+    for add in (_convert, _inspect, _verify, _compare, _sweep, _judge, _explain, _env, _demo):
         add(commands)
     return main
 
@@ -82,7 +83,7 @@ def _convert(commands: Any) -> None:
         runs/XTTS_FT-November-23 --checkpoint last --texts lines.txt --seeds 3
         runs/XTTS_FT-November-23 --dry-run
     """
-    groups = options.finding(), options.speaking(), options.writing(), options.converting()
+    groups = options.finding(), options.speaking(), options.silent(), options.writing(), options.converting()
     _add(commands, "convert", "the main job (the default command)", examples, *groups)
 
 
@@ -99,7 +100,7 @@ def _verify(commands: Any) -> None:
         verify voice
         verify voice --speaker-wav me.wav --text "Hello there." -o heard
     """
-    groups = options.finding(), options.speaking(), options.writing()
+    groups = options.finding(), options.speaking(), options.silent(), options.writing()
     _add(commands, "verify", "load and hear a model that exists already", examples, *groups)
 
 
@@ -109,9 +110,21 @@ def _compare(commands: Any) -> None:
         compare base voice --texts lines.txt --seeds 3 -o heard
     """
     what = "the same sentences, seeds and voice through several models, side by side"
-    groups = options.helping(), options.speaking(), options.writing()
+    groups = options.choosing(), options.helping(), options.speaking(), options.silent(), options.writing()
     _add(commands, "compare", what, examples, *groups).add_argument(
         "sources", type=Path, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
+    )
+
+
+def _sweep(commands: Any) -> None:
+    examples = """
+        sweep runs/XTTS_FT-November-23 --texts lines.txt --seeds 3
+        sweep runs/phase-2 runs/phase-4 -o sweep --jobs 2
+    """
+    what = "every checkpoint of every run says the same; ranked, with a page to listen through"
+    groups = options.helping(), options.speaking(), options.writing(), options.working()
+    _add(commands, "sweep", what, examples, *groups).add_argument(
+        "sources", type=Path, nargs="+", metavar="RUN", help="run folders, or single checkpoints"
     )
 
 

@@ -77,3 +77,15 @@ class CannotSpeakError(ConversionError):
 
 class EnvironmentFault(ConversionError):
     """The installed packages do not fit together: the environment is at fault, not the checkpoint."""
+
+
+def cause_of(error: Exception) -> Cause:
+    """Return the cause that an error is told as; one that nobody foresaw is a fault of this tool."""
+    if isinstance(error, ConversionError):
+        return error.cause
+    if isinstance(error, OSError):
+        name = f"{str(error.filename)[:300]}: " if error.filename else ""
+        return Cause(code="system", severity="error", message=f"{name}{error.strerror or error}")
+    message = f"unexpected {type(error).__name__}: {str(error)[:500]}"
+    hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
+    return Cause(code="internal", severity="error", message=message, hint=hint)

@@ -47,7 +47,7 @@ def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
     """
     refuse_inputs(target, inputs)
     if _leftovers(target):
-        with _locked(target):
+        with locked(target):
             _recover(target)
     refuse_what_stands(target, force)
 
@@ -59,7 +59,7 @@ def staging(target: Path) -> Iterator[Stage]:
     Raises:
         OutputError: another run is writing this target, or the disk is full.
     """
-    with _locked(target):
+    with locked(target):
         _recover(target)
         root = target.parent / f"{_prefix(target)}{secrets.token_hex(4)}"
         try:
@@ -76,7 +76,7 @@ def staging(target: Path) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def locked(target: Path) -> Iterator[None]:
     """Hold the lock file beside the target, which every run on every machine that sees the folder shares.
 
     filelock checks after locking that the file still has its name, so that removing it before the release is safe.
