@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from verify import __version__
+from verify.checkpoint.remote import place
 
 COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "demo")
 
@@ -71,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     compare.add_argument(
-        "sources", type=Path, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
+        "sources", type=place, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
     )
     judge = commands.add_parser(
         "judge", parents=[_said(), _expecting(), showing], help="the sound checks alone, of any clip", epilog=EPILOG
@@ -104,7 +105,7 @@ def _group() -> argparse.ArgumentParser:
 
 def _finding(helping: argparse.ArgumentParser) -> argparse.ArgumentParser:
     group = argparse.ArgumentParser(add_help=False, parents=[helping])
-    group.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .safetensors or run folder")
+    group.add_argument("source", type=place, metavar="SOURCE", help=".pth, .safetensors or run folder")
     return group
 
 
@@ -116,14 +117,14 @@ def _helping() -> argparse.ArgumentParser:
         metavar="best|last|STEP",
         help="which checkpoint of a run folder (default: best)",
     )
-    group.add_argument("--config", type=Path, metavar="FILE", help="use this config.json")
+    group.add_argument("--config", type=place, metavar="FILE", help="use this config.json")
     group.add_argument(
         "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
     )
-    group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
+    group.add_argument("--vocab", type=place, metavar="FILE", help="vocab.json that the run was trained with")
     group.add_argument(
         "--base",
-        type=Path,
+        type=place,
         metavar="DIR",
         help="base model folder: fills what the run lacks, whole parts of the model included, and is compared with",
     )
@@ -134,7 +135,7 @@ def _helping() -> argparse.ArgumentParser:
 def _speaking() -> argparse.ArgumentParser:
     group = argparse.ArgumentParser(add_help=False, parents=[_expecting()])
     group.add_argument(
-        "--speaker-wav", type=Path, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
+        "--speaker-wav", type=place, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
     )
     group.add_argument(
         "--text",
@@ -209,7 +210,7 @@ def _writing() -> argparse.ArgumentParser:
     group.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=place,
         metavar="DIR",
         help="where to write (main job: inference/ in the run folder, or beside the file; verify, compare: nowhere)",
     )

@@ -77,6 +77,7 @@ def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Prog
 def _write_members(
     writer: container.ContainerWriter, reader: TensorReader, index: bytes, records: list[TensorRecord]
 ) -> str:
+    reader.announce(records)
     writer.add("data.pkl", index)
     writer.add("byteorder", b"little")
     for number, record in enumerate(records):
