@@ -224,7 +224,7 @@ def test_a_connection_that_breaks_once_is_made_again(server, checkpoint_url, con
 
 
 def test_a_connection_that_keeps_breaking_leaves_nothing(server, checkpoint_url, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("verify.checkpoint.ranges._PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("verify.checkpoint.reach.PAUSES_SECONDS", (0.0, 0.0))
     server.fault = after(MIDDLE, checkpoint_url, lambda request: CutShort())
     code, message, _ = refusal(capsys, tmp_path, checkpoint_url)
     assert code == "remote-unreachable"
@@ -255,10 +255,10 @@ def test_a_flipped_bit_in_a_remote_checkpoint_is_found(served, server, genuine_c
     assert refusal(capsys, tmp_path, f"{server.url}/flipped.pth", *options)[0] == "crc-mismatch"
 
 
-def test_a_missing_extra_is_named_with_its_pip_line(tmp_path, capsys, monkeypatch):
+def test_a_missing_package_is_named_with_its_pip_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     code, _, hint = refusal(capsys, tmp_path, "gs://bucket/x.pth")
-    assert (code, hint) == ("missing-extra", 'Run: pip install "xtts-verify[gs]"')
+    assert (code, hint) == ("missing-package", "pip install 'xtts-verify[gs]'")
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

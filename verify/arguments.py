@@ -105,7 +105,9 @@ def _group() -> argparse.ArgumentParser:
 
 def _finding(helping: argparse.ArgumentParser) -> argparse.ArgumentParser:
     group = argparse.ArgumentParser(add_help=False, parents=[helping])
-    group.add_argument("source", type=place, metavar="SOURCE", help=".pth, .safetensors or run folder")
+    group.add_argument(
+        "source", type=place, metavar="SOURCE", help=".pth, .safetensors or run folder, here or at a URL"
+    )
     return group
 
 

@@ -2,14 +2,14 @@
 
 import io
 import itertools
-import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from verify.background import Background
 from verify.checkpoint.damage import source_changed
-from verify.checkpoint.remote import WEB, RemotePath, explained, unreachable
+from verify.checkpoint.reach import explained, filesystem, persistently, unreachable
+from verify.checkpoint.remote import RemotePath
 from verify.errors import SourceError
 
 BLOCK_BYTES = 8 * 2**20  # of announced data; a request costs as much as some 100 kB of it
@@ -17,11 +17,6 @@ PAGE_BYTES = 2**18  # least that is asked for otherwise: the index of a trainer 
 AHEAD = 3  # blocks on their way at a time
 _NEAR_BYTES = 2**16  # a gap that is read rather than left out
 _KEPT = 4  # pages and blocks that stay in memory
-_PAUSES_SECONDS = (
-    0.5,
-    2.0,
-    5.0,
-)  # before a web server is asked again; the packages for the other kinds do it themselves
 
 
 class _Block:
@@ -48,7 +43,7 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
         self._kept: deque[_Block] = deque(maxlen=_KEPT)
         self._announced: deque[_Block] = deque()
-        self._fs, self._name = path.filesystem()
+        self._fs, self._name = filesystem(path)
 
     def readable(self) -> bool:
         """Return True."""
@@ -105,14 +100,7 @@ class RemoteFile(io.RawIOBase):
         return block
 
     def _fetch(self, start: int, end: int) -> bytes:
-        for pause in _PAUSES_SECONDS if self.path.scheme in WEB else ():
-            try:
-                return self._fetch_once(start, end)
-            except SourceError as error:
-                if error.cause.code != "remote-unreachable":
-                    raise
-                time.sleep(pause)
-        return self._fetch_once(start, end)
+        return persistently(self.path, lambda: self._fetch_once(start, end))
 
     def _fetch_once(self, start: int, end: int) -> bytes:
         try:

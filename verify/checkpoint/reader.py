@@ -16,11 +16,8 @@ from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.values import Scan, Values, is_float
 from verify.errors import ArchiveError
 
-CHUNK_BYTES = 2**20  # fits a core's cache, so that checks read what the copy has just brought in
-
-
-_BUFFERS = 12
-
+CHUNK_BYTES = 2**19  # fits a core's cache, so that checks read what the copy has just brought in
+_BUFFERS = 8
 
 Progress = Callable[[int], None]  # called with the number of bytes done since the last call
 
@@ -84,7 +81,7 @@ class TensorReader:
         ):
             raise ArchiveError("bad-container", f"{record.key}: its data does not begin where torch puts it")
         if not record.fills_storage:
-            self._check_storage(record)
+            self.check_storage(record)
         pieces = (
             self._read(record, record.storage_start + record.offset, record.bytes)
             if record.contiguous
@@ -134,8 +131,12 @@ class TensorReader:
             size -= filled
             yield buffer
 
-    def _check_storage(self, record: TensorRecord) -> None:
-        """Check the CRC-32 of a storage that the tensor fills only in part, once."""
+    def check_storage(self, record: TensorRecord) -> None:
+        """Hold the CRC-32 of a whole storage against the one in the container, once.
+
+        Raises:
+            ArchiveError: they differ (`crc-mismatch`).
+        """
         if not record.crc or (record.path, record.storage) in self._checked:
             return
         crc = 0

@@ -1,52 +1,30 @@
 """Name files at a URL as if they were paths: s3://, gs://, hf://, http(s):// and whatever else fsspec knows.
 
-fsspec is imported when the first such file is asked for, so that no network code is loaded for files on this machine.
 What is shown of a URL never holds a password, a token or a signature.
 """
 
-import contextlib
 import hashlib
 import re
 import stat
-import sys
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from verify.checkpoint import reach
+from verify.checkpoint.reach import WEB, explained, missing
 from verify.errors import ArchiveError, SourceError
 
-WEB = ("http", "https")
 EXTRAS = {"http": "remote", "https": "remote", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "hf": "hf"}
 # What a web server that lists nothing may hold in a run or model folder, the most likely first.
 USUAL_CHECKPOINTS = ("best_model.pth", "model.pth", "model.safetensors")
 _SUFFIXES = (".pth", ".safetensors", ".json", ".wav")
 _PAGE_HINT = "Pass the link of the file itself; on huggingface.co write /resolve/ for /blob/, or hf://USER/REPO/FILE."
-_CONNECT_SECONDS, _SILENCE_SECONDS = 20, 60  # how long a web server may take to answer, and to send the next bytes
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(.*)", re.DOTALL)
 _COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\](?![/\\])")  # what pathlib makes of it
-_REFUSED, _GONE = (401, 403, 407), (404, 410)  # https://www.rfc-editor.org/rfc/rfc9110#name-client-error-4xx
 # Facts of a file in fsspec's `info` that change with its content; each kind of server gives some of them.
 _VERSION = ("ETag", "etag", "VersionId", "generation", "blob_id", "LastModified", "Last-Modified", "mtime", "created")
-# Errors that are neither OSError nor ValueError; looked up only where their package is loaded already.
-_FAULTS = (
-    "asyncio.exceptions.TimeoutError",  # in Python 3.10
-    "aiohttp.ClientError",
-    "botocore.exceptions.BotoCoreError",
-    "botocore.exceptions.ClientError",
-    "gcsfs.retry.HttpError",
-    "google.auth.exceptions.GoogleAuthError",
-    "huggingface_hub.errors.HfHubHTTPError",
-    "httpx.HTTPError",
-    "httpx2.HTTPError",
-)
-_PERMISSION = {
-    "s3": "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket FSSPEC_S3_ANON=true.",
-    "gs": "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
-    "hf": "Run `hf auth login` or set HF_TOKEN, and accept the terms on the model's page if it has any.",
-    "remote": "Pass a link that carries its permission (a presigned one), put user and password into ~/.netrc, or download it first.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +41,7 @@ class Status:
 class RemotePath:
     """A file or folder at a URL, with those methods of a `Path` that the rooms use. Text made of it is safe to show."""
 
-    __slots__ = ("_info", "_is_folder", "path", "query", "root")
+    __slots__ = ("_info", "_is_folder", "_met", "path", "query", "root")
 
     def __init__(self, root: str, path: str, query: str = "", is_folder: bool = False) -> None:
         self.root = root  # "https://user:password@host", "s3://bucket"
@@ -71,6 +49,7 @@ class RemotePath:
         self.query = query  # "?X-Amz-Signature=...", of http and https alone
         self._is_folder = is_folder or path.endswith("/") or not self.path
         self._info: dict[str, Any] | None = None
+        self._met = False  # whether the server has answered: a name that is wrong is not asked for again and again
 
     def __str__(self) -> str:
         scheme, _, host = self.root.partition("://")
@@ -187,7 +166,7 @@ class RemotePath:
 
     def iterdir(self) -> Iterator["RemotePath"]:
         """Yield what the server lists in the folder; of one that lists nothing, the usual checkpoints that are there."""
-        fs, path = self.filesystem()
+        fs, path = reach.filesystem(self)
         try:
             with explained(self):
                 listed = fs.ls(path, detail=True)
@@ -221,41 +200,13 @@ class RemotePath:
             if self.scheme in WEB and self._is_folder:
                 self._info = {"type": "directory"}
                 return self._info
-            fs, path = self.filesystem()
             try:
-                with explained(self):
-                    fs.invalidate_cache()
-                    self._info = _probe(self, fs, path) if self.scheme in WEB else fs.info(path)
+                self._info = reach.persistently(self, lambda: reach.ask(self)) if self._met else reach.ask(self)
+                self._met = True
             except SourceError as error:
                 if error.cause.code != "missing":
                     raise
         return self._info
-
-    def filesystem(self) -> tuple[Any, str]:
-        """Return fsspec's file system for it, and its path there.
-
-        Raises:
-            SourceError: fsspec does not know such URLs, or lacks a package for them.
-        """
-        options: dict[str, Any] = {}
-        try:
-            import fsspec
-
-            if self.scheme in WEB:
-                import aiohttp
-
-                wait = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
-                options = {"headers": {"Accept-Encoding": "identity"}}
-                options["client_kwargs"] = {"timeout": wait, "trust_env": True}
-            return fsspec.core.url_to_fs(self.url, **options)
-        except ImportError as error:
-            extra = f'pip install "xtts-verify[{self.extra}]"' if self.extra else scrubbed(error)
-            raise SourceError(
-                "missing-extra", f"{self}: a package that reads {self.scheme}:// is not installed", f"Run: {extra}"
-            ) from error
-        except ValueError as error:
-            message = f"{self}: fsspec knows no {self.scheme}:// URLs, or not this one"
-            raise SourceError("bad-url", message, "Check the URL, or download the file and pass its path.") from error
 
 
 def place(text: Any) -> Path:
@@ -283,86 +234,5 @@ def place(text: Any) -> Path:
     return cast(Path, RemotePath(f"{scheme}://{host}", path, query))
 
 
-def missing(path: RemotePath) -> SourceError:
-    """Return the error for a URL at which nothing is."""
-    hint = "Check the URL; that of a folder at a web server ends with a slash."
-    return SourceError("missing", f"{path} is not there", hint)
-
-
 def _plain(path: str) -> str:
     return urllib.parse.unquote(path).strip("/")
-
-
-def _probe(path: RemotePath, fs: Any, url: str) -> dict[str, Any] | None:
-    """Ask a web server for the first byte: the answer tells size and version, and whether it sends parts at all.
-
-    A HEAD request would not do: a presigned link allows GET alone, and servers leave `Accept-Ranges` out.
-    """
-    from fsspec.asyn import sync
-
-    code, headers = sync(fs.loop, _first_byte, fs, url)
-    if code in _GONE:
-        return None
-    if code in _REFUSED:
-        raise refused(path, f"HTTP status {code}")
-    if code not in (200, 206, 416):  # 416: there is no first byte, the file is empty
-        raise unreachable(path, f"HTTP status {code}")
-    total = headers.get("Content-Range", "").rpartition("/")[2]
-    found = {name: headers[name] for name in ("ETag", "Last-Modified") if name in headers}
-    kind = "page" if "html" in headers.get("Content-Type", "") else "file"
-    return {"type": kind, "size": int(total) if total.isdigit() else None, "partial": code != 200, **found}
-
-
-async def _first_byte(fs: Any, url: str) -> tuple[int, Any]:
-    session = await fs.set_session()
-    headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
-    async with session.get(fs.encode_url(url), headers=headers) as answer:
-        return answer.status, answer.headers
-
-
-@contextlib.contextmanager
-def explained(path: RemotePath) -> Iterator[None]:
-    """Turn what any of the packages below raises into an error that says what to do.
-
-    Raises:
-        SourceError: it was raised.
-    """
-    try:
-        yield
-    except _faults() as error:
-        raise explain(path, error) from error
-
-
-def _faults() -> tuple[type[Exception], ...]:
-    named = (name.rpartition(".") for name in _FAULTS)
-    loaded = (getattr(sys.modules.get(module), kind, None) for module, _, kind in named)
-    return (OSError, ValueError, *(kind for kind in loaded if kind))
-
-
-def explain(path: RemotePath, error: BaseException) -> SourceError:
-    """Return the error for what a package raised: not there, not allowed, or not to be had now."""
-    response = getattr(error, "response", None)
-    code = getattr(error, "status", None) or getattr(error, "code", None) or getattr(response, "status_code", None)
-    if isinstance(error, FileNotFoundError) or code in _GONE:
-        return missing(path)
-    if isinstance(error, PermissionError) or code in _REFUSED or "Credentials" in type(error).__name__:
-        return refused(path, scrubbed(error))
-    return unreachable(path, scrubbed(error))
-
-
-def refused(path: RemotePath, detail: str) -> SourceError:
-    """Return the error for a file that the server does not give to this user."""
-    hint = _PERMISSION.get(path.extra, "Give the credentials that fsspec looks for, or download it first.")
-    return SourceError("remote-refused", f"{path}: access refused ({detail})", hint)
-
-
-def unreachable(path: RemotePath, detail: str) -> SourceError:
-    """Return the error for a server that cannot be reached, or broke off."""
-    hint = "Check the address and the connection, and try again; or download the file first."
-    return SourceError("remote-unreachable", f"{path} cannot be read: {detail}", hint)
-
-
-def scrubbed(error: BaseException) -> str:
-    """Return the text of an error in one line, without any URL or query in it: they may hold secrets."""
-    text = re.sub(r"\S*://\S+|\S*\?\S+", "(URL)", " ".join(str(error).split()))
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from verify.checkpoint import recognise, remote
+from verify.checkpoint import reach, recognise
 from verify.checkpoint.remote import RemotePath, place
 from verify.errors import SourceError
 
@@ -59,7 +59,7 @@ def find_checkpoint(source: Path, which: str = "best") -> Path:
 def missing(path: Path) -> SourceError:
     """Return the error for a path that is not there, with the names near it."""
     if isinstance(path, RemotePath):
-        return remote.missing(path)
+        return reach.missing(path)
     text = str(path)
     if re.match(r"[a-z][a-z0-9+.-]+:/", text):
         url = text.replace(":/", "://", 1)[:300]  # a path collapses the two slashes

@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from verify.checkpoint.remote import WEB, RemotePath
+from verify.checkpoint.reach import WEB
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.errors import OutputError
 

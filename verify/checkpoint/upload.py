@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from verify.checkpoint.remote import RemotePath, explained, place, unreachable
+from verify.checkpoint.reach import explained, filesystem, unreachable
+from verify.checkpoint.remote import RemotePath, place
 from verify.checkpoint.target import refuse_what_stands
 from verify.errors import OutputError, SourceError
 from verify.watch import Watch
@@ -58,7 +59,7 @@ def _put(file: Path, path: RemotePath, progress: Callable[[int], None]) -> None:
     """
     from fsspec.callbacks import Callback
 
-    fs, name = path.filesystem()
+    fs, name = filesystem(path)
     told = [0]
 
     def tell(_: Any, value: int) -> None:
@@ -75,7 +76,7 @@ def _put(file: Path, path: RemotePath, progress: Callable[[int], None]) -> None:
 
 def _remove(path: RemotePath | None) -> None:
     if path is not None:
-        fs, name = path.filesystem()
+        fs, name = filesystem(path)
         with explained(path):
             fs.rm_file(name)
 
