@@ -17,6 +17,7 @@ from tests.test_no_network import ROOT, forbidden
 from verify import ConversionError, Job, Request, convert, inspect, load_xtts
 from verify.checkpoint import zipdir
 from verify.checkpoint.archive import read_archive
+from verify.checkpoint.reader import read_tensors
 from verify.checkpoint.remote import RemotePath, place
 
 MIDDLE = 40_000_000  # bytes: of 99 MB that are kept
@@ -111,6 +112,14 @@ def test_a_web_servers_run_folder_becomes_the_same_model_without_its_optimizer(
     assert report["identical"]["ok"]
     assert report["source"]["sha256"] is None
     assert [cause["code"] for cause in report["causes"]] == ["source-not-hashed"]
+
+
+def test_a_file_system_without_ranges_of_its_own_is_read_through_its_files(tmp_path):
+    path = save_tiny(tmp_path / "x.pth")
+    fsspec.filesystem("memory").pipe_file("/voices/x.pth", path.read_bytes())
+    there = read_archive(place("memory://voices/x.pth")).tensors
+    assert [record.storage_start for record in there] == [record.storage_start for record in read_archive(path).tensors]
+    assert read_tensors({record.key: record for record in there}, lambda _: None)[1].bytes > 100_000
 
 
 def test_load_xtts_takes_a_url(checkpoint_url, converted):

@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
     """
     args = parse(sys.argv[1:] if arguments is None else arguments)
+    from verify.checkpoint.reach import without_urls
     from verify.reporting import terminal
     from verify.watch import Silent
 
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt from error
         if os.environ.get("XTTS_VERIFY_DEBUG"):
             raise
-        message = f"unexpected {type(error).__name__}: {str(error)[:500]}"
+        message = f"unexpected {type(error).__name__}: {without_urls(str(error))[:500]}"
         hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
         cause = Cause(code="internal", severity="error", message=message, hint=hint)
         return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)

@@ -44,6 +44,8 @@ class RemoteFile(io.RawIOBase):
         self._kept: deque[_Block] = deque(maxlen=_KEPT)
         self._announced: deque[_Block] = deque()
         self._fs, self._name = filesystem(path)
+        # Where fsspec opens a file for each read it would read some MB ahead, and throw them away.
+        self._options = {} if self._fs.async_impl else {"cache_type": "none"}
 
     def readable(self) -> bool:
         """Return True."""
@@ -105,7 +107,7 @@ class RemoteFile(io.RawIOBase):
     def _fetch_once(self, start: int, end: int) -> bytes:
         try:
             with explained(self.path):
-                data = self._fs.cat_file(self._name, start=start, end=end)
+                data = self._fs.cat_file(self._name, start=start, end=end, **self._options)
             if len(data) == end - start:
                 return data
             raise unreachable(self.path, f"{len(data):,} bytes came in place of {end - start:,}")

@@ -72,12 +72,14 @@ def filesystem(path: Address) -> tuple[Any, str]:
             options["client_kwargs"] = {"timeout": wait, "trust_env": True}
         return fsspec.core.url_to_fs(path.url, **options)
     except ImportError as error:
-        hint = f"pip install 'xtts-verify[{path.extra}]'" if path.extra else scrubbed(error)
+        hint = f"pip install 'xtts-verify[{path.extra}]'" if path.extra else " ".join(str(error).split())
         message = f"{path}: a package that reads {path.scheme}:// is not installed"
         raise EnvironmentFault("missing-package", message, hint) from error
     except ValueError as error:
         message = f"{path}: fsspec knows no {path.scheme}:// URLs, or not this one"
         raise SourceError("bad-url", message, "Check the URL, or download the file and pass its path.") from error
+    except OSError as error:  # some connect at once
+        raise explain(path, error) from error
 
 
 def ask(path: Address) -> dict[str, Any] | None:
@@ -185,5 +187,10 @@ def unreachable(path: Address, detail: str) -> SourceError:
 
 def scrubbed(error: BaseException) -> str:
     """Return the text of an error in one line, without any URL or query in it: they may hold secrets."""
-    text = re.sub(r"\S*://\S+|\S*\?\S+", "(URL)", " ".join(str(error).split()))
+    text = without_urls(re.sub(r"\S*\?\S+", "(URL)", " ".join(str(error).split())))
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+def without_urls(text: str) -> str:
+    """Return the text with "(URL)" in place of every URL."""
+    return re.sub(r"\S*://\S+", "(URL)", text)

@@ -54,7 +54,7 @@ class RemotePath:
     def __str__(self) -> str:
         scheme, _, host = self.root.partition("://")
         host = f"***@{host.rpartition('@')[2]}" if "@" in host else host
-        return f"{scheme}://{host}{self.path}{'?***' if self.query else ''}"
+        return f"{scheme}://{host}{self.path}{self._slash}{'?***' if self.query else ''}"
 
     __repr__ = __str__
 
@@ -70,7 +70,12 @@ class RemotePath:
     @property
     def url(self) -> str:
         """The URL with all its secrets, for the server alone."""
-        return f"{self.root}{self.path}{'/' if self._is_folder and self.scheme in WEB else ''}{self.query}"
+        return f"{self.root}{self.path}{self._slash}{self.query}"
+
+    @property
+    def _slash(self) -> str:
+        """What tells a web server's folder from a file."""
+        return "/" if self._is_folder and self.scheme in WEB else ""
 
     @property
     def scheme(self) -> str:
