@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -19,6 +20,7 @@ from verify.checkpoint import zipdir
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.reader import read_tensors
 from verify.checkpoint.remote import RemotePath, place
+from verify.checkpoint.target import default_output
 
 MIDDLE = 40_000_000  # bytes: of 99 MB that are kept
 CONVERT = ("--no-sample", "--expect", "sound")
@@ -127,6 +129,11 @@ def test_load_xtts_takes_a_url(checkpoint_url, converted):
     names = model.state_dict()
     assert len(names) > 100
     assert not any(value.is_meta for value in names.values())
+
+
+def test_without_an_output_the_result_goes_into_the_current_folder(server, checkpoint_url, genuine_checkpoint):
+    assert default_output(place(f"{server.url}/run/")) == Path("run-inference")
+    assert default_output(place(checkpoint_url)) == Path(f"{genuine_checkpoint.stem}-inference")
 
 
 def test_a_server_that_lists_nothing_is_asked_for_the_usual_names(served, server, genuine_checkpoint):
@@ -293,9 +300,8 @@ def test_no_secret_of_a_url_is_written_or_printed(server, genuine_checkpoint, tm
 # --- S3, and output at a URL ------------------------------------------------------------------------------------------
 
 
-def test_a_run_folder_on_s3_becomes_a_model_folder_on_s3(bucket, converted, tmp_path, capsys):
-    arguments = ("s3://voices/run", "-o", "s3://voices/models/mine", *CONVERT)
-    code, out, err = run_cli(capsys, *arguments)
+def test_a_run_folder_on_s3_becomes_a_model_folder_on_s3(bucket, served, converted, tmp_path, capsys):
+    code, out, err = run_cli(capsys, "s3://voices/run", "-o", "s3://voices/models/mine", *CONVERT)
     assert code == 0, err
     assert out.strip() == "s3://voices/models/mine"
     names = {path.rpartition("/")[2] for path in bucket.ls("voices/models/mine", detail=False, refresh=True)}
@@ -305,6 +311,7 @@ def test_a_run_folder_on_s3_becomes_a_model_folder_on_s3(bucket, converted, tmp_
     assert report["source"]["path"].startswith("s3://voices/run/best_model_")
     bucket.get("voices/models/mine/model.pth", str(tmp_path / "model.pth"))
     assert (tmp_path / "model.pth").read_bytes() == (converted[0] / "model.pth").read_bytes()
+    arguments = (served[1] / "run", "-o", "s3://voices/models/mine")
     code, _, err = run_cli(capsys, *arguments)
     assert (code, "exists already" in err) == (2, True)
     bucket.pipe_file("voices/models/mine/letter.txt", b"x")

@@ -4,6 +4,7 @@ So no network code is loaded for files on this machine. No text from here holds 
 """
 
 import contextlib
+import logging
 import re
 import sys
 import time
@@ -29,6 +30,8 @@ _FAULTS = (
     "httpx.HTTPError",
     "httpx2.HTTPError",
 )
+# Packages that log tracebacks, which go to stderr unless somebody listens; that the call failed is told by its error.
+_TALKATIVE, _UNHEARD = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio"), logging.NullHandler()
 _PERMISSION = {
     "s3": "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket FSSPEC_S3_ANON=true.",
     "gs": "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
@@ -61,6 +64,8 @@ def filesystem(path: Address) -> tuple[Any, str]:
         EnvironmentFault: a package for them is not installed.
     """
     options: dict[str, Any] = {}
+    for name in _TALKATIVE:
+        logging.getLogger(name).addHandler(_UNHEARD)
     try:
         import fsspec
 
