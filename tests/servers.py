@@ -8,6 +8,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"  # these servers are not behind one
+
 
 class WebServer:
     """Serves a folder with aiohttp, which knows ranges and ETags, counts what it sends, and fails as it is told to.
