@@ -47,7 +47,7 @@ def record_what_is_said(shared_folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(errors.ConversionError, "__init__", begin_and_record)
-        for room in ("terminal", "scare", "sidebyside", "surroundings"):
+        for room in ("terminal", "scare", "sidebyside", "standings", "surroundings"):
             patch.setattr(f"verify.reporting.{room}.show_cause", show_and_record)
         yield
 

@@ -21,6 +21,7 @@ HEAVY_ROOMS = {
     "proof.py",
     "loading.py",
     "baseline.py",
+    "sweeping/worker.py",
     "listening/speech.py",
     "listening/reading.py",
     "listening/parity.py",
@@ -28,7 +29,7 @@ HEAVY_ROOMS = {
 }
 MODULES = sorted((ROOT / "verify").rglob("*.py"))
 # Floors from left to right: a room imports only from its own floor or from one to its left.
-ORDER = ["errors", "checks", "settings", "tinyvocab", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "model", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "env", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
+ORDER = ["errors", "checks", "settings", "tinyvocab", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "model", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "sweeping", "sweep", "env", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:
@@ -72,8 +73,9 @@ def test_library_rooms_neither_print_nor_exit_nor_catch_everything(path):
             assert getattr(node.func, "id", "") not in {"print", "exit"}
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None
-            if getattr(node.type, "id", "") == "Exception":  # tokenizers raises nothing narrower
-                assert path.name == "model.py"
+            if getattr(node.type, "id", "") == "Exception":
+                # tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main is
+                assert str(path.relative_to(ROOT / "verify")) in ("model.py", "sweeping/task.py")
 
 
 def test_importing_the_package_imports_no_torch():

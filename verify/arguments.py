@@ -4,11 +4,12 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from verify import __version__
-from verify.checkpoint.remote import place
+from verify.checkpoint.remote import RemotePath, place
 
-COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "demo")
+COMMANDS = ("convert", "inspect", "verify", "compare", "sweep", "judge", "explain", "env", "demo")
 
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
@@ -21,6 +22,7 @@ is wrong.
   convert_and_verify.py verify SOURCE    load and hear a model that exists
   convert_and_verify.py compare A B...   the same sentences through several
                                          models, side by side
+  convert_and_verify.py sweep RUN...     every checkpoint of every run, ranked
   convert_and_verify.py judge WAV...     the sound checks alone, of any clip
   convert_and_verify.py explain < TEXT   what a load error that was printed
                                          truly says; no torch
@@ -45,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     )
     main.add_argument("--version", action="version", version=f"xtts-verify {__version__}")
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    helping, speaking, writing, showing = _helping(), _speaking(), _writing(), _showing()
+    writing, showing = _writing(), _showing()
+    helping = argparse.ArgumentParser(add_help=False, parents=[_choosing(), _helping()])
+    speaking = argparse.ArgumentParser(add_help=False, parents=[_speaking(), _silent()])
     finding = _finding(helping)
     convert = commands.add_parser(
         "convert", parents=[finding, speaking, writing, showing], help="the main job (the default)", epilog=EPILOG
@@ -74,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "sources", type=place, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
     )
+    _add_sweep(commands, [_helping(), _speaking(), writing, showing])
     judge = commands.add_parser(
         "judge", parents=[_said(), _expecting(), showing], help="the sound checks alone, of any clip", epilog=EPILOG
     )
@@ -99,6 +104,23 @@ def parser() -> argparse.ArgumentParser:
     return main
 
 
+def _add_sweep(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        parents=parents,
+        help="every checkpoint of every run says the same; ranked, with a page to listen through",
+        epilog=EPILOG,
+    )
+    sweep.add_argument("sources", type=Path, nargs="+", metavar="RUN", help="run folders, or single checkpoints")
+    sweep.add_argument(
+        "--jobs", type=_count, metavar="N", help="worker processes (default: as many as cores, memory and GPUs allow)"
+    )
+    sweep.add_argument(
+        "--threads", type=_count, default=1, metavar="N", help="threads of each worker; other samples (default: 1)"
+    )
+    sweep.add_argument("--ray", metavar="ADDRESS", help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
+
+
 def _group() -> argparse.ArgumentParser:
     return argparse.ArgumentParser(add_help=False)
 
@@ -111,7 +133,7 @@ def _finding(helping: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return group
 
 
-def _helping() -> argparse.ArgumentParser:
+def _choosing() -> argparse.ArgumentParser:
     group = _group()
     group.add_argument(
         "--checkpoint",
@@ -119,6 +141,11 @@ def _helping() -> argparse.ArgumentParser:
         metavar="best|last|STEP",
         help="which checkpoint of a run folder (default: best)",
     )
+    return group
+
+
+def _helping() -> argparse.ArgumentParser:
+    group = _group()
     group.add_argument("--config", type=place, metavar="FILE", help="use this config.json")
     group.add_argument(
         "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
@@ -169,6 +196,11 @@ def _speaking() -> argparse.ArgumentParser:
         metavar="auto|cpu|cuda|cuda:N|mps",
         help="where to speak (default: auto)",
     )
+    return group
+
+
+def _silent() -> argparse.ArgumentParser:
+    group = _group()
     group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
     return group
 
@@ -214,7 +246,7 @@ def _writing() -> argparse.ArgumentParser:
         "--output",
         type=place,
         metavar="DIR",
-        help="where to write (main job: inference/ in the run folder, or beside the file; verify, compare: nowhere)",
+        help="where to write (main job: inference/ in the run folder, or beside the file; sweep: sweep/ there; verify, compare: nowhere)",
     )
     group.add_argument("--force", action="store_true", help="replace an output that is there")
     return group
@@ -236,4 +268,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args = whole.parse_args(words)
     if args.command == "compare" and not 2 <= len(args.sources) <= 26:  # each has a letter
         whole.error(f"compare takes 2 to 26 models, not {len(args.sources)}")
+    if args.command == "sweep" and isinstance(args.output, RemotePath):
+        whole.error("sweep writes into a folder of this machine")
     return args

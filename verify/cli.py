@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from verify.arguments import parse
-from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError
+from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
 
 _ctrl_c = threading.Event()
 
@@ -21,8 +21,8 @@ def _job(args: argparse.Namespace) -> Any:
     from verify.plan import Job
 
     request = Request(
-        source=args.sources[0] if args.command == "compare" else args.source,
-        checkpoint=args.checkpoint,
+        source=args.sources[0] if args.command in ("compare", "sweep") else args.source,
+        checkpoint=getattr(args, "checkpoint", "best"),
         config=args.config,
         vocab=args.vocab,
         base=args.base,
@@ -43,7 +43,7 @@ def _job(args: argparse.Namespace) -> Any:
         prove=getattr(args, "prove", False),
         device=args.device,
         expect=args.expect,
-        sample=not args.no_sample,
+        sample=not getattr(args, "no_sample", False),
         verify=not getattr(args, "no_verify", False),
         force=args.force,
         keep_failed=getattr(args, "keep_failed", False),
@@ -84,6 +84,10 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify import comparison
 
         return comparison.compare(_job(args), args.sources, watch)
+    if args.command == "sweep":
+        from verify.sweep import Hands, sweep
+
+        return sweep(_job(args), args.sources, Hands(jobs=args.jobs, threads=args.threads, ray=args.ray), watch)
     if args.command == "verify":
         return pipeline.verify(_job(args), watch)
     return pipeline.dry_run(_job(args)) if args.dry_run else pipeline.convert(_job(args), watch)
@@ -95,7 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
     """
     args = parse(sys.argv[1:] if arguments is None else arguments)
-    from verify.checkpoint.reach import without_urls
     from verify.reporting import terminal
     from verify.watch import Silent
 
@@ -106,18 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConversionError as error:
         return _refuse(error.cause, error.exit_code, args, screen)
     except OSError as error:
-        name = f"{str(error.filename)[:300]}: " if error.filename else ""
-        message = f"{name}{error.strerror or error}"
-        return _refuse(Cause(code="system", severity="error", message=message), EXIT_COULD_NOT_RUN, args, screen)
+        return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
     except Exception as error:  # the boundary: a fault of ours must not greet a user with a traceback
         if _was_interrupted(error):
             raise KeyboardInterrupt from error
         if os.environ.get("XTTS_VERIFY_DEBUG"):
             raise
-        message = f"unexpected {type(error).__name__}: {without_urls(str(error))[:500]}"
-        hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
-        cause = Cause(code="internal", severity="error", message=message, hint=hint)
-        return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
+        return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
         _show(report, args, watch)
     if args.json:
@@ -129,9 +127,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
-    from verify.reporting import clips, scare, sidebyside, surroundings, terminal
+    from verify.reporting import clips, scare, sidebyside, standings, surroundings, terminal
 
-    rooms: dict[str, Any] = {"compare": sidebyside, "judge": clips, "explain": scare, "env": surroundings}
+    rooms: dict[str, Any] = {
+        "compare": sidebyside,
+        "sweep": standings,
+        "judge": clips,
+        "explain": scare,
+        "env": surroundings,
+    }
     if args.command in rooms:
         rooms[args.command].show(report, watch.screen, args.quiet)
     elif not args.quiet:
@@ -195,10 +199,10 @@ def run() -> NoReturn:
         sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as the bytes that it is
     try:
         code = main()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         code = EXIT_INTERRUPTED
         with contextlib.suppress(OSError, AttributeError):
-            sys.stderr.write("interrupted; nothing was left behind\n")
+            sys.stderr.write(f"interrupted; {stop if stop.args else 'nothing was left behind'}\n")
     except OSError as error:  # stdout itself: a full disk behind it
         code = EXIT_COULD_NOT_RUN
         with contextlib.suppress(OSError, AttributeError):

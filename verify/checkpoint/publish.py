@@ -51,7 +51,7 @@ def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
     """
     refuse_inputs(target, inputs)
     if not isinstance(target, RemotePath) and _leftovers(target):
-        with _locked(target):
+        with locked(target):
             _recover(target)
     refuse_what_stands(target, force)
 
@@ -74,7 +74,7 @@ def staging(target: Path) -> Iterator[Stage]:
         with tempfile.TemporaryDirectory(prefix="xtts-verify-", dir=workplace(target)) as folder:
             yield Stage(folder=Path(folder), target=target)
         return
-    with _locked(target):
+    with locked(target):
         _recover(target)
         root = target.parent / f"{_prefix(target)}{secrets.token_hex(4)}"
         try:
@@ -91,7 +91,7 @@ def staging(target: Path) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def locked(target: Path) -> Iterator[None]:
     """Hold the lock file beside the target, which every run on every machine that sees the folder shares.
 
     filelock checks after locking that the file still has its name, so that removing it before the release is safe.

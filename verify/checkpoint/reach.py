@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from verify.errors import EnvironmentFault, SourceError
+from verify.errors import EnvironmentFault, SourceError, without_urls
 
 WEB = ("http", "https")
 Answer = TypeVar("Answer")
@@ -194,8 +194,3 @@ def scrubbed(error: BaseException) -> str:
     """Return the text of an error in one line, without any URL or query in it: they may hold secrets."""
     text = without_urls(re.sub(r"\S*\?\S+", "(URL)", " ".join(str(error).split())))
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
-
-
-def without_urls(text: str) -> str:
-    """Return the text with "(URL)" in place of every URL."""
-    return re.sub(r"\S*://\S+", "(URL)", text)

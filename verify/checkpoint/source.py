@@ -56,6 +56,23 @@ def find_checkpoint(source: Path, which: str = "best") -> Path:
     return source / chosen
 
 
+def checkpoints_of(source: Path) -> list[Path]:
+    """Return every checkpoint of a run folder by its step, `best_model.pth` last; else the one that `source` means.
+
+    Raises:
+        SourceError: there is none.
+    """
+    one = find_checkpoint(source)
+    if not source.is_dir() or (one.name != "best_model.pth" and not _STEP.fullmatch(one.name)):
+        return [one]
+    names = sorted(entry.name for entry in source.iterdir())
+    numbered = sorted((int(match[1]), name) for name in names if (match := _STEP.fullmatch(name)))
+    return [
+        source / name
+        for name in (*(name for _, name in numbered), *(["best_model.pth"] if "best_model.pth" in names else []))
+    ]
+
+
 def missing(path: Path) -> SourceError:
     """Return the error for a path that is not there, with the names near it."""
     if isinstance(path, RemotePath):
