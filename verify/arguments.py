@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from verify import __version__
+from verify.checkpoint.remote import RemotePath, place
 
 COMMANDS = ("convert", "inspect", "verify", "compare", "sweep", "judge", "explain", "env", "demo")
 
@@ -75,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     compare.add_argument(
-        "sources", type=Path, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
+        "sources", type=place, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
     )
     _add_sweep(commands, [_helping(), _speaking(), writing, showing])
     judge = commands.add_parser(
@@ -126,7 +127,9 @@ def _group() -> argparse.ArgumentParser:
 
 def _finding(helping: argparse.ArgumentParser) -> argparse.ArgumentParser:
     group = argparse.ArgumentParser(add_help=False, parents=[helping])
-    group.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .safetensors or run folder")
+    group.add_argument(
+        "source", type=place, metavar="SOURCE", help=".pth, .safetensors or run folder, here or at a URL"
+    )
     return group
 
 
@@ -143,14 +146,14 @@ def _choosing() -> argparse.ArgumentParser:
 
 def _helping() -> argparse.ArgumentParser:
     group = _group()
-    group.add_argument("--config", type=Path, metavar="FILE", help="use this config.json")
+    group.add_argument("--config", type=place, metavar="FILE", help="use this config.json")
     group.add_argument(
         "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
     )
-    group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
+    group.add_argument("--vocab", type=place, metavar="FILE", help="vocab.json that the run was trained with")
     group.add_argument(
         "--base",
-        type=Path,
+        type=place,
         metavar="DIR",
         help="base model folder: fills what the run lacks, whole parts of the model included, and is compared with",
     )
@@ -161,7 +164,7 @@ def _helping() -> argparse.ArgumentParser:
 def _speaking() -> argparse.ArgumentParser:
     group = argparse.ArgumentParser(add_help=False, parents=[_expecting()])
     group.add_argument(
-        "--speaker-wav", type=Path, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
+        "--speaker-wav", type=place, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
     )
     group.add_argument(
         "--text",
@@ -241,7 +244,7 @@ def _writing() -> argparse.ArgumentParser:
     group.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=place,
         metavar="DIR",
         help="where to write (main job: inference/ in the run folder, or beside the file; sweep: sweep/ there; verify, compare: nowhere)",
     )
@@ -265,4 +268,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args = whole.parse_args(words)
     if args.command == "compare" and not 2 <= len(args.sources) <= 26:  # each has a letter
         whole.error(f"compare takes 2 to 26 models, not {len(args.sources)}")
+    if args.command == "sweep" and isinstance(args.output, RemotePath):
+        whole.error("sweep writes into a folder of this machine")
     return args

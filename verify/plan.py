@@ -16,6 +16,7 @@ from verify.checkpoint.companions import Found, Source, gather
 from verify.checkpoint.config import inference_config
 from verify.checkpoint.keytable import names_of
 from verify.checkpoint.ledger import Ledger, build_ledger
+from verify.checkpoint.remote import place
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.checkpoint.tensors import TensorRecord
 from verify.checks import Check
@@ -53,6 +54,10 @@ class Job:
     verify: bool = True
     force: bool = False
     keep_failed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.output is not None:  # a library's user may well pass text
+            object.__setattr__(self, "output", place(self.output))
 
     def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
         """Return the names of those checks that decide the verdict.
