@@ -8,6 +8,7 @@ from typing import Any
 
 from verify import __version__
 from verify import arguments as options
+from verify.checkpoint.remote import RemotePath, place
 
 COMMANDS = ("convert", "inspect", "verify", "compare", "sweep", "judge", "explain", "env", "demo")
 
@@ -112,7 +113,7 @@ def _compare(commands: Any) -> None:
     what = "the same sentences, seeds and voice through several models, side by side"
     groups = options.choosing(), options.helping(), options.speaking(), options.silent(), options.writing()
     _add(commands, "compare", what, examples, *groups).add_argument(
-        "sources", type=Path, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
+        "sources", type=place, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
     )
 
 
@@ -190,4 +191,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args = whole.parse_args(words)
     if args.command == "compare" and not 2 <= len(args.sources) <= 26:  # each has a letter
         whole.error(f"compare takes 2 to 26 models, not {len(args.sources)}")
+    if args.command == "sweep" and isinstance(args.output, RemotePath):
+        whole.error("sweep writes into a folder of this machine")
     return args

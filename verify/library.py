@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verify.checkpoint.remote import place
 from verify.diagnosis.environment import import_room
 from verify.options import AnyPath, Options, SourceOptions
 from verify.plan import Job, job_of
@@ -63,7 +64,7 @@ def compare(*sources: AnyPath, watch: Watch | None = None, **options: "Unpack[Op
 
     if not 2 <= len(sources) <= comparison.MOST_MODELS:
         raise ValueError(f"compare takes 2 to {comparison.MOST_MODELS} models, not {len(sources)}")
-    return comparison.compare(job_of(sources[0], **options), [Path(source) for source in sources], watch)
+    return comparison.compare(job_of(sources[0], **options), [place(source) for source in sources], watch)
 
 
 def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[SourceOptions]") -> "Xtts":

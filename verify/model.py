@@ -18,7 +18,7 @@ from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 from TTS.tts.models.xtts import Xtts
 
-from verify.checkpoint.handle import Stamp, stamp_at
+from verify.checkpoint.handle import Stamp, local_copy, stamp_at
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import SourceError
@@ -92,12 +92,15 @@ def _skeleton(config: str, vocab: Path, stamp: Stamp | None) -> Xtts:
     xtts_config = XttsConfig()
     xtts_config.from_dict(json.loads(config))
     xtts_config.model_args.gpt_number_text_tokens = None  # unset: the GPT is built once, when the tokenizer is known
-    try:
-        tokenizer = VoiceBpeTokenizer(str(vocab))
-    except Exception as error:  # tokenizers raises nothing narrower for a file that it cannot read
-        raise SourceError(
-            "bad-vocab", f"{vocab} is not a tokenizer: {str(error)[:200]}", "Pass the run's vocab.json: --vocab FILE."
-        ) from error
+    with local_copy(vocab) as file:
+        try:
+            tokenizer = VoiceBpeTokenizer(str(file))
+        except Exception as error:  # tokenizers raises nothing narrower for a file that it cannot read
+            raise SourceError(
+                "bad-vocab",
+                f"{vocab} is not a tokenizer: {str(error)[:200]}",
+                "Pass the run's vocab.json: --vocab FILE.",
+            ) from error
     try:
         with _parameters_on_meta(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -176,7 +179,7 @@ def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadRe
 
 
 def prove_identity(model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress) -> Identity:
-    """Compare every tensor of the loaded model with the source's bytes, read again from their files.
+    """Compare every tensor of the loaded model with the source's bytes, read again where they are at hand.
 
     Raises:
         ArchiveError: the source changed or is cut short.
@@ -185,15 +188,8 @@ def prove_identity(model: Xtts, tensors: Mapping[str, TensorRecord], progress: P
     different, total = [], 0
     with TensorReader(progress) as reader:
         for key, record in tensors.items():
-            data = _bytes_of(loaded[key])
-            position, equal = 0, len(data) == record.bytes
-            for chunk in reader.chunks(record):
-                piece = data[position : position + len(chunk)]
-                equal = equal and np.array_equal(np.frombuffer(chunk, np.uint8), piece)
-                position += len(chunk)
-                reader.release(chunk)
-            total += position
-            if not equal:
+            total += record.bytes
+            if not reader.holds(record, _bytes_of(loaded[key])):
                 different.append(key)
     return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
 

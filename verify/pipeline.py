@@ -11,6 +11,7 @@ from verify.checkpoint import publish, reader, writer
 from verify.checkpoint import target as targets
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.handle import open_regular
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.target import default_output
 from verify.checkpoint.values import Scan, Values
 from verify.diagnosis import causes, environment, parts
@@ -45,19 +46,19 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     script = script_of(planned)
     if not job.keep_failed and any_error(planned.causes):
         return _compare_only(planned, watch)
-    writer.require_room(target.parent, planned.ledger.written.values())
+    writer.require_room(publish.workplace(target), planned.ledger.written.values())
     with publish.staging(target) as stage:
         rooms, digest = _while_we_work(planned) if job.verify else (None, None)
         written = _write(planned, stage.folder, watch)
         report = judge_bytes(planned, written.scan, watch)
-        if rooms and digest:
+        if rooms:
             report = _imported(rooms, planned, watch)(
                 planned, report, script, watch, folder=stage.folder, written=written.path
             )
-            report = replace(report, source_sha256=_digested(digest, planned, watch))
+            report = _digested(report, digest, planned, watch)
         else:
             report = replace(report, causes=(*report.causes, NOT_VERIFIED))
-        return _publish(planned, report, stage, {written.path.name: written.sha256})
+        return _publish(planned, report, stage, {written.path.name: written.sha256}, watch)
 
 
 def _compare_only(planned: Plan, watch: Watch) -> Report:
@@ -91,11 +92,11 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     report = judge_bytes(planned, scan, watch)
     if job.output is None:
         report = audition(planned, report, script, watch, data=data)
-        return replace(report, source_sha256=_digested(digest, planned, watch))
+        return _digested(report, digest, planned, watch)
     with publish.staging(job.output) as stage:
         report = audition(planned, report, script, watch, folder=stage.folder, data=data)
-        report = replace(report, source_sha256=_digested(digest, planned, watch))
-        return _publish(planned, report, stage, {}, "verify")
+        report = _digested(report, digest, planned, watch)
+        return _publish(planned, report, stage, {}, watch, "verify")
 
 
 def inspect(job: Job) -> Report:
@@ -120,7 +121,7 @@ def dry_run(job: Job) -> Report:
     target = _target(job)
     planned = plan(job)
     script_of(planned)
-    writer.require_room(target.parent, planned.ledger.written.values())
+    writer.require_room(publish.workplace(target), planned.ledger.written.values())
     return planned.report(causes=planned.foreseen())
 
 
@@ -150,9 +151,11 @@ def script_of(planned: Plan) -> Script | None:
     return replace(script, whisper=words.locate(job.transcribe)) if job.transcribe else script
 
 
-def _while_we_work(planned: Plan) -> tuple[Background, Background]:
-    """Begin to import coqui-tts, which takes seconds, and to hash the source, most of which nobody else reads."""
-    return Background(environment.import_room, "verify.audition"), Background(publish.sha256, planned.archive.path)
+def _while_we_work(planned: Plan) -> tuple[Background, Background | None]:
+    """Begin to import coqui-tts, which takes seconds, and to hash the source, most of which nobody else reads or downloads."""
+    path = planned.archive.path
+    digest = None if isinstance(path, RemotePath) else Background(publish.sha256, path)
+    return Background(environment.import_room, "verify.audition"), digest
 
 
 def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Report]:
@@ -165,14 +168,23 @@ def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., R
         return rooms.wait().audition
 
 
-def _digested(digest: Background, planned: Plan, watch: Watch) -> str:
-    """Return the SHA-256 of the source when it is known.
+def _digested(report: Report, digest: Background | None, planned: Plan, watch: Watch) -> Report:
+    """Return the report with the SHA-256 of the source when it is known.
 
     Raises:
         ArchiveError: it changed while it was read.
     """
+    if digest is None:
+        return replace(report, causes=(*report.causes, _not_hashed(planned)))
     with watch.step("hashing the source"), timed(planned.seconds, "hash"):
-        return digest.wait()
+        return replace(report, source_sha256=digest.wait())
+
+
+def _not_hashed(planned: Plan) -> Cause:
+    archive = planned.archive
+    message = f"the SHA-256 of {archive.path} is not known: only what is kept of its {archive.bytes:,} bytes was read"
+    hint = "Each kept tensor was held against the checksum in the file; download it to hash all of it."
+    return Cause(code="source-not-hashed", severity="note", message=message, hint=hint)
 
 
 def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
@@ -231,7 +243,12 @@ def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
 
 
 def _publish(
-    planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str], command: str = "convert"
+    planned: Plan,
+    report: Report,
+    stage: publish.Stage,
+    hashes: dict[str, str],
+    watch: Watch,
+    command: str = "convert",
 ) -> Report:
     """Give the result its name where the model loads and speaks; keep what does not only where the user asked for it.
 
@@ -251,7 +268,7 @@ def _publish(
         report = replace(report, files=(*files, _listed(path, hashes)))
     publish.write_json(stage.folder / "report.json", report.to_json())
     with timed(planned.seconds, "publish"):
-        publish.publish(stage, target, replace=planned.job.force or not publishable)
+        publish.publish(stage, target, replace=planned.job.force or not publishable, watch=watch)
     return report
 
 

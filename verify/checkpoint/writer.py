@@ -69,6 +69,7 @@ def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Prog
         ):
             writer = container.ContainerWriter(file, back)
             try:
+                reader.announce(records)
                 writer.add("data.pkl", index)
                 writer.add("byteorder", b"little")
                 for number, record in enumerate(records):
