@@ -28,10 +28,12 @@ class Request:
     config_from_weights: bool = False  # let the weights correct the config
 
     def __post_init__(self) -> None:
-        for name in ("source", "config", "vocab", "base"):  # a library's user may well pass text
+        # A library's user may well pass text, and one clip where there may be several.
+        for name in ("source", "config", "vocab", "base"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, place(value))
-        object.__setattr__(self, "speaker_wavs", tuple(map(place, self.speaker_wavs)))
+        clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
+        object.__setattr__(self, "speaker_wavs", tuple(map(place, clips)))
 
 
 def find_checkpoint(source: Path, which: str = "best") -> Path:

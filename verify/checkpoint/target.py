@@ -10,6 +10,7 @@ from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.errors import OutputError
 
+TRAINING_MARK = "training.json"  # in an export that the training callback made, and may take away again
 OUTPUT_NAMES = frozenset(
     [
         "model.pth",
@@ -22,6 +23,7 @@ OUTPUT_NAMES = frozenset(
         "report.html",
         "compare.json",
         "compare.html",
+        TRAINING_MARK,
     ]
 )
 _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
