@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from verify import Job, Request, arguments, cli, reproduce
+from verify import Job, Request, cli, commands, reproduce
 from verify.reporting import page, pictures
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}\u202egnp.exe"
@@ -226,10 +226,10 @@ def test_silence_and_a_single_sample_are_drawn_too():
 def test_the_command_makes_the_same_job_again(words):
     source, *options = words
     request = ["convert", *options, "--", source]
-    job = cli._job(arguments.parse(request))
+    job = cli._job(commands.parse(request))
     again = shlex.split(reproduce.command(job, "convert"))
     assert again[:2] == ["python", "convert_and_verify.py"]
-    assert cli._job(arguments.parse(again[2:])) == job
+    assert cli._job(commands.parse(again[2:])) == job
 
 
 def test_the_command_says_verify_where_that_was_asked():

@@ -11,6 +11,7 @@ from verify.checkpoint.archive import read_archive
 from verify.checkpoint.profiles import HOME, Profile
 from verify.checkpoint.publish import Stage, write_json
 from verify.checkpoint.reader import CHUNK_BYTES
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.source import missing
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import SourceError
@@ -40,6 +41,8 @@ def require(plan: Plan) -> None:
         raise _incomplete("speakers_xtts.pth is made by the model, which --no-verify does not load", "Leave it away.")
     if profile is None:
         return
+    if isinstance(job.output, RemotePath) and any("/" in name for name in profile.files):
+        raise _incomplete(f"the folders of {profile.title} are made on this machine", "Pass a folder with -o DIR.")
     if job.format != formats.PTH and "model" in profile.kinds:
         raise _incomplete(
             f"{profile.title} reads model.pth, not model.{job.format}", "Leave --format away, or --profile."
@@ -104,6 +107,8 @@ def checked(plan: Plan, report: Report, folder: Path, watch: Watch) -> Report:
     profile = profile_of(plan)
     if profile is None:
         return report
+    if isinstance(folder, RemotePath):
+        raise _incomplete(f"--profile looks at the files of a folder, and {folder} is elsewhere", "Download it first.")
     with watch.step(f"checking as {profile.title} does"), timed(plan.seconds, "bundle"):
         causes = profiles.check(profile, folder, plan.ledger.written)
     bundles = [path.name for path in folder.glob("*.zip")] if profile.zip else []

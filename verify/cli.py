@@ -10,8 +10,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from verify.arguments import parse
+from verify.commands import parse
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
+from verify.reporting.encoding import prepare_streams
 
 _ctrl_c = threading.Event()
 
@@ -63,10 +64,10 @@ def _texts(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its report."""
-    if args.command == "judge":
-        from verify import judging
+    from verify import library
 
-        return judging.judge(args.clips, args.text, args.language, args.expect, watch)
+    if args.command == "judge":
+        return library.judge(*args.clips, text=args.text, language=args.language, expect=args.expect, watch=watch)
     if args.command == "explain":
         from verify.diagnosis import loaderror, scare
         from verify.reporting.scare import ScareReport
@@ -80,14 +81,12 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify.reporting.profiles import Listing
 
         return Listing()
-    from verify import pipeline
-
     if args.command == "demo":
         from verify import demo
 
         return demo.demo(args.output, args.force, watch)
     if args.command == "inspect":
-        return pipeline.inspect(_job(args))
+        return library.inspect(_job(args))
     if args.command == "compare":
         from verify import comparison
 
@@ -97,8 +96,12 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
 
         return sweep(_job(args), args.sources, Hands(jobs=args.jobs, threads=args.threads, ray=args.ray), watch)
     if args.command == "verify":
-        return pipeline.verify(_job(args), watch)
-    return pipeline.dry_run(_job(args)) if args.dry_run else pipeline.convert(_job(args), watch)
+        return library.verify(_job(args), watch)
+    if args.dry_run:
+        from verify import pipeline
+
+        return pipeline.dry_run(_job(args))
+    return library.convert(_job(args), watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -204,8 +207,7 @@ def _hear_ctrl_c(*_: Any) -> None:
 def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
     signal.signal(signal.SIGINT, _hear_ctrl_c)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as the bytes that it is
+    prepare_streams()
     try:
         code = main()
     except KeyboardInterrupt as stop:

@@ -28,6 +28,7 @@ from verify.reporting.comparison import ComparedModel, ComparisonReport
 from verify.reporting.report import Report
 from verify.watch import Lettered, Silent, Watch
 
+MOST_MODELS = 26  # each has a letter
 _NUMBERED = re.compile(r"(?:best_model|checkpoint)_\d+\.pth")
 
 

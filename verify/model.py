@@ -19,7 +19,7 @@ from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 from TTS.tts.models.xtts import Xtts
 
-from verify.checkpoint.handle import Stamp, stamp_at
+from verify.checkpoint.handle import Stamp, local_copy, stamp_at
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import SourceError
@@ -93,12 +93,15 @@ def _skeleton(config: str, vocab: Path, stamp: Stamp | None) -> Xtts:
     xtts_config = XttsConfig()
     xtts_config.from_dict(json.loads(config))
     xtts_config.model_args.gpt_number_text_tokens = None  # unset: the GPT is built once, when the tokenizer is known
-    try:
-        tokenizer = VoiceBpeTokenizer(str(vocab))
-    except Exception as error:  # tokenizers raises nothing narrower for a file that it cannot read
-        raise SourceError(
-            "bad-vocab", f"{vocab} is not a tokenizer: {str(error)[:200]}", "Pass the run's vocab.json: --vocab FILE."
-        ) from error
+    with local_copy(vocab) as file:
+        try:
+            tokenizer = VoiceBpeTokenizer(str(file))
+        except Exception as error:  # tokenizers raises nothing narrower for a file that it cannot read
+            raise SourceError(
+                "bad-vocab",
+                f"{vocab} is not a tokenizer: {str(error)[:200]}",
+                "Pass the run's vocab.json: --vocab FILE.",
+            ) from error
     try:
         with _parameters_on_meta(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -181,7 +184,7 @@ def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadRe
 def prove_identity(
     model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress, dtypes: Mapping[str, str] | None = None
 ) -> Identity:
-    """Compare every tensor of the loaded model with the source's bytes, read again from their files.
+    """Compare every tensor of the loaded model with the source's bytes, read again where they are at hand.
 
     Args:
         dtypes: of the tensors that were cast: those are compared with what torch itself makes of the source's elements.
@@ -193,19 +196,25 @@ def prove_identity(
     different, total = [], 0
     with TensorReader(progress) as reader:
         for key, record in tensors.items():
-            data = _bytes_of(loaded[key])
-            position, equal = 0, loaded[key].shape == record.shape
-            for chunk in reader.chunks(record):
-                wanted = _cast_by_torch(chunk, record.dtype, (dtypes or {}).get(key, record.dtype))
-                piece = data[position : position + len(wanted)]
-                equal = equal and np.array_equal(wanted, piece)
-                position += len(wanted)
-                del wanted
-                reader.release(chunk)
-            total += position
-            if not equal or position != len(data):
+            data, wanted = _bytes_of(loaded[key]), (dtypes or {}).get(key, record.dtype)
+            total += len(data)
+            if not (
+                _holds_cast(reader, record, wanted, data) if wanted != record.dtype else reader.holds(record, data)
+            ):
                 different.append(key)
     return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
+
+
+def _holds_cast(reader: TensorReader, record: TensorRecord, dtype: str, data: np.ndarray) -> bool:
+    """Whether the bytes `(bytes,)` are what torch makes of the tensor's elements in another dtype."""
+    position, equal = 0, True
+    for chunk in reader.chunks(record):
+        wanted = _cast_by_torch(chunk, record.dtype, dtype)
+        equal = equal and np.array_equal(wanted, data[position : position + len(wanted)])
+        position += len(wanted)
+        del wanted
+        reader.release(chunk)
+    return equal and position == len(data)
 
 
 def _cast_by_torch(chunk: memoryview, old: str, new: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from verify.checkpoint import target as targets
 from verify.checkpoint.cast import Losses
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.handle import open_regular
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.target import default_output
 from verify.checkpoint.values import Scan, Values
 from verify.diagnosis import casting, causes, environment, parts
@@ -47,7 +48,7 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     script = script_of(planned)
     if not job.keep_failed and any_error(planned.causes):
         return _compare_only(planned, watch)
-    writer.require_room(target.parent, bundle.room(planned))
+    writer.require_room(publish.workplace(target), bundle.room(planned))
     with publish.staging(target) as stage:
         rooms = _importing() if job.verify else None
         digest = _hashing(planned) if job.verify or job.format == formats.SAFETENSORS else None
@@ -59,11 +60,11 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
             )
         else:
             report = replace(report, causes=(*report.causes, NOT_VERIFIED))
-        if digest:
-            report = replace(report, source_sha256=_digested(digest, planned, watch))
+        if job.verify or digest:
+            report = _digested(report, digest, planned, watch)
         if not any_error(report.causes):
             report = bundle.make(planned, report, stage, watch)
-        return _publish(planned, report, stage, {written.path.name: written.sha256})
+        return _publish(planned, report, stage, {written.path.name: written.sha256}, watch)
 
 
 def _with_losses(report: Report, losses: Losses, dtype: str) -> Report:
@@ -104,12 +105,12 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
         return _finished(audition(planned, report, script, watch, data=data), digest, planned, watch)
     with publish.staging(job.output) as stage:
         report = audition(planned, report, script, watch, folder=stage.folder, data=data)
-        return _publish(planned, _finished(report, digest, planned, watch), stage, {}, "verify")
+        return _publish(planned, _finished(report, digest, planned, watch), stage, {}, watch, "verify")
 
 
-def _finished(report: Report, digest: Background, planned: Plan, watch: Watch) -> Report:
+def _finished(report: Report, digest: Background | None, planned: Plan, watch: Watch) -> Report:
     """Return the report with the hash of the source, and with what the program of the profile would find lacking."""
-    report = replace(report, source_sha256=_digested(digest, planned, watch))
+    report = _digested(report, digest, planned, watch)
     return bundle.checked(planned, report, planned.archive.path.parent, watch)
 
 
@@ -136,7 +137,7 @@ def dry_run(job: Job) -> Report:
     planned = plan(job)
     bundle.require(planned)
     script_of(planned)
-    writer.require_room(target.parent, bundle.room(planned))
+    writer.require_room(publish.workplace(target), bundle.room(planned))
     return planned.report(causes=planned.foreseen())
 
 
@@ -172,9 +173,10 @@ def _importing() -> Background:
     return Background(environment.import_room, "verify.audition")
 
 
-def _hashing(planned: Plan) -> Background:
-    """Begin to hash the source, most of which nobody else reads."""
-    return Background(publish.sha256, planned.archive.path)
+def _hashing(planned: Plan) -> Background | None:
+    """Begin to hash the source, most of which nobody else reads; None where that would download it."""
+    path = planned.archive.path
+    return None if isinstance(path, RemotePath) else Background(publish.sha256, path)
 
 
 def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Report]:
@@ -187,21 +189,34 @@ def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., R
         return rooms.wait().audition
 
 
-def _digested(digest: Background, planned: Plan, watch: Watch) -> str:
-    """Return the SHA-256 of the source when it is known.
+def _digested(report: Report, digest: Background | None, planned: Plan, watch: Watch) -> Report:
+    """Return the report with the SHA-256 of the source when it is known.
 
     Raises:
         ArchiveError: it changed while it was read.
     """
+    if digest is None:
+        return replace(report, causes=(*report.causes, _not_hashed(planned)))
+    return replace(report, source_sha256=_hashed(digest, planned, watch))
+
+
+def _hashed(digest: Background, planned: Plan, watch: Watch) -> str:
     with watch.step("hashing the source"), timed(planned.seconds, "hash"):
         return digest.wait()
+
+
+def _not_hashed(planned: Plan) -> Cause:
+    archive = planned.archive
+    message = f"the SHA-256 of {archive.path} is not known: only what is kept of its {archive.bytes:,} bytes was read"
+    hint = "Each kept tensor was held against the checksum in the file; download it to hash all of it."
+    return Cause(code="source-not-hashed", severity="note", message=message, hint=hint)
 
 
 def _write(planned: Plan, folder: Path, digest: Background | None, watch: Watch) -> writer.Written:
     """Write the model, config.json, vocab.json and, where there are voices, speakers_xtts.pth."""
     job, about = planned.job, dict[str, str]()
     if job.format == formats.SAFETENSORS:
-        sha256 = _digested(digest, planned, watch) if digest else ""
+        sha256 = _hashed(digest, planned, watch) if digest else ""
         about = formats.metadata(planned.archive, sha256, environment.versions())
     with (
         watch.step(f"writing model.{job.format}", planned.ledger.written_bytes, "bytes") as progress,
@@ -258,7 +273,12 @@ def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
 
 
 def _publish(
-    planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str], command: str = "convert"
+    planned: Plan,
+    report: Report,
+    stage: publish.Stage,
+    hashes: dict[str, str],
+    watch: Watch,
+    command: str = "convert",
 ) -> Report:
     """Give the result its name where the model loads and speaks; keep what does not only where the user asked for it.
 
@@ -279,7 +299,7 @@ def _publish(
         report = replace(report, files=(*files, _listed(path, stage.folder, hashes)))
     publish.write_json(stage.folder / "report.json", report.to_json())
     with timed(planned.seconds, "publish"):
-        publish.publish(stage, target, replace=planned.job.force or not publishable)
+        publish.publish(stage, target, replace=planned.job.force or not publishable, watch=watch)
     return report
 
 

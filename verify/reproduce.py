@@ -20,11 +20,15 @@ def command(job: Job, name: str) -> str:
     Args:
         name: `convert`, which needs no name, or another command.
     """
+    return " ".join([_PROGRAM, *([name] if name != "convert" else []), *map(shlex.quote, words(job))])
+
+
+def words(job: Job) -> list[str]:
+    """Return the words behind the command's name: the source, and every option that differs from its default."""
     source = job.request.source
     # A folder may be called like a command, or begin like an option.
-    words = [str(source) if "/" in str(source) or "\\" in str(source) else f"./{source}"]
-    words += [*_options(job.request, skip="source"), *_options(job, skip="request")]
-    return " ".join([_PROGRAM, *([name] if name != "convert" else []), *map(shlex.quote, words)])
+    first = str(source) if "/" in str(source) or "\\" in str(source) else f"./{source}"
+    return [first, *_options(job.request, skip="source"), *_options(job, skip="request")]
 
 
 def _options(holder: Any, skip: str) -> Iterator[str]:

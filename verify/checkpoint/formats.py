@@ -59,6 +59,7 @@ def _container(
     with writer.opened(path, list(new.values()), progress) as (file, back, reader):
         out = container.ContainerWriter(file, back)
         try:
+            reader.announce(tensors.values())
             out.add("data.pkl", index)
             out.add("byteorder", b"little")
             for number, (name, record) in enumerate(tensors.items()):
@@ -103,6 +104,7 @@ def write_recorded(
     with writer.opened(path, list(new.values()), progress) as (file, back, reader):
         out = ProvenFile(file, back)
         try:
+            reader.announce([tensors[name] for name in order])
             out.add(header({name: new[name] for name in order}, metadata))
             for name in order:
                 _move(reader, name, tensors[name], new[name], out, losses)
@@ -115,6 +117,9 @@ def write_recorded(
 def metadata(archive: Archive, sha256: str, versions: Mapping[str, str | None]) -> dict[str, str]:
     """Return the text that a safetensors file carries: which checkpoint it was made of, and by what.
 
+    Args:
+        sha256: of the source; empty where it is not known.
+
     A file that has it already passes it on, so that converting a result again changes nothing; nothing else is passed on.
     """
     if re.fullmatch("[0-9a-f]{64}", archive.metadata.get(SOURCE_SHA256, "")):
@@ -122,7 +127,7 @@ def metadata(archive: Archive, sha256: str, versions: Mapping[str, str | None]) 
     facts = {"step": archive.step, "epoch": archive.epoch, "date": archive.date}
     makers = {f"{name.replace('-', '_')}_version": versions.get(name) for name in ("xtts-verify", "coqui-tts")}
     known = {name: str(value) for name, value in {**facts, **makers}.items() if value is not None}
-    return {"format": "pt", SOURCE_SHA256: sha256, **known}
+    return {"format": "pt", **({SOURCE_SHA256: sha256} if sha256 else {}), **known}
 
 
 def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:

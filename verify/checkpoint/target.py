@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from verify.checkpoint.reach import WEB
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.errors import OutputError
 
+TRAINING_MARK = "training.json"  # in an export that the training callback made, and may take away again
 OUTPUT_NAMES = frozenset(
     [
         "model.pth",
@@ -23,6 +26,7 @@ OUTPUT_NAMES = frozenset(
         "report.html",
         "compare.json",
         "compare.html",
+        TRAINING_MARK,
     ]
 )
 # Of the layout that Auralis reads.
@@ -34,7 +38,9 @@ _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or 
 
 
 def default_output(source: Path) -> Path:
-    """Return `inference/` in a run folder, or `<stem>-inference/` beside a file."""
+    """Return `inference/` in a run folder, `<stem>-inference/` beside a file, or that here where the source is at a URL."""
+    if isinstance(source, RemotePath):
+        return Path(f"{source.name if source.is_dir() else source.stem}-inference")
     return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
 
 
@@ -63,6 +69,13 @@ def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
                 f"the output {target} is the input {path}, or holds it",
                 "Write elsewhere with -o DIR.",
             )
+    if isinstance(target, RemotePath):
+        if target.scheme in WEB:
+            message = f"{target}: a web server takes no folders"
+            raise OutputError(
+                "cannot-write", message, "Write to s3://, gs:// or hf://, or to a folder of this machine."
+            )
+        return
     if not target.parent.is_dir():
         what = "is not a folder" if target.parent.exists() else "is not there"
         raise OutputError(
@@ -114,11 +127,15 @@ def _not_ours(folder: Path, bundle: str) -> Iterator[str]:
 
 
 def _same(a: Path, b: Path) -> bool:
+    if isinstance(a, RemotePath) or isinstance(b, RemotePath):
+        return a == b
     return a.exists() and b.exists() and os.path.samefile(a, b)
 
 
 def _holds(folder: Path, path: Path) -> bool:
     """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
+    if isinstance(folder, RemotePath) or isinstance(path, RemotePath):
+        return isinstance(folder, RemotePath) and isinstance(path, RemotePath) and path.url.startswith(f"{folder.url}/")
     if not folder.is_dir():
         return False
     candidates = (path.resolve(), path.parent.resolve() / path.name)

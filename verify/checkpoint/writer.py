@@ -65,6 +65,7 @@ def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Prog
     with opened(path, records, progress) as (file, back, reader):
         writer = container.ContainerWriter(file, back)
         try:
+            reader.announce(records)
             writer.add("data.pkl", index)
             writer.add("byteorder", b"little")
             for number, record in enumerate(records):

@@ -74,6 +74,12 @@ class Report:
         """0 where the verdict is `pass` or `warn`, 1 where it is `fail`."""
         return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED
 
+    def _repr_html_(self) -> str:
+        """Show the report in a notebook."""
+        from verify.reporting import notebook
+
+        return notebook.render(self.to_json())
+
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""
         return document(

@@ -3,10 +3,11 @@
 import contextlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -36,8 +37,13 @@ _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim",
 def console() -> Console:
     """Return a console on stderr that takes no text for markup, whatever stands in a file's names."""
     screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    if not screen.is_terminal and "COLUMNS" not in os.environ:
-        screen.width = LOG_COLUMNS
+    if "COLUMNS" not in os.environ:
+        if not screen.is_terminal:
+            screen.width = LOG_COLUMNS
+        elif screen.is_dumb_terminal:  # rich takes every such one for 80 columns wide
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                columns, lines = os.get_terminal_size(sys.stderr.fileno())
+                screen.size = ConsoleDimensions(columns or screen.width, lines)
     return screen
 
 
@@ -67,7 +73,8 @@ class TerminalWatch:
             yield lambda _: None
             return
         count = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn()] if total else []
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
+        spinner = "dots" if self.screen.encoding.startswith("utf") else "line"
+        columns = (SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
         with Progress(*columns, console=self.screen, transient=True) as progress:
             task = progress.add_task(name, total=total)
             yield lambda advance: progress.advance(task, advance)
@@ -188,7 +195,7 @@ def _ledger(report: Report) -> Table:
     title = Text(f"{len(report.ledger.entries):,} tensors", "bold")
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in ("fate", "what"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in ("tensors", "size"):
         table.add_column(name, justify="right")
     for group in report.ledger.groups():
@@ -258,7 +265,7 @@ def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table
     """Return the table of checks: what was measured, the limit, and whether the verdict depends on it."""
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
-        table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
+        table.add_column(name, justify="right" if name in ("measured", "limit") else "left", overflow="fold")
     for check in checks:
         demanded = check.name in all_demanded
         mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")
