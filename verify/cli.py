@@ -8,12 +8,22 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 from verify.commands import parse
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
 from verify.reporting.encoding import prepare_streams
 
+# Commands whose reports have a room of their own.
+_SHOWN_BY = {
+    "compare": "sidebyside",
+    "sweep": "standings",
+    "judge": "clips",
+    "explain": "scare",
+    "env": "surroundings",
+    "profiles": "profiles",
+}
 _ctrl_c = threading.Event()
 
 
@@ -138,18 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
-    from verify.reporting import clips, profiles, scare, sidebyside, standings, surroundings, terminal
+    from verify.reporting import terminal
 
-    rooms: dict[str, Any] = {
-        "compare": sidebyside,
-        "sweep": standings,
-        "judge": clips,
-        "explain": scare,
-        "env": surroundings,
-        "profiles": profiles,
-    }
-    if args.command in rooms:
-        rooms[args.command].show(report, watch.screen, args.quiet)
+    if args.command in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
+        import_module(f"verify.reporting.{_SHOWN_BY[args.command]}").show(report, watch.screen, args.quiet)
     elif not args.quiet:
         terminal.show(report, watch)
     elif report.verdict != "pass":
