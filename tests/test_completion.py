@@ -66,7 +66,7 @@ def bash(tmp_path_factory):
         ("xtts-verify inspect ru", "xtts-verify inspect runs/"),
         ("xtts-verify inspect runs/X", "xtts-verify inspect runs/XTTS_FT-November-23/"),
         ("xtts-verify ru", "xtts-verify runs/"),  # the main job needs no name
-        ("xtts-verify runs --speak", "xtts-verify runs --speaker-wav "),
+        ("xtts-verify runs --speaker-", "xtts-verify runs --speaker-wav "),
         ("xtts-verify verify runs --expect so", "xtts-verify verify runs --expect sound "),
         ("xtts-verify convert runs --language zh", "xtts-verify convert runs --language zh-cn "),
         ("xtts-verify convert runs --vocab vo", "xtts-verify convert runs --vocab vocab.json "),

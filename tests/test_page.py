@@ -46,6 +46,10 @@ DOCUMENT = {
     "architecture": {"version": "v2", "base": "v2.0.3", "gpt_layers": 30, "gpt_n_model_channels": 1024, "gpt_number_text_tokens": 6681},
     "load": {"strict": True, "matched": 3, "missing": [], "unexpected": [], "mismatched": []},
     "identical": {"tensors": 3, "bytes": 3_000_000, "ok": True},
+    "cast": {"dtype": "float16", "parts": [
+        {"part": EVIL, "tensors": 2, "worst_element": 4.9e-4, "worst_tensor": 2.9e-4, "tensor": EVIL, "to_zero": 7},
+    ]},
+    "profile": {"name": "x", "title": EVIL, "zip": False, "files": [EVIL], "put": EVIL, "bundle": None, "twice": False, "ok": True},
     "sample": SAMPLE,
     "samples": [SAMPLE, {**SAMPLE, "seed": 1, "path": "sample-02.wav"}],
     "checks": CHECKS,
@@ -155,7 +159,9 @@ def test_the_verdict_comes_with_the_one_cause_and_the_next_step(folder):
 
 
 def test_a_run_without_a_sample_has_a_page_without_a_player(tmp_path):
-    nothing = dict.fromkeys(("load", "identical", "sample", "samples", "checks", "environment", "base"))
+    nothing = dict.fromkeys(
+        ("load", "identical", "sample", "samples", "checks", "environment", "base", "cast", "profile")
+    )
     elements = Elements(made(tmp_path, **nothing))
     assert not elements.all("audio", "img")
     assert len(elements.all("h1")) == 1

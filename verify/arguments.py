@@ -153,8 +153,38 @@ def converting() -> argparse.ArgumentParser:
     checks.add_argument(
         "--prove", action="store_true", help="let the original speak too: same tokens, same samples, bit for bit"
     )
+    output.add_argument(
+        "--format",
+        choices=("pth", "safetensors"),
+        default="pth",
+        help="of the model file (default: pth, which coqui reads)",
+    )
+    output.add_argument(
+        "--dtype",
+        choices=("keep", "float32", "float16", "bfloat16"),
+        default="keep",
+        help="of the weights in the new file (default: keep); programs compute in float32 all the same",
+    )
+    output.add_argument(
+        "--speaker",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)",
+    )
     output.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
     output.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
+    return parent
+
+
+def profiled(group: str, what: str) -> argparse.ArgumentParser:
+    """For which program; `what` says what is done about it."""
+    from verify import settings  # not before Ctrl-C is heard
+
+    parent, names = _parent(), settings.names("profiles")
+    parent.add_argument_group(group).add_argument(
+        "--profile", choices=names, metavar="NAME", help=f"{what}: {', '.join(names)}"
+    )
     return parent
 
 

@@ -8,12 +8,22 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 from verify.commands import parse
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
 from verify.reporting.encoding import prepare_streams
 
+# Commands whose reports have a room of their own.
+_SHOWN_BY = {
+    "compare": "sidebyside",
+    "sweep": "standings",
+    "judge": "clips",
+    "explain": "scare",
+    "env": "surroundings",
+    "profiles": "profiles",
+}
 _ctrl_c = threading.Event()
 
 
@@ -28,6 +38,7 @@ def _job(args: argparse.Namespace) -> Any:
         vocab=args.vocab,
         base=args.base,
         speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
+        speakers=tuple(getattr(args, "speaker", ())),
         follow=not args.no_follow,
         config_from_weights=args.config_from_weights,
     )
@@ -48,6 +59,9 @@ def _job(args: argparse.Namespace) -> Any:
         verify=not getattr(args, "no_verify", False),
         force=args.force,
         keep_failed=getattr(args, "keep_failed", False),
+        format=getattr(args, "format", "pth"),
+        dtype=getattr(args, "dtype", "keep"),
+        profile=getattr(args, "profile", None),
     )
 
 
@@ -73,6 +87,10 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify import env
 
         return env.look_around(watch)
+    if args.command == "profiles":
+        from verify.reporting.profiles import Listing
+
+        return Listing()
     if args.command == "demo":
         from verify import demo
 
@@ -130,17 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
-    from verify.reporting import clips, scare, sidebyside, standings, surroundings, terminal
+    from verify.reporting import terminal
 
-    rooms: dict[str, Any] = {
-        "compare": sidebyside,
-        "sweep": standings,
-        "judge": clips,
-        "explain": scare,
-        "env": surroundings,
-    }
-    if args.command in rooms:
-        rooms[args.command].show(report, watch.screen, args.quiet)
+    if args.command in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
+        import_module(f"verify.reporting.{_SHOWN_BY[args.command]}").show(report, watch.screen, args.quiet)
     elif not args.quiet:
         terminal.show(report, watch)
     elif report.verdict != "pass":

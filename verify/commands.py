@@ -10,7 +10,7 @@ from verify import __version__
 from verify import arguments as options
 from verify.checkpoint.remote import RemotePath, place
 
-COMMANDS = ("convert", "inspect", "verify", "compare", "sweep", "judge", "explain", "env", "demo")
+COMMANDS = ("convert", "inspect", "verify", "compare", "sweep", "judge", "explain", "env", "profiles", "demo")
 
 DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
 strictly into a real Xtts, let it speak, and say the true cause when something
@@ -28,6 +28,8 @@ is wrong.
                                          truly says; no torch
   convert_and_verify.py env              which packages and devices are there,
                                          and whether they work together
+  convert_and_verify.py profiles         which programs the result can be made
+                                         for, and what each needs
   convert_and_verify.py demo             the main job on a small checkpoint
 
 Options of the main job: convert_and_verify.py convert --help
@@ -54,7 +56,7 @@ def parser(prog: str = "convert_and_verify.py") -> argparse.ArgumentParser:
         help="print what completes xtts-verify in this shell",
     )
     commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_convert, _inspect, _verify, _compare, _sweep, _judge, _explain, _env, _demo):
+    for add in (_convert, _inspect, _verify, _compare, _sweep, _judge, _explain, _env, _profiles, _demo):
         add(commands)
     return main
 
@@ -82,9 +84,13 @@ def _convert(commands: Any) -> None:
         runs/XTTS_FT-November-23 --speaker-wav me.wav --vocab vocab.json
         best_model_4400.pth -o voice --config config.json --vocab vocab.json
         runs/XTTS_FT-November-23 --checkpoint last --texts lines.txt --seeds 3
+        runs/XTTS_FT-November-23 --profile ebook2audiobook
         runs/XTTS_FT-November-23 --dry-run
     """
-    groups = options.finding(), options.speaking(), options.silent(), options.writing(), options.converting()
+    groups = (
+        *(options.finding(), options.speaking(), options.silent(), options.writing(), options.converting()),
+        options.profiled(options.OUTPUT, "make what this program needs, and check it as the program does"),
+    )
     _add(commands, "convert", "the main job (the default command)", examples, *groups)
 
 
@@ -100,8 +106,12 @@ def _verify(commands: Any) -> None:
     examples = """
         verify voice
         verify voice --speaker-wav me.wav --text "Hello there." -o heard
+        verify voice --profile alltalk
     """
-    groups = options.finding(), options.speaking(), options.silent(), options.writing()
+    groups = (
+        *(options.finding(), options.speaking(), options.silent(), options.writing()),
+        options.profiled(options.CHECKS, "say what the folder lacks for this program"),
+    )
     _add(commands, "verify", "load and hear a model that exists already", examples, *groups)
 
 
@@ -157,6 +167,11 @@ def _explain(commands: Any) -> None:
 
 def _env(commands: Any) -> None:
     _add(commands, "env", "whether the installed packages work together", "env")
+
+
+def _profiles(commands: Any) -> None:
+    what = "which programs the result can be made for, and what each needs"
+    _add(commands, "profiles", what, "profiles")
 
 
 def _demo(commands: Any) -> None:

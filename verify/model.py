@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
@@ -147,7 +148,9 @@ def compare(model: Xtts, tensors: Mapping[str, TensorRecord]) -> LoadReport:
 
 
 def map_written(path: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict of a file that this tool wrote, mapped from the disk by torch's own loader."""
+    """Return the state dict of a file that this tool wrote, mapped from the disk by the loader of its format."""
+    if path.suffix == ".safetensors":
+        return load_file(path)
     return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["model"]
 
 
@@ -178,8 +181,13 @@ def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadRe
     return LoadReport(strict=True, matched=report.matched)
 
 
-def prove_identity(model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress) -> Identity:
+def prove_identity(
+    model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress, dtypes: Mapping[str, str] | None = None
+) -> Identity:
     """Compare every tensor of the loaded model with the source's bytes, read again where they are at hand.
+
+    Args:
+        dtypes: of the tensors that were cast: those are compared with what torch itself makes of the source's elements.
 
     Raises:
         ArchiveError: the source changed or is cut short.
@@ -188,10 +196,33 @@ def prove_identity(model: Xtts, tensors: Mapping[str, TensorRecord], progress: P
     different, total = [], 0
     with TensorReader(progress) as reader:
         for key, record in tensors.items():
-            total += record.bytes
-            if not reader.holds(record, _bytes_of(loaded[key])):
+            data, wanted = _bytes_of(loaded[key]), (dtypes or {}).get(key, record.dtype)
+            total += len(data)
+            if not (
+                _holds_cast(reader, record, wanted, data) if wanted != record.dtype else reader.holds(record, data)
+            ):
                 different.append(key)
     return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
+
+
+def _holds_cast(reader: TensorReader, record: TensorRecord, dtype: str, data: np.ndarray) -> bool:
+    """Whether the bytes `(bytes,)` are what torch makes of the tensor's elements in another dtype."""
+    position, equal = 0, True
+    for chunk in reader.chunks(record):
+        wanted = _cast_by_torch(chunk, record.dtype, dtype)
+        equal = equal and np.array_equal(wanted, data[position : position + len(wanted)])
+        position += len(wanted)
+        del wanted
+        reader.release(chunk)
+    return equal and position == len(data)
+
+
+def _cast_by_torch(chunk: memoryview, old: str, new: str) -> np.ndarray:
+    """Return the elements of a chunk in another dtype, as bytes; as they are where the dtype stays."""
+    if old == new:
+        return np.frombuffer(chunk, np.uint8)
+    elements = torch.frombuffer(bytearray(chunk), dtype=getattr(torch, old))
+    return _bytes_of(elements.to(getattr(torch, new)))
 
 
 def _bytes_of(tensor: torch.Tensor) -> np.ndarray:

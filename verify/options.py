@@ -15,6 +15,7 @@ class SourceOptions(TypedDict, total=False):
     vocab: AnyPath | None
     base: AnyPath | None
     speaker_wavs: AnyPath | Iterable[AnyPath]
+    speakers: str | Iterable[str]  # "NAME=FILE": voices to make
     follow: bool
     config_from_weights: bool
 
@@ -35,3 +36,6 @@ class Options(SourceOptions, total=False):
     verify: bool
     force: bool
     keep_failed: bool
+    format: str  # "pth" or "safetensors"
+    dtype: str  # "keep", "float32", "float16" or "bfloat16"
+    profile: str | None  # the program that is to run the result

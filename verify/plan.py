@@ -9,7 +9,7 @@ from typing import Any
 
 from verify.checkpoint import archive as archives
 from verify.checkpoint import base as bases
-from verify.checkpoint import reader
+from verify.checkpoint import cast, formats, reader
 from verify.checkpoint.archive import Archive
 from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.companions import Found, Source, gather
@@ -54,6 +54,9 @@ class Job:
     verify: bool = True
     force: bool = False
     keep_failed: bool = False
+    format: str = formats.PTH
+    dtype: str = cast.KEEP
+    profile: str | None = None  # the program that is to run the result
 
     def __post_init__(self) -> None:
         if self.output is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from verify.plan import Job
 
 # Fields that are not called like their option; every other one is.
-_OPTIONS = {"texts": "text", "speaker_wavs": "speaker-wav"}
+_OPTIONS = {"texts": "text", "speaker_wavs": "speaker-wav", "speakers": "speaker"}
 _TAKEN_AWAY = {"sample", "verify", "follow"}  # True unless `--no-NAME`
 _PROGRAM = "python convert_and_verify.py"
 

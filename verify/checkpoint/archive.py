@@ -28,6 +28,7 @@ class Archive:
     epoch: int | None = None
     date: str | None = None
     loss: Any = None
+    metadata: dict[str, str] = field(default_factory=dict)  # of a safetensors file
     warnings: tuple[Cause, ...] = field(default=())
 
 
@@ -233,7 +234,7 @@ def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) ->
 
 
 def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
-    entries = safetensors_header.read(path, file, size)
+    entries, metadata = safetensors_header.read(path, file, size)
     tensors = tuple(
         TensorRecord(
             path=path,
@@ -250,4 +251,17 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
         )
         for key, entry in entries.items()
     )
-    return Archive(path=path, bytes=size, layout="safetensors", tensors=tensors)
+    return Archive(
+        path=path,
+        bytes=size,
+        layout="safetensors",
+        tensors=tensors,
+        step=_count(metadata.get("step")),
+        epoch=_count(metadata.get("epoch")),
+        date=metadata.get("date"),
+        metadata=metadata,
+    )
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -157,7 +157,7 @@ def publish(stage: Stage, target: Path, replace: bool, watch: Watch | None = Non
     if isinstance(target, RemotePath):
         upload(stage.folder, target, replace, watch or Silent())
         return target
-    for file in stage.folder.iterdir():
+    for file in stage.folder.rglob("*"):
         flush(file)
     flush(stage.folder)
     old = stage.folder.parent / _OLD

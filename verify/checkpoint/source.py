@@ -24,6 +24,7 @@ class Request:
     vocab: Path | None = None
     base: Path | None = None
     speaker_wavs: tuple[Path, ...] = ()
+    speakers: tuple[str, ...] = ()  # NAME=FILE: clips of voices that the result is to know by name
     follow: bool = True  # whether paths inside the config may lead out of the run folder
     config_from_weights: bool = False  # let the weights correct the config
 
@@ -34,6 +35,9 @@ class Request:
                 object.__setattr__(self, name, place(value))
         clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
         object.__setattr__(self, "speaker_wavs", tuple(map(place, clips)))
+        object.__setattr__(
+            self, "speakers", (self.speakers,) if isinstance(self.speakers, str) else tuple(self.speakers)
+        )
 
 
 def find_checkpoint(source: Path, which: str = "best") -> Path:

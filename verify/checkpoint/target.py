@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from verify.checkpoint.reach import WEB
@@ -14,9 +14,12 @@ TRAINING_MARK = "training.json"  # in an export that the training callback made,
 OUTPUT_NAMES = frozenset(
     [
         "model.pth",
+        "model.safetensors",
         "config.json",
         "vocab.json",
         "speakers_xtts.pth",
+        "dvae.pth",
+        "mel_stats.pth",
         "reference.wav",
         "sample.wav",
         "report.json",
@@ -26,6 +29,11 @@ OUTPUT_NAMES = frozenset(
         TRAINING_MARK,
     ]
 )
+# Of the layout that Auralis reads.
+OUTPUT_FOLDERS = {
+    "core_xttsv2": frozenset(["config.json", "xtts-v2.safetensors"]),
+    "gpt": frozenset(["config.json", "gpt2_model.safetensors", "tokenizer.json", "tokenizer_config.json"]),
+}
 _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
 
 
@@ -43,7 +51,8 @@ def failed(target: Path) -> Path:
 
 def inputs(request: Request) -> list[Path]:
     """Return every path that the user named and that holds something to read: none of them may become the output."""
-    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs]
+    voices = [Path(spoken.partition("=")[2]) for spoken in request.speakers if "=" in spoken]
+    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs, *voices]
     return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]
 
 
@@ -97,7 +106,7 @@ def refuse_what_stands(target: Path, force: bool) -> None:
 
 def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
     """Return the error for files of others in the target, which may have moved to `folder` already."""
-    names = sorted(entry.name for entry in (folder or target).iterdir() if not _is_ours(entry.name))
+    names = sorted(_not_ours(folder or target, f"{target.name}.zip"))
     if not names:
         return None
     return OutputError(
@@ -107,8 +116,14 @@ def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
     )
 
 
-def _is_ours(name: str) -> bool:
-    return name in OUTPUT_NAMES or _TAKE.fullmatch(name) is not None
+def _not_ours(folder: Path, bundle: str) -> Iterator[str]:
+    """Yield the names in an output folder that this tool does not write; `bundle` is that of its ZIP."""
+    for entry in folder.iterdir():
+        name = entry.name
+        if name in OUTPUT_FOLDERS and entry.is_dir() and not entry.is_symlink():
+            yield from (f"{name}/{inner.name}" for inner in entry.iterdir() if inner.name not in OUTPUT_FOLDERS[name])
+        elif not (name in OUTPUT_NAMES or name == bundle or _TAKE.fullmatch(name)):
+            yield name
 
 
 def _same(a: Path, b: Path) -> bool:

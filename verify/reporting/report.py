@@ -44,6 +44,8 @@ class Report:
     causes: tuple[Cause, ...] = ()
     load: dict[str, Any] | None = None
     identical: dict[str, Any] | None = None
+    cast: dict[str, Any] | None = None
+    profile: dict[str, Any] | None = None
     samples: tuple[dict[str, Any], ...] = ()
     checks: tuple[Check, ...] | None = None
     demanded: frozenset[str] = frozenset()
@@ -89,6 +91,8 @@ class Report:
             architecture=self.architecture.as_json(),
             load=self.load,
             identical=self.identical,
+            cast=self.cast,
+            profile=self.profile,
             sample=self.sample,
             samples=list(self.samples) or None,
             checks=None
@@ -116,6 +120,8 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "architecture",
         "load",
         "identical",
+        "cast",
+        "profile",
         "sample",
         "samples",
         "checks",

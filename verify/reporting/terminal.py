@@ -24,6 +24,7 @@ from verify.checks import Check
 from verify.diagnosis import fit
 from verify.diagnosis.causes import summary
 from verify.errors import Cause, counted
+from verify.reporting import profiles
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
@@ -95,8 +96,11 @@ def show(report: Report, watch: TerminalWatch) -> None:
         watch.found(report)
     screen.print()
     _show_load(report, screen)
+    if report.cast:
+        screen.print(profiles.cast_table(report.cast))
     _show_samples(report, screen)
     _show_checks(report, screen)
+    _show_profile(report, screen)
     screen.print()
     show_outcome(report, screen)
 
@@ -210,8 +214,18 @@ def _show_load(report: Report, screen: Console) -> None:
     line = f" load_state_dict(strict=True): {load['matched']:,} tensors, none missing, none unexpected"
     if report.identical:
         all_or_not = "all" if report.identical["ok"] else "NOT all"
-        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source"
+        cast = f" cast to {report.cast['dtype']}" if report.cast else ""
+        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source{cast}"
     screen.print(Text.assemble(("✓", "green"), line))
+
+
+def _show_profile(report: Report, screen: Console) -> None:
+    """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
+    if report.profile and report.profile["ok"]:
+        first, *rest = profiles.lines(report.profile, report.output or str(report.archive.path.parent))
+        screen.print(Text("✓ ", "green") + printable(first), soft_wrap=not screen.is_terminal)
+        for line in rest:
+            screen.print(printable(f"  {line}"), soft_wrap=not screen.is_terminal)
 
 
 def _show_samples(report: Report, screen: Console) -> None:
