@@ -70,6 +70,16 @@ def model_parts(converted):
     return saved["model"], saved["config"], folder / "vocab.json"
 
 
+@pytest.fixture(scope="session")
+def spoken_demo(tmp_path_factory):
+    """(folder, report) of the demo: a training run of the model that speaks, and the main job on it."""
+    from verify.demo import demo
+    from verify.watch import Silent
+
+    folder = tmp_path_factory.mktemp("spoken") / "demo"
+    return folder, demo(folder, False, Silent())
+
+
 @pytest.fixture
 def make_run(model_parts, tmp_path):
     """Write a run folder whose checkpoint is the genuine one with `change(state)` and `change_config(config)` applied."""

@@ -28,7 +28,7 @@ HEAVY_ROOMS = {
 }
 MODULES = sorted((ROOT / "verify").rglob("*.py"))
 # Floors from left to right: a room imports only from its own floor or from one to its left.
-ORDER = ["errors", "checks", "settings", "tinyvocab", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "model", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "env", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
+ORDER = ["errors", "checks", "settings", "speaking", "tinyvocab", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "model", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "env", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:
