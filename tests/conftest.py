@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+from tests import said
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -13,22 +16,34 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
+def pytest_runtest_logfinish(nodeid):
+    """Tell the other processes of `pytest -n` that this test is done."""
+    said.finish(nodeid)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory) -> Path:
+    """A folder of this test run, the same in each process of `pytest -n`."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
 @pytest.fixture(autouse=True, scope="session")
-def record_what_is_said(tmp_path_factory):
+def record_what_is_said(shared_folder):
     """Keep every cause that is shown or raised, for the test that holds docs/causes.md against them."""
-    from tests import said
     from verify import errors
     from verify.reporting import terminal
 
-    show, begin, folder = terminal.show_cause, errors.ConversionError.__init__, tmp_path_factory.getbasetemp()
+    said.begin(shared_folder / "said")
+    show, begin = terminal.show_cause, errors.ConversionError.__init__
 
     def show_and_record(cause, screen):
-        said.record(cause, folder)
+        said.record(cause, shared_folder)
         show(cause, screen)
 
     def begin_and_record(error, *arguments, **named):
         begin(error, *arguments, **named)
-        said.record(error.cause, folder)
+        said.record(error.cause, shared_folder)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(errors.ConversionError, "__init__", begin_and_record)
@@ -38,11 +53,16 @@ def record_what_is_said(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def genuine_run(tmp_path_factory) -> Path:
+def genuine_run(shared_folder) -> Path:
     """A run folder that coqui's Trainer wrote: config.json, best_model_N.pth, best_model.pth; 2 GPT layers."""
     from tests.training import train
 
-    return train(tmp_path_factory.mktemp("genuine"))
+    folder, done = shared_folder / "genuine", shared_folder / "genuine.done"
+    with FileLock(shared_folder / "genuine.lock"):
+        if not done.exists():
+            folder.mkdir()
+            done.write_text(str(train(folder)))
+    return Path(done.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,8 +114,8 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path):
     """Sparse, so that it costs no disk: 5 members of 1 GiB of zeros; the last lies beyond 4 GiB."""
     path = tmp_path / "big.pth"
     size = 2**30
-    with path.open("wb", buffering=0) as file:
-        out = container.ContainerWriter(file)
+    with path.open("wb", buffering=0) as file, path.open("rb", buffering=0) as back:
+        out = container.ContainerWriter(file, back)
         for number in range(5):
             out.begin(f"data/{number}", size)
             file.seek(size, 1)  # a hole in place of zeros; only offsets are tested here
@@ -160,8 +161,8 @@ def test_memory_stays_flat(tmp_path):
         assert process.wait() == 1  # one tensor is no Xtts; it is written all the same, and kept as failed
         assert (folder / "x-inference.failed" / "model.pth").stat().st_size > rows * 4000
         peaks.append(peak)
-    assert max(peaks) < 100e6
-    assert peaks[1] - peaks[0] < 20e6
+    assert max(peaks) < 70e6
+    assert peaks[1] - peaks[0] < 10e6
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -192,27 +193,42 @@ def test_a_flipped_byte_anywhere_in_the_kept_data_is_found(tmp_path):
                 reader.read_tensors(records, quiet)
 
 
-def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_published(tmp_path, monkeypatch):
+def flip_bit(path, place):
+    with open(path, "r+b") as disk:
+        disk.seek(place)
+        byte = disk.read(1)[0]
+        disk.seek(place)
+        disk.write(bytes([byte ^ 16]))
+
+
+def two_tensors(folder, sums=True):
+    torch.save({"a": torch.randn(1000), "b": torch.randn(1000)}, folder / "x.pth")
+    records = {record.key: record for record in read_archive(folder / "x.pth").tensors}
+    return records if sums else {key: replace(record, crc=0) for key, record in records.items()}
+
+
+@pytest.mark.parametrize("sums", [True, False], ids=["crc", "no crc"])
+def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_published(tmp_path, monkeypatch, sums):
     """Let the disk flip one bit, anywhere: what is read back is then not what was meant."""
-    torch.save({"a": torch.randn(1000), "b": torch.randn(1000)}, tmp_path / "x.pth")
-    tensors = {record.key: record for record in read_archive(tmp_path / "x.pth").tensors}
-    write = container.HashingFile.write
-    for number, place in enumerate((200, 3000, 7000)):
+    tensors, write = two_tensors(tmp_path, sums), container.ProvenFile.write
+    size = write_model(tmp_path / "good.pth", tensors, CONFIG, quiet).bytes
+    for number, place in enumerate((0, 200, 3000, 7000, size - 1)):
 
-        def rot(out, data, release=None, place=place):
-            spot = place - out.position
-            write(out, data, release)
-            if 0 <= spot < len(data):
-                out.file.flush()
-                with open(out.file.name, "r+b") as disk:
-                    disk.seek(place)
-                    byte = disk.read(1)[0]
-                    disk.seek(place)
-                    disk.write(bytes([byte ^ 16]))
+        def rot(out, data, place=place):
+            write(out, data)
+            if 0 <= place - out.position < len(data):
+                flip_bit(out.file.name, place)
 
-        monkeypatch.setattr(container.HashingFile, "write", rot)
+        monkeypatch.setattr(container.ProvenFile, "write", rot)
         with pytest.raises(OutputError, match="reads back with"):
             write_model(tmp_path / f"{number}.pth", tensors, CONFIG, quiet)
+
+
+def test_a_damaged_source_is_not_told_as_a_damaged_disk(tmp_path):
+    tensors = two_tensors(tmp_path)
+    tensors["b"] = replace(tensors["b"], crc=tensors["b"].crc ^ 1)
+    with pytest.raises(ArchiveError, match=r"b .*CRC-32 stored"):
+        write_model(tmp_path / "new.pth", tensors, CONFIG, quiet)
 
 
 def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):

@@ -281,7 +281,7 @@ ISSUES = {
     "old transformers": (printed(missing=["gpt.gpt.h.0.attn.bias", "gpt.gpt.h.0.attn.masked_bias"]),
         ["old-attention-masks"], "the installed transformers is old", "coqui-tts"),
     "another model": (printed("Vits", missing=["flow.a.weight"], unexpected=["emb_g.weight", "enc.b"]),
-        ["other-model"], "the class Vits, not about XTTS: 1 names missing, 2 unexpected", ""),
+        ["other-model"], "the class Vits, not about XTTS: 1 name missing, 2 unexpected", ""),
     "only the class": ("RuntimeError: Error(s) in loading state_dict for Xtts:\n", ["cut-off"], "ends after", "inspect"),
 }  # fmt: skip
 

@@ -108,6 +108,12 @@ def test_a8_the_format_is_told_by_content(tmp_path, capsys):
         assert code == 1  # a config of width 128 for weights of width 4
 
 
+def test_c1_a_pickled_module_is_asked_for_its_state_dict(tmp_path, capsys):
+    path = tmp_path / "x.pth"
+    torch.save(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU()), path)
+    assert_fault(capsys, path, 2, "torch.nn.modules.linear.Linear", "ask for its state_dict()")
+
+
 def test_a9_torchscript(tmp_path, capsys):
     path = tmp_path / "model.pth"
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(path))

@@ -105,7 +105,8 @@ def test_finds_that_cost_memory(tmp_path, name):
 def test_bytes_as_keys_named_20_000_times_cost_little(tmp_path):
     loss = BYTES + b"q\xfe0(" + b"}h\xfeNs" * 20_000 + b"l"
     done = fuzz.measure(["inspect", str(seeds.run_folder(tmp_path / "run", checkpoint=with_loss(loss))), "--json"])
-    assert (done.code, done.escaped) == (0, "")
+    assert (done.code, done.escaped) == (1, "")  # the seed is no whole model
+    assert [cause["code"] for cause in done.document["causes"]] == ["missing-keys"]
     assert done.seconds < fuzz.MAX_SECONDS
     assert done.growth_bytes < fuzz.MAX_GROWTH_BYTES
 

@@ -76,11 +76,14 @@ def _tensor(record: TensorRecord, member: str) -> bytes:
 Release = Callable[[memoryview], None]  # takes a chunk's buffer back
 
 
-class HashingFile:
-    """A file whose SHA-256 is computed on a second thread while it is written."""
+class ProvenFile:
+    """A new file that is read again while it is written, and whose SHA-256 is computed on a second thread.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.position = file, 0
+    What is hashed, and handed to the caller for his CRC-32, is what the file holds, not what was meant for it.
+    """
+
+    def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
+        self.file, self.back, self.position = file, back, 0
         self._sha256 = hashlib.sha256()
         self._queue: queue.Queue[tuple[memoryview | bytes, Release | None] | None] = queue.Queue(maxsize=16)
         self._digest = ""
@@ -94,13 +97,38 @@ class HashingFile:
             if release is not None and isinstance(data, memoryview):
                 release(data)
 
-    def write(self, data: memoryview | bytes, release: Release | None = None) -> None:
-        """Write all of `data`; once hashed it is handed to `release`, and must not be changed before."""
+    def write(self, data: memoryview | bytes) -> None:
+        """Write all of `data` at the end."""
         written = 0
         while written < len(data):  # an unbuffered file may take less than it was given
             written += self.file.write(data[written:])
-        self.position += written
+
+    def read_back(self, buffer: memoryview) -> None:
+        """Fill `buffer` with what the file holds now where so many bytes were just written."""
+        self.back.seek(self.position)
+        filled = 0
+        while filled < len(buffer) and (count := self.back.readinto(buffer[filled:])):  # type: ignore[attr-defined]
+            filled += count
+        buffer[filled:] = bytes(len(buffer) - filled)
+
+    def hash(self, data: memoryview | bytes, release: Release | None = None) -> None:
+        """Hash what was written last; it is then handed to `release`, and must not be changed before."""
+        self.position += len(data)
         self._queue.put((data, release))
+
+    def add(self, data: bytes) -> int:
+        """Write little, and return its CRC-32.
+
+        Raises:
+            OutputError: the file holds something else (`read-back`).
+        """
+        self.write(data)
+        found = memoryview(bytearray(len(data)))
+        self.read_back(found)
+        if found != data:
+            raise changed_on_disk(self, zlib.crc32(data), zlib.crc32(found))
+        self.hash(data)
+        return zlib.crc32(data)
 
     def close(self) -> str:
         """Stop the thread and return the SHA-256 of everything written, in hexadecimal; may be called again."""
@@ -111,13 +139,19 @@ class HashingFile:
         return self._digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One member that was written: its data's first byte in the file, and the CRC-32 of what was meant for it."""
+def changed_on_disk(out: ProvenFile, meant: int, found: int) -> OutputError:
+    """Return the error for a file that does not hold what was written to it."""
+    return OutputError(
+        "read-back",
+        f"{out.file.name}: what was written near byte {out.position:,} with CRC-32 {meant:08x} reads back with {found:08x}",
+        "The disk or the memory changes data: check both, or write elsewhere with -o DIR.",
+    )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
     name: str
-    header: int
-    start: int
+    header: int  # where it begins
     bytes: int
     crc: int
 
@@ -125,9 +159,9 @@ class Member:
 class ContainerWriter:
     """Appends members to a container; `finish` writes its directory."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.out = HashingFile(file)
-        self.members: list[Member] = []
+    def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
+        self.out = ProvenFile(file, back)
+        self.members: list[_Member] = []
 
     def begin(self, name: str, size: int) -> None:
         """Write the header of a member of `size` bytes, padded so that its data is aligned.
@@ -145,21 +179,17 @@ class ContainerWriter:
         header = zipdir.LOCAL_HEADER.pack(
             zipdir.LOCAL_SIGNATURE, 0, _FLAGS, 0, 0, 0, 0, 0, 0, len(self._name), padding + 4
         )
-        self.out.write(header + self._name + struct.pack("<2sH", b"FB", padding) + b"Z" * padding)
-        self._data = self.out.position
+        self.out.add(header + self._name + struct.pack("<2sH", b"FB", padding) + b"Z" * padding)
 
     def end(self, crc: int) -> None:
         """Close the member, whose data has the given CRC-32."""
-        self.out.write(struct.pack("<4sIII", b"PK\x07\x08", crc, self._size, self._size))
-        self.members.append(
-            Member(name=self._name.decode(), header=self._start, start=self._data, bytes=self._size, crc=crc)
-        )
+        self.out.add(struct.pack("<4sIII", b"PK\x07\x08", crc, self._size, self._size))
+        self.members.append(_Member(name=self._name.decode(), header=self._start, bytes=self._size, crc=crc))
 
     def add(self, name: str, data: bytes) -> None:
         """Write one small member."""
         self.begin(name, len(data))
-        self.out.write(data)
-        self.end(zlib.crc32(data))
+        self.end(self.out.add(data))
 
     def finish(self) -> str:
         """Write the directory and return the file's SHA-256."""
@@ -167,7 +197,7 @@ class ContainerWriter:
         for member in self.members:
             name, offset, size = member.name.encode(), member.header, member.bytes
             extra = struct.pack("<HHQ", 1, 8, offset) if offset >= _WIDE else b""
-            self.out.write(
+            self.out.add(
                 zipdir.CENTRAL_HEADER.pack(
                     zipdir.CENTRAL_SIGNATURE, 0, 45 if extra else 0, _FLAGS, 0, 0, 0, member.crc, size, size,
                     len(name), len(extra), 0, 0, 0, 0, min(offset, _WIDE),
@@ -181,12 +211,12 @@ class ContainerWriter:
     def _end_record(self, start: int, size: int) -> None:
         end, count = self.out.position, len(self.members)
         if end >= _WIDE or count >= 0xFFFF:
-            self.out.write(
+            self.out.add(
                 zipdir.ZIP64_END_RECORD.pack(zipdir.ZIP64_END_SIGNATURE, 44, 45, 45, 0, 0, count, count, size, start)
                 + zipdir.ZIP64_LOCATOR.pack(zipdir.ZIP64_LOCATOR_SIGNATURE, 0, end, 1)
             )
         short = min(count, 0xFFFF)
-        self.out.write(
+        self.out.add(
             zipdir.END_RECORD.pack(zipdir.END_SIGNATURE, 0, 0, short, short, min(size, _WIDE), min(start, _WIDE), 0)
         )
 

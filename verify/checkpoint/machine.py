@@ -10,6 +10,7 @@ MAX_INTEGER_BYTES = 16
 MAX_MARKS = 200
 MAX_BLOCKED = 1000
 MAX_NAME_CHARACTERS = 200  # of a module, and of a name in it; the longest allowed one has 43
+_MODULES = ("torch.nn.", "torchaudio.", "transformers.", "TTS.")  # what a pickled torch.nn.Module is made of
 
 
 class Mark:
@@ -155,10 +156,13 @@ class Machine:
             UnsafePickleError: it did.
         """
         if self.blocked:
-            names = ", ".join(name.replace(" ", ".") for name in list(self.blocked)[:10])
+            names = [name.replace(" ", ".") for name in self.blocked]
+            hint = "Do not load this file with torch.load(weights_only=False). Get it from a source that you trust."
+            if all(name.startswith(_MODULES) for name in names):
+                hint += " It looks like a whole module that someone pickled: ask for its state_dict() instead."
             raise UnsafePickleError(
                 "unsafe-pickle",
-                f"the file asks Python to import {names}: no checkpoint needs that, and nothing of it was run",
-                "Do not load this file with torch.load(weights_only=False). Get it from a source that you trust.",
+                f"the file asks Python to import {', '.join(names[:10])}: no checkpoint needs that, and nothing of it was run",
+                hint,
                 tuple(self.blocked),
             )

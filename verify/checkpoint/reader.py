@@ -14,11 +14,8 @@ from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.values import Scan, Values, is_float
 from verify.errors import ArchiveError
 
-CHUNK_BYTES = 2**20  # fits a core's cache, so that checks read what the copy has just brought in
-
-
-_BUFFERS = 12
-
+CHUNK_BYTES = 2**19  # fits a core's cache, so that checks read what the copy has just brought in
+_BUFFERS = 8
 
 Progress = Callable[[int], None]  # called with the number of bytes done since the last call
 
@@ -66,7 +63,7 @@ class TensorReader:
     def chunks(self, record: TensorRecord) -> Iterator[memoryview]:
         """Yield the elements in row-major order; the taker hands each chunk to `release` when it is done with it."""
         if not record.fills_storage:
-            self._check_storage(record)
+            self.check_storage(record)
         pieces = (
             self._read(record, record.storage_start + record.offset, record.bytes)
             if record.contiguous
@@ -104,8 +101,12 @@ class TensorReader:
             size -= filled
             yield buffer
 
-    def _check_storage(self, record: TensorRecord) -> None:
-        """Check the CRC-32 of a storage that the tensor fills only in part, once."""
+    def check_storage(self, record: TensorRecord) -> None:
+        """Hold the CRC-32 of a whole storage against the one in the container, once.
+
+        Raises:
+            ArchiveError: they differ (`crc-mismatch`).
+        """
         if not record.crc or (record.path, record.storage) in self._checked:
             return
         crc = 0

@@ -1,21 +1,24 @@
-"""Stream the kept tensors from the source: CRC-32 checked, NaN and Inf looked for, written and hashed, in one pass."""
+"""Stream the kept tensors: CRC-32 checked, NaN and Inf looked for, written, read back and hashed, in one pass."""
 
 import errno
 import os
 import shutil
+import threading
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.background import Background
 from verify.checkpoint import container
-from verify.checkpoint.container import Member
-from verify.checkpoint.reader import CHUNK_BYTES, Progress, TensorReader
+from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import Scan
 from verify.errors import OutputError
+
+FLUSH_SECONDS = 0.1  # between two flushes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,61 +61,65 @@ def write_voices(path: Path, voices: Mapping[str, Mapping[str, TensorRecord]]) -
 
 def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Progress) -> Written:
     try:
-        with path.open("xb", buffering=0) as file, TensorReader(progress) as reader:
-            writer = container.ContainerWriter(file)
+        with (
+            path.open("xb", buffering=0) as file,
+            path.open("rb", buffering=0) as back,
+            TensorReader(progress) as reader,
+            _flushed_on_the_way(file),
+        ):
+            writer = container.ContainerWriter(file, back)
             try:
-                sha256 = _write_members(writer, reader, index, records)
+                writer.add("data.pkl", index)
+                writer.add("byteorder", b"little")
+                for number, record in enumerate(records):
+                    writer.begin(f"data/{number}", record.bytes)
+                    writer.end(_move(record, reader, writer.out))
+                writer.add("version", b"3\n")
+                sha256 = writer.finish()
             finally:
                 writer.out.close()
-            flushed = Background(os.fsync, file.fileno())
-            try:
-                read_back(path, writer.members)
-            finally:
-                flushed.wait()
             return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result())
     except OSError as error:
         raise _output_error(path, records, error) from error
 
 
-def _write_members(
-    writer: container.ContainerWriter, reader: TensorReader, index: bytes, records: list[TensorRecord]
-) -> str:
-    writer.add("data.pkl", index)
-    writer.add("byteorder", b"little")
-    for number, record in enumerate(records):
-        writer.begin(f"data/{number}", record.bytes)
-        crc = 0
-        for chunk in reader.chunks(record):
-            crc = zlib.crc32(chunk, crc)
-            writer.out.write(chunk, reader.release)
-        reader.finish(record, crc)
-        writer.end(crc)
-    writer.add("version", b"3\n")
-    return writer.finish()
+def _move(record: TensorRecord, reader: TensorReader, out: container.ProvenFile) -> int:
+    """Write a tensor, and return the CRC-32 of what the file then holds, which is that of the source."""
+    told = record.crc if record.fills_storage else 0
+    meant = found = 0
+    for chunk in reader.chunks(record):
+        meant = 0 if told else zlib.crc32(chunk, meant)
+        out.write(chunk)
+        out.read_back(chunk)
+        found = zlib.crc32(chunk, found)
+        out.hash(chunk, reader.release)
+    if found != (told or meant):
+        if told:
+            reader.check_storage(record)  # raises where the source itself is damaged
+        raise container.changed_on_disk(out, told or meant, found)
+    return found
 
 
-def read_back(path: Path, members: Iterable[Member]) -> None:
-    """Read the new file again, and hold each member's CRC-32 against that of the data that was meant for it.
+@contextmanager
+def _flushed_on_the_way(file: BinaryIO) -> Iterator[None]:
+    """Have the disk work while the file is written, so that little is left to wait for at the end; then flush it all.
 
     Raises:
-        OutputError: the file does not hold what was written to it (`read-back`).
+        OSError: the disk could not take it.
     """
-    with path.open("rb", buffering=0) as file:
-        for member in members:
-            if (found := _crc_at(file, member)) != member.crc:
-                raise OutputError(
-                    "read-back",
-                    f"{path}: {member.name} was written with CRC-32 {member.crc:08x} and reads back with {found:08x}",
-                    "The disk or the memory changes data: check both, or write elsewhere with -o DIR.",
-                )
+    done = threading.Event()
+    flushing = Background(_flush_until, done, file.fileno())
+    try:
+        yield
+        os.fsync(file.fileno())
+    finally:
+        done.set()
+        flushing.wait()
 
 
-def _crc_at(file: BinaryIO, member: Member) -> int:
-    file.seek(member.start)
-    crc, left = 0, member.bytes
-    while left and (chunk := file.read(min(left, CHUNK_BYTES))):
-        crc, left = zlib.crc32(chunk, crc), left - len(chunk)
-    return crc
+def _flush_until(done: threading.Event, descriptor: int) -> None:
+    while hasattr(os, "fdatasync") and not done.wait(FLUSH_SECONDS):
+        os.fdatasync(descriptor)
 
 
 def _output_error(path: Path, records: list[TensorRecord], error: OSError) -> OutputError:

@@ -130,7 +130,7 @@ def _other_model(error: LoadError) -> Cause:
     return Cause(
         code="other-model",
         severity="error",
-        message=f"{what}, not about XTTS: {len(error.missing):,} names missing, {len(error.unexpected):,} unexpected, "
+        message=f"{what}, not about XTTS: {counted(len(error.missing), 'name')} missing, {len(error.unexpected):,} unexpected, "
         f"{len(error.mismatched):,} of another size",
         hint="Check that the checkpoint, its config and the class belong to one model; this tool knows XTTS only.",
     )

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from verify.diagnosis.scare import Scare
-from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED
+from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, counted
 from verify.reporting.report import document, verdict
 from verify.reporting.terminal import VERDICTS, show_cause
 
@@ -26,7 +26,7 @@ class ScareReport:
     @property
     def exit_code(self) -> int:
         """1 where the text names a cause, 0 where it is only a scare."""
-        return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED
+        return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED, counted
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""
@@ -47,7 +47,10 @@ def show(report: ScareReport, screen: Console, is_quiet: bool) -> None:
     if not is_quiet and scare.names:
         true = len(scare.names) - len(scare.bogus)
         screen.print(
-            Text(f"{len(scare.names):,} names: {len(scare.bogus):,} bogus second names, {true:,} true\n", "bold")
+            Text(
+                f"{counted(len(scare.names), 'name')}: {counted(len(scare.bogus), 'bogus second name')}, {true:,} true\n",
+                "bold",
+            )
         )
     for cause in scare.causes:
         if not is_quiet or cause.severity != "note":

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""Measure this project beside what people use now, and write the tables and pictures of docs/performance.md.
+
+    python -m benchmarks.performance --make RUN     # make a run of the real size first, with coqui's own GPTTrainer (10 GB of memory)
+    python -m benchmarks.performance RUN            # measure with a run that is there
+    python -m benchmarks.performance RUN --only convert --rounds 5
+
+Every round runs every route once, in turn; tables give the median and the range of the rounds and the highest peak
+memory. Writing routes end with an fsync, `cp` included. The page cache is warm unless a column says otherwise.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.performance import pictures, scripts, sizes
+from benchmarks.performance.measure import (
+    PYTHON,
+    ROOT,
+    Route,
+    can_drop_caches,
+    drop_caches,
+    measure,
+    ours,
+    python,
+    run,
+    table,
+)
+
+DOCS = ROOT / "docs"
+PAGE, PICTURES = DOCS / "performance.md", DOCS / "performance"
+CP, OURS = "cp of the output", "this project"
+SHORT = "Hello there."  # about 3 s where the weights do not know when to stop
+
+
+class Bench:
+    """The files that the sections share."""
+
+    def __init__(self, source: Path, folder: Path, rounds: int) -> None:
+        self.folder, self.rounds = folder, rounds
+        self.checkpoint = max(source.glob("*model_*.pth"), default=None) or next(source.glob("checkpoint_*.pth"))
+        self.model = folder / "converted"
+        run(ours(self.checkpoint, "--no-verify", "-o", self.model))
+        self.output, self.target, self.again = self.model / "model.pth", folder / "target.pth", folder / "again"
+
+    def stripper(self, script: str) -> Route:
+        return Route(command=python(script, self.checkpoint, self.target), leaves=(self.target,))
+
+    def ours(self, *options: object) -> Route:
+        return Route(command=ours(self.checkpoint, "-o", self.again, *options), leaves=(self.again,))
+
+    def cp(self) -> Route:
+        command = ["sh", "-c", f"cp '{self.output}' '{self.target}' && sync '{self.target}'"]
+        return Route(command=command, leaves=(self.target,))
+
+    def script(self, text: str, checkpoint: Path, **values: object) -> list[str]:
+        config, vocab = self.model / "config.json", self.model / "vocab.json"
+        values = {"config": str(config), "vocab": str(vocab), "checkpoint": str(checkpoint), **values}
+        return python(text.format(**values), "", self.folder / "coqui.wav")
+
+
+def convert(bench: Bench) -> str:
+    def routes() -> dict[str, Route]:
+        found = {CP: bench.cp(), OURS: bench.ours("--no-verify")}
+        return found | {name: bench.stripper(script) for name, script in scripts.STRIPPERS.items()}
+
+    warm, cold = routes(), {}
+    measure(warm, bench.rounds)
+    if can_drop_caches():
+        cold = {name: route for name, route in routes().items() if not name.startswith("load everything")}
+        measure(cold, min(bench.rounds, 3), drop_caches)
+        bench.checkpoint.read_bytes()[:0]  # warm again
+    pictures.bars(PICTURES / "convert.svg", "convert a training checkpoint", "seconds", _medians(warm), (OURS,))
+    return table(warm, CP, cold)
+
+
+def formats(bench: Bench) -> str:
+    found = {CP: bench.cp()}
+    for options in (("--dtype", "float16"), ("--dtype", "bfloat16"), ("--format", "safetensors")):
+        found[f"{OURS}, {' '.join(options)}"] = bench.ours("--no-verify", *options)
+    found |= {name: bench.stripper(script) for name, script in scripts.CASTING.items()}
+    measure(found, bench.rounds)
+    return table(found, CP)
+
+
+def inspect(bench: Bench) -> str:
+    name = "torch.load(mmap=True), list the keys"
+    found = {
+        f"{OURS}: inspect": Route(command=ours("inspect", bench.checkpoint)),
+        name: bench.stripper(scripts.LIST_KEYS),
+    }
+    measure(found, bench.rounds)
+    count = int(run(python(scripts.BYTES_READ, bench.checkpoint))[2])
+    return f"{table(found, name)}\n\n`inspect` read {count:,} bytes of the file's {bench.checkpoint.stat().st_size:,}."
+
+
+def load(bench: Bench) -> str:
+    found = {
+        f"{OURS}: build, compare, strict load": Route(
+            command=bench.script(scripts.OUR_LOAD, bench.output), prints=True
+        ),
+        "coqui, the new file": Route(command=bench.script(scripts.COQUI, bench.output, speak=False), prints=True),
+        "coqui, the training file": Route(
+            command=bench.script(scripts.COQUI, bench.checkpoint, speak=False), prints=True
+        ),
+    }
+    measure(found, bench.rounds)
+    return table(found, "coqui, the training file")
+
+
+def job(bench: Bench) -> str:
+    report = json.loads(
+        run(ours(bench.checkpoint, "-o", bench.again, "--text", SHORT, "--device", "cpu", "--force", "--json"))[2]
+    )
+    spoken = report["sample"]
+    values = {"reference": str(bench.again / "reference.wav"), "text": SHORT, "tokens": spoken["tokens"], "speak": True}
+    reference = bench.folder / "reference.wav"
+    reference.write_bytes((bench.again / "reference.wav").read_bytes())
+    values["reference"] = str(reference)
+    loads, speaks = (
+        "coqui: load_checkpoint",
+        f"coqui: load_checkpoint, inference, soundfile.write, {spoken['tokens']} tokens",
+    )
+    found = {
+        f"{OURS}, --no-sample": bench.ours("--no-sample"),
+        loads: Route(command=bench.script(scripts.COQUI, bench.checkpoint, speak=False)),
+        f"{OURS}, a sample of {spoken['tokens']} tokens": bench.ours("--text", SHORT, "--device", "cpu"),
+        speaks: Route(command=bench.script(scripts.COQUI + scripts.COQUI_SPEAKS, bench.checkpoint, **values)),
+    }
+    measure(found, bench.rounds)
+    pictures.steps(PICTURES / "steps.svg", "where the time of one run goes", _steps(report["seconds"]))
+    return table(found, loads)
+
+
+def _steps(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return the steps of the report that took part of a second worth drawing."""
+    return {name: value for name, value in seconds.items() if value >= 0.02}
+
+
+def many(bench: Bench) -> str:
+    """The cost of one more checkpoint: each is another file with the same tensors, so nothing is saved by luck."""
+    copies = [bench.folder / f"copy{number}.pth" for number in range(3)]
+    for path in copies:
+        os.link(bench.output, path)
+    rows = ["| checkpoints | compare, s | single runs of the main job, s | peak MB |", "|---|---|---|---|"]
+    single = Route(command=ours("verify", bench.model, "--text", SHORT, "--device", "cpu"))
+    measure({"verify": single}, min(bench.rounds, 3))
+    for count in (2, 3, 4):
+        sources = [bench.model, *copies[: count - 1]]
+        options = ("--config", bench.model / "config.json", "--vocab", bench.model / "vocab.json")
+        command = ours("compare", *sources, *options, "--text", SHORT, "--device", "cpu", "-o", bench.again)
+        route = Route(command=command, leaves=(bench.again,))
+        measure({f"compare {count}": route}, min(bench.rounds, 3))
+        rows.append(f"| {count} | {route.median:.1f} | {count * single.median:.1f} | {route.peak_mb:,.0f} |")
+    return "\n".join(rows)
+
+
+def by_size(bench: Bench) -> str:
+    gigabytes = [0.3, 1, 2, 6, 20]
+    rows = ["| checkpoint, GB | this project, s | cp of the output, s | ratio | peak MB |", "|---|---|---|---|---|"]
+    seconds: dict[str, list[float]] = {OURS: [], CP: []}
+    peaks = []
+    for size in gigabytes:
+        with tempfile.TemporaryDirectory(dir=bench.folder) as name:
+            folder = Path(name)
+            source, out, target = (
+                sizes.write_run(folder / "run", bench.model, int(size * 1e9)),
+                folder / "out",
+                folder / "t",
+            )
+            found = {OURS: Route(command=ours(source, "--no-verify", "--force", "-o", out))}
+            measure(found, min(bench.rounds, 3))
+            found[CP] = Route(
+                command=["sh", "-c", f"cp '{out / 'model.pth'}' '{target}' && sync '{target}'"], leaves=(target,)
+            )
+            measure({CP: found[CP]}, min(bench.rounds, 3))
+        for route in seconds:
+            seconds[route].append(found[route].median)
+        peaks.append(found[OURS].peak_mb)
+        ratio = found[OURS].median / found[CP].median
+        rows.append(f"| {size} | {found[OURS].median:.2f} | {found[CP].median:.2f} | {ratio:.1f}x | {peaks[-1]:.0f} |")
+    pictures.sizes(PICTURES / "sizes.svg", gigabytes, seconds, peaks)
+    return "\n".join(rows)
+
+
+def speech(bench: Bench) -> str:
+    rows = [
+        "| threads | arithmetic | GPT tokens a second | x real time | latents against float32, cosine: median, least |",
+        "|---|---|---|---|---|",
+    ]
+    first = None
+    for threads, dtype in [(1, "float32"), (os.cpu_count() or 1, "float32"), (os.cpu_count() or 1, "bfloat16")]:
+        out = bench.folder / f"{threads}-{dtype}.npz"
+        command = [PYTHON, "-m", "benchmarks.performance.speech", str(bench.model), str(out), str(threads), dtype]
+        rates = [json.loads(run(command)[2].split()[-1]) for _ in range(min(bench.rounds, 3))]
+        latents = np.load(out)["latents"]
+        first = latents if first is None else first
+        rate = float(np.median(rates))
+        rows.append(f"| {threads} | {dtype} | {rate:.1f} | {rate * 1024 / 22050:.2f} | {_likeness(latents, first)} |")
+    return "\n".join(rows)
+
+
+def _likeness(latents: np.ndarray, first: np.ndarray) -> str:
+    count = min(len(latents), len(first))
+    a, b = latents[:count], first[:count]
+    cosine = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    return f"{np.median(cosine):.4f}, {cosine.min():.4f}"
+
+
+SECTIONS = {"convert": convert, "formats": formats, "inspect": inspect, "load": load, "job": job, "many": many, "sizes": by_size, "speech": speech}  # fmt: skip
+
+
+def _medians(routes: Mapping[str, Route]) -> dict[str, float]:
+    return {name: route.median for name, route in routes.items()}
+
+
+def machine() -> str:
+    """Return what was measured on, in a line."""
+    found = (
+        re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+        if Path("/proc/cpuinfo").exists()
+        else None
+    )
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "coqui-tts", "transformers", "numpy"))
+    return f"{datetime.date.today()}: {os.cpu_count()} cores ({found[1] if found else platform.processor()}), {platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}."
+
+
+def put(section: str, text: str) -> None:
+    """Put a measured table where the page has a place for it."""
+    page = PAGE.read_text(encoding="utf-8")
+    place = re.compile(rf"(<!-- {section} -->\n).*?(<!-- /{section} -->)", re.S)
+    if not place.search(page):
+        raise SystemExit(f"{PAGE} has no place for {section}")
+    PAGE.write_text(place.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page), encoding="utf-8")
+
+
+def make(folder: Path) -> None:
+    """Write a run at the size of XTTS v2 with coqui's own GPTTrainer, optimizer included."""
+    from verify import demo, demo_trainer, tinyvocab
+
+    folder.mkdir(parents=True)
+    tinyvocab.write_vocab(folder / "vocab.json")
+    demo_trainer.write_checkpoint(folder, {}, demo.AUDIO_CODES)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.performance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN")
+    parser.add_argument("--make", action="store_true", help="make the run first")
+    parser.add_argument("--make-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="repeatable; all sections without it")
+    args = parser.parse_args()
+    if args.make:  # in a process of its own: a child's peak memory counts from the size of its parent
+        run([PYTHON, "-m", "benchmarks.performance", str(args.run.resolve()), "--make-only"])
+    if args.make_only:
+        return make(args.run)
+    source = args.run.resolve()
+    with tempfile.TemporaryDirectory(dir=source.parent) as folder:
+        bench = Bench(source, Path(folder), args.rounds)
+        for name in args.only or SECTIONS:
+            print(f"== {name}", file=sys.stderr)
+            put(name, SECTIONS[name](bench))
+            put("machine", machine())
+
+
+if __name__ == "__main__":
+    main()

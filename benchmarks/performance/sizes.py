@@ -1,0 +1,72 @@
+"""Checkpoints of any size in the layout of the trainer: real names, random values, more GPT layers the larger it is.
+
+A third is kept, as in a real one; the rest, which is never read, is a hole in the file and costs no disk.
+"""
+
+import copy
+import json
+import shutil
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from verify.checkpoint import container
+from verify.checkpoint.archive import read_archive
+from verify.checkpoint.ledger import build_ledger
+
+GB = 10**9
+LAYER = "gpt.gpt.h.0."
+BLOCK = (np.random.default_rng(0).standard_normal(2**20, np.float32) * 0.02).tobytes()
+
+
+def write_run(folder: Path, model: Path, total_bytes: int) -> Path:
+    """Write a run folder with a checkpoint of about `total_bytes`; `model` is a converted folder of the real size."""
+    folder.mkdir(parents=True)
+    archive = read_archive(model / "model.pth")
+    tensors = build_ledger(archive.tensors, lambda a, b: False).written
+    layer = {name: record for name, record in tensors.items() if name.startswith(LAYER)}
+    others = {name: record for name, record in tensors.items() if not name.startswith("gpt.gpt.h.")}
+    size = sum(record.bytes for record in layer.values())
+    layers = max(1, round((total_bytes / 3 - sum(record.bytes for record in others.values())) / size))
+    for number in range(layers):
+        others |= {name.replace("h.0.", f"h.{number}.", 1): record for name, record in layer.items()}
+    config = json.loads((model / "config.json").read_text())
+    config["model_args"]["gpt_layers"] = layers
+    (folder / "config.json").write_text(json.dumps(config))
+    shutil.copyfile(model / "vocab.json", folder / "vocab.json")
+    kept = {f"xtts.{name}": replace(record, key=name) for name, record in others.items()}
+    _write(folder / "checkpoint_1.pth", kept, total_bytes, config)
+    return folder
+
+
+def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
+    rest = max(0, total_bytes - sum(record.bytes for record in kept.values()))
+    example = next(iter(kept.values()))
+    holes = {}
+    for number in range(-(-rest // GB)):  # a member holds at most 4 GiB
+        elements = min(GB, rest - number * GB) // 4
+        holes[f"dvae.hole{number}"] = replace(
+            example, dtype="float32", shape=(elements,), stride=(1,), storage_bytes=elements * 4
+        )
+    with path.open("xb", buffering=0) as file, path.open("rb", buffering=0) as back:
+        out = container.ContainerWriter(file, back)
+        out.add("data.pkl", container.index_pickle(kept | holes, copy.deepcopy(config)))
+        out.add("byteorder", b"little")
+        for number, record in enumerate(kept.values()):
+            out.begin(f"data/{number}", record.bytes)
+            crc = 0
+            for start in range(0, record.bytes, len(BLOCK)):
+                piece = BLOCK[: record.bytes - start]
+                crc = zlib.crc32(piece, crc)
+                out.out.write(piece)
+                out.out.position += len(piece)
+            out.end(crc)
+        for number, record in enumerate(holes.values(), len(kept)):
+            out.begin(f"data/{number}", record.bytes)
+            file.seek(record.bytes, 1)
+            out.out.position += record.bytes
+            out.end(0)
+        out.add("version", b"3\n")
+        out.finish()

@@ -1,0 +1,41 @@
+"""Speak on the CPU with one setting and print {tokens per second, wav path}; run as `python -m … MODEL OUT.npz THREADS DTYPE`."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import soundfile
+import torch
+
+from verify import load_xtts, settings
+
+TEXT = "The quick brown fox jumps over the lazy dog."
+TOKENS = 60  # untrained weights never stop
+
+
+def speak(model, dtype: str) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return (tokens a second, latents `(tokens, width)`, samples)."""
+    audio, rate = soundfile.read(settings.DEFAULT_REFERENCE, dtype="float32")
+    audio = torch.from_numpy(audio).reshape(1, -1)
+    latents, voice = model.get_gpt_cond_latents(audio, rate), model.get_speaker_embedding(audio, rate)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
+        model.inference("Hello.", "en", latents, voice, max_new_tokens=2)
+        torch.manual_seed(0)
+        began = time.perf_counter()
+        said = model.inference(TEXT, "en", latents, voice, max_new_tokens=TOKENS)
+        seconds = time.perf_counter() - began
+    codes = said["gpt_latents"][0].float().numpy()
+    return len(codes) / seconds, codes, np.asarray(said["wav"])
+
+
+def main() -> None:
+    folder, out, threads, dtype = sys.argv[1:5]
+    torch.set_num_threads(int(threads))
+    rate, latents, samples = speak(load_xtts(folder, device="cpu"), dtype)
+    np.savez(out, latents=latents, samples=samples)
+    print(json.dumps(rate))
+
+
+if __name__ == "__main__":
+    main()
