@@ -11,8 +11,8 @@ import torch
 from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
 from TTS.tts.models.xtts import Xtts
 
-from recipe.sentences import ASSETS, ROOT, Sentence
-from verify import demo_trainer, speaking
+from recipe.sentences import Sentence
+from verify import demo_trainer, settings, speaking
 from verify.demo import AUDIO_CODES, SMALL_GPT
 from verify.listening.audio import Clip
 from verify.listening.speech import Voice, condition, speak
@@ -27,7 +27,7 @@ def build() -> Xtts:
         parts = Path(folder)
         torch.save(demo_trainer.small_dvae(AUDIO_CODES).state_dict(), parts / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, parts / "mel_stats.pth")
-        (parts / "vocab.json").write_bytes((ASSETS / "vocab.json").read_bytes())
+        (parts / "vocab.json").write_bytes(speaking.VOCAB.read_bytes())
         model = GPTTrainer(demo_trainer.training_config(parts, parts, SMALL_GPT, AUDIO_CODES)).xtts
     for key, values in model.state_dict().items():
         if speaking.is_seeded(key, tuple(values.shape)):
@@ -41,7 +41,7 @@ def build() -> Xtts:
 def reference_clips(sentences: Sequence[Sentence]) -> list[Clip]:
     """Return reference clips of many voices: pieces of the project's own clips, higher and lower, louder and quieter."""
     picks = np.random.default_rng(1)
-    paths = [ROOT / "assets" / "reference.wav", *(sentence.clip for sentence in sentences)]
+    paths = [settings.DEFAULT_REFERENCE, *(sentence.clip for sentence in sentences)]
     audio = np.concatenate([librosa.load(path, sr=24000)[0] for path in paths])
     clips = [
         Clip(

@@ -9,10 +9,9 @@ from pathlib import Path
 import librosa
 import numpy as np
 import soundfile
-import tomllib
 
-ROOT = Path(__file__).parents[1]
-ASSETS = ROOT / "assets" / "speaking"
+from verify import settings, speaking
+
 RATE_HZ = 24000
 HOP = 256  # samples of the vocoder's output for a frame of its input
 _EDGES_SECONDS = 0.06, 0.15  # DNSMOS rates the same clip 0.4 lower where it is cut tighter
@@ -31,10 +30,9 @@ class Sentence:
 
 def sentences() -> tuple[Sentence, ...]:
     """Return the sentences of `configs/speaking.toml`, with as many codes as their clips are long."""
-    rows = tomllib.loads((ROOT / "configs" / "speaking.toml").read_text(encoding="utf-8"))["sentence"]
     found = []
-    for row in rows:
-        clip, first = ASSETS / row["clip"], row["first_code"]
+    for row in settings.load("speaking")["sentence"]:
+        clip, first = speaking.FOLDER / row["clip"], row["first_code"]
         count = code_count(soundfile.info(clip).frames) if clip.exists() else 0
         found.append(
             Sentence(

@@ -2,10 +2,10 @@
 
 import copy
 import math
-import threading
+import multiprocessing
+import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ LEARNING_RATES = 1e-3, 5e-5
 WAVEFORM_WEIGHT = 5.0
 FLOOR = 1e-2  # magnitudes below are silence: about 60 dB under a voice; what lies there would take most of the lesson
 AVERAGED = 0.998  # share of the averaged weights that a step keeps
-FLOAT32_SHARE = 0.1  # the last steps compute in float32, as inference does; the others in bfloat16, twice as fast
+FLOAT32_SHARE = 0.05  # the last steps compute in float32, as inference does; the others in bfloat16, twice as fast
 KEPT_SECONDS = 120
+WORKERS = 2
 LOGGED_STEPS = 25
 
 
@@ -39,16 +40,14 @@ class Lesson:
 
 
 class Segments:
-    """Draw pieces of lessons, longer ones more often, each with a random voice."""
+    """Draw pieces of lessons, of each as many, with a random voice each."""
 
     def __init__(self, lessons: Sequence[Lesson], seed: int) -> None:
         self.lessons, self.picks = lessons, np.random.default_rng(seed)
-        lengths = np.array([lesson.frames.shape[2] for lesson in lessons], dtype=float)
-        self.odds = lengths / lengths.sum()
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, slice]:
         """Return frames `(1, channels, frames)`, embedding `(1, 512, 1)`, samples, and which of the samples count."""
-        lesson = self.lessons[self.picks.choice(len(self.lessons), p=self.odds)]
+        lesson = self.lessons[self.picks.integers(len(self.lessons))]
         voice, total = self.picks.integers(len(lesson.frames)), lesson.frames.shape[2]
         # A piece may begin before the clip does, so that its ends are heard as often as its middle.
         start = int(
@@ -76,51 +75,49 @@ def distance(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 class Course:
-    """A training that two threads share: the weights, their average, the optimizer, and how far it is."""
+    """A training that two processes share: the weights, their average, Adam's moments, and how far it is."""
 
-    def __init__(self, vocoder: nn.Module, state: Path, steps: int, log: Callable[..., None]) -> None:
-        self.vocoder, self.state, self.steps, self.log = vocoder, state, steps, log
+    def __init__(self, vocoder: nn.Module, state: Path, steps: int) -> None:
+        self.vocoder, self.state, self.steps = vocoder, state, steps
         self.averaged = copy.deepcopy(vocoder).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(vocoder.parameters(), lr=1.0, betas=(0.8, 0.99), weight_decay=0.0)
-        self.step, seconds = self._resume() if state.exists() else (0, 0.0)
-        self.began, self.kept, self.losses = time.monotonic() - seconds, time.monotonic(), []
+        for parameter in vocoder.parameters():
+            moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+            self.optimizer.state[parameter] = {"step": torch.zeros(()), **moments}
+        self.step, self.seconds = torch.zeros((), dtype=torch.int64), 0.0
+        if state.exists():
+            self._resume()
+        moments = [tensor for tensors in self.optimizer.state.values() for tensor in tensors.values()]
+        for tensor in (*vocoder.parameters(), *self.averaged.parameters(), *moments, self.step):
+            tensor.share_memory_()
 
-    def advance(self, gradients: Sequence[torch.Tensor], loss: float) -> None:
-        """Take one step, average, log and keep."""
+    def advance(self, gradients: Sequence[torch.Tensor]) -> int:
+        """Take one step, average, and return how many steps were taken."""
         for parameter, gradient in zip(self.vocoder.parameters(), gradients, strict=True):
             parameter.grad = gradient
         nn.utils.clip_grad_norm_(self.vocoder.parameters(), 10.0)
-        self.optimizer.param_groups[0]["lr"] = learning_rate(self.step, self.steps)
+        done = int(self.step)
+        self.optimizer.param_groups[0]["lr"] = learning_rate(done, self.steps)
         self.optimizer.step()
         self.step += 1
-        share = min(AVERAGED, self.step / (self.step + 10))
+        share = min(AVERAGED, (done + 1) / (done + 11))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.vocoder.parameters()), 1 - share)
-        self.losses.append(loss)
-        if self.step % LOGGED_STEPS == 0:
-            self.log(self.step, float(np.mean(self.losses)), time.monotonic() - self.began, self.averaged)
-            self.losses.clear()
-        if time.monotonic() - self.kept > KEPT_SECONDS or self.step == self.steps:
-            self._keep()
+        return done + 1
 
-    def _keep(self) -> None:
+    def keep(self, seconds: float) -> None:
+        """Write all of it, under a new name first."""
         new, parts = self.state.with_suffix(".new"), (self.vocoder, self.averaged, self.optimizer)
-        torch.save(
-            {
-                "parts": [part.state_dict() for part in parts],
-                "step": self.step,
-                "seconds": time.monotonic() - self.began,
-            },
-            new,
-        )
+        whole = {"parts": [part.state_dict() for part in parts], "step": int(self.step), "seconds": seconds}
+        torch.save(whole, new)
         new.replace(self.state)
-        self.kept = time.monotonic()
 
-    def _resume(self) -> tuple[int, float]:
+    def _resume(self) -> None:
         saved = torch.load(self.state, weights_only=True)
         for part, state in zip((self.vocoder, self.averaged, self.optimizer), saved["parts"], strict=True):
             part.load_state_dict(state)
-        return saved["step"], saved["seconds"]
+        self.step.fill_(saved["step"])
+        self.seconds = saved["seconds"]
 
 
 def train(
@@ -128,32 +125,49 @@ def train(
 ) -> nn.Module:
     """Train coqui's `HifiganGenerator` and return its averaged copy; an interrupted training goes on from `state`.
 
-    Two threads each take a segment, with weights that are at most one step old: cores that are busy with other work hold
-    up one segment only, where two threads inside each convolution would wait for one another thousands of times.
+    Two processes of one thread each take a segment, with weights that are at most one step old: where cores are busy with
+    other work, two threads inside each convolution would wait for one another thousands of times. Needs `fork`.
 
     Args:
         state: file that holds weights, averages, optimizer and the step; written every two minutes.
-        log: called with the step, the loss, the seconds since the start, and the averaged copy.
+        log: called with the step, the loss and the seconds since the start, and the averaged copy.
     """
-    course, turn = Course(vocoder, state, steps, log), threading.Lock()
-    segments = Segments(lessons, seed=course.step)
-
-    def work(_: int) -> None:
-        torch.set_num_threads(1)
-        mine = copy.deepcopy(vocoder)
-        while True:
-            with turn, torch.no_grad():
-                if course.step >= steps:
-                    return
-                torch._foreach_copy_(list(mine.parameters()), list(vocoder.parameters()))
-                segment, exact = segments.draw(), course.step >= (1 - FLOAT32_SHARE) * steps
-            loss, gradients = _gradients(mine, segment, exact)
-            with turn:
-                course.advance(gradients, loss)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(work, range(2)))
+    course, processes = Course(vocoder, state, steps), multiprocessing.get_context("fork")
+    turn, news = processes.Lock(), processes.Queue()
+    for number in range(WORKERS):
+        segments = Segments(lessons, seed=WORKERS * int(course.step) + number)
+        processes.Process(target=_work, args=(course, segments, turn, news), daemon=True).start()
+    began, kept, losses = time.monotonic() - course.seconds, time.monotonic(), []
+    for _ in range(int(course.step), steps):
+        step, loss = news.get()
+        losses.append(loss)
+        if step % LOGGED_STEPS and step != steps and time.monotonic() - kept < KEPT_SECONDS:
+            continue
+        with turn:
+            seconds = time.monotonic() - began
+            if step % LOGGED_STEPS == 0:
+                log(step, float(np.mean(losses)), seconds, course.averaged)
+                losses.clear()
+            if step == steps or time.monotonic() - kept > KEPT_SECONDS:
+                course.keep(seconds)
+                kept = time.monotonic()
     return course.averaged
+
+
+def _work(course: Course, segments: Segments, turn: Any, news: Any) -> None:
+    """Take steps until all are taken, in a session of its own: some schedulers give each session its share."""
+    os.setsid()
+    mine = copy.deepcopy(course.vocoder)
+    while True:
+        with turn, torch.no_grad():
+            done = int(course.step)
+            torch._foreach_copy_(list(mine.parameters()), list(course.vocoder.parameters()))
+        if done >= course.steps or not multiprocessing.parent_process().is_alive():
+            return
+        loss, gradients = _gradients(mine, segments.draw(), exact=done >= (1 - FLOAT32_SHARE) * course.steps)
+        with turn:
+            if int(course.step) < course.steps:
+                news.put((course.advance(gradients), loss))
 
 
 def learning_rate(step: int, steps: int) -> float:

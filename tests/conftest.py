@@ -92,12 +92,16 @@ def model_parts(converted):
 
 @pytest.fixture(scope="session")
 def spoken_demo(tmp_path_factory):
-    """(folder, report) of the demo: a training run of the model that speaks, and the main job on it."""
-    from verify.demo import demo
-    from verify.watch import Silent
+    """(folder, exit status, what it said) of `demo`: a training run of the model that speaks, and the main job on it."""
+    import contextlib
+    import io
 
-    folder = tmp_path_factory.mktemp("spoken") / "demo"
-    return folder, demo(folder, False, Silent())
+    from verify import cli
+
+    folder, said_to_people = tmp_path_factory.mktemp("spoken") / "demo", io.StringIO()
+    with contextlib.redirect_stderr(said_to_people), contextlib.redirect_stdout(io.StringIO()):
+        code = cli.main(["demo", "-o", str(folder)])
+    return folder, code, said_to_people.getvalue()
 
 
 @pytest.fixture

@@ -310,7 +310,7 @@ def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint
 
 
 def test_demo_makes_a_genuine_checkpoint_and_is_not_repeated_unasked(spoken_demo, capsys):
-    folder, _ = spoken_demo
+    folder, *_ = spoken_demo
     checkpoint = torch.load(folder / "training" / "checkpoint_0.pth", weights_only=True)
     assert {"config", "model", "optimizer", "step", "epoch", "date"} <= checkpoint.keys()
     assert any(key.startswith("dvae.") for key in checkpoint["model"])

@@ -25,7 +25,7 @@ is wrong.
                                          truly says; no torch
   convert_and_verify.py env              which packages and devices are there,
                                          and whether they work together
-  convert_and_verify.py demo             the main job on a small checkpoint
+  convert_and_verify.py demo             the main job on a tiny model that speaks
 
 Options of the main job: convert_and_verify.py convert --help
 """
@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("env", parents=[showing], help="whether the installed packages work together", epilog=EPILOG)
     demo = commands.add_parser(
-        "demo", parents=[showing], help="make a small training checkpoint and do the main job on it", epilog=EPILOG
+        "demo", parents=[showing], help="write a training checkpoint of a tiny model that speaks and do the main job on it", epilog=EPILOG
     )
     demo.add_argument(
         "-o", "--output", type=Path, metavar="DIR", default=Path("demo"), help="new folder for the run (default: demo)"
