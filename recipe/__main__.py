@@ -24,7 +24,7 @@ def main() -> None:
     """Do what is not done yet of the training."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="folder for the training's state, its losses, stages and weights.npz")
-    parser.add_argument("--steps", type=int, default=2600, help="steps of the vocoder's training (default: 2600)")
+    parser.add_argument("--steps", type=int, default=2650, help="steps of the vocoder's training (default: 2650)")
     parser.add_argument("--clips", action="store_true", help="let flite and pico2wave say the sentences again first")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -17,13 +17,14 @@ from torch.nn.functional import l1_loss
 
 from recipe.sentences import HOP
 
-FFT_SIZES = (256, 512, 1024, 2048)
+FFT_SIZES = (64, 256, 512, 1024, 2048)
 SEGMENT_FRAMES = 48  # 0.51 s
 EDGE_FRAMES = 3  # where a segment is cut out of a clip, the vocoder sees nothing beyond: no loss is asked for there
 LEARNING_RATES = 1e-3, 5e-5
 WAVEFORM_WEIGHT = 5.0
+SLOPE_WEIGHT = 20.0  # of the differences between samples: without it the high frequencies lose the glottis' hard onsets
 FLOOR = 1e-2  # magnitudes below are silence: about 60 dB under a voice; what lies there would take most of the lesson
-AVERAGED = 0.998  # share of the averaged weights that a step keeps
+AVERAGED = 0.99  # share of the averaged weights that a step keeps
 FLOAT32_SHARE = 0.05  # the last steps compute in float32, as inference does; the others in bfloat16, twice as fast
 KEPT_SECONDS = 120
 WORKERS = 2
@@ -64,8 +65,8 @@ class Segments:
 
 
 def distance(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return how far two waveforms `(samples,)` are apart: log magnitudes, spectral convergence, and the samples."""
-    total = WAVEFORM_WEIGHT * l1_loss(made, wanted)
+    """Return how far two waveforms `(samples,)` are apart: log magnitudes, spectral convergence, samples and slopes."""
+    total = WAVEFORM_WEIGHT * l1_loss(made, wanted) + SLOPE_WEIGHT * l1_loss(made.diff(), wanted.diff())
     for size in FFT_SIZES:
         window = torch.hann_window(size)
         a, b = (torch.stft(x, size, size // 4, window=window, return_complex=True).abs() for x in (made, wanted))

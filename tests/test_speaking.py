@@ -14,7 +14,7 @@ from verify.listening import judge, words
 from verify.watch import Silent
 
 SENTENCES = settings.load("speaking")["sentence"]
-TENSORS_SHA256 = ""
+TENSORS_SHA256 = "3d1562050a46d77ac5de4ec318fb5bfc18856919588b76bda4dcc07b5ee18df2"
 
 
 @pytest.fixture(scope="module")

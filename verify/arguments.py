@@ -89,7 +89,10 @@ def parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("env", parents=[showing], help="whether the installed packages work together", epilog=EPILOG)
     demo = commands.add_parser(
-        "demo", parents=[showing], help="write a training checkpoint of a tiny model that speaks and do the main job on it", epilog=EPILOG
+        "demo",
+        parents=[showing],
+        help="write a training checkpoint of a tiny model that speaks and do the main job on it",
+        epilog=EPILOG,
     )
     demo.add_argument(
         "-o", "--output", type=Path, metavar="DIR", default=Path("demo"), help="new folder for the run (default: demo)"
