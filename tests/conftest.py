@@ -47,9 +47,19 @@ def record_what_is_said(shared_folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(errors.ConversionError, "__init__", begin_and_record)
-        for room in ("terminal", "scare", "sidebyside", "surroundings"):
+        for room in ("terminal", "scare", "sidebyside", "standings", "surroundings"):
             patch.setattr(f"verify.reporting.{room}.show_cause", show_and_record)
         yield
+
+
+def made_once(shared_folder: Path, name: str, make) -> Path:
+    """Return what `make(folder)` returns, made by the first process of `pytest -n` that asks for it."""
+    folder, done = shared_folder / name, shared_folder / f"{name}.done"
+    with FileLock(shared_folder / f"{name}.lock"):
+        if not done.exists():
+            folder.mkdir()
+            done.write_text(str(make(folder)))
+    return Path(done.read_text())
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +67,7 @@ def genuine_run(shared_folder) -> Path:
     """A run folder that coqui's Trainer wrote: config.json, best_model_N.pth, best_model.pth; 2 GPT layers."""
     from tests.training import train
 
-    folder, done = shared_folder / "genuine", shared_folder / "genuine.done"
-    with FileLock(shared_folder / "genuine.lock"):
-        if not done.exists():
-            folder.mkdir()
-            done.write_text(str(train(folder)))
-    return Path(done.read_text())
+    return made_once(shared_folder, "genuine", train)
 
 
 @pytest.fixture(scope="session")

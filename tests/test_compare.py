@@ -20,7 +20,7 @@ from verify.checkpoint.source import Request
 from verify.errors import ArchiveError
 from verify.listening import loudness
 from verify.plan import Job, plan
-from verify.reporting import comparepage
+from verify.reporting import comparepage, players
 
 SAY = ("--text", "yes.", "--expect", "sound")
 MOVED = "xtts.gpt.gpt.h.1.mlp.c_fc.weight"
@@ -206,7 +206,7 @@ def test_names_from_outside_are_text_on_the_page(comparison, tmp_path):
 
 def test_a_page_without_room_names_the_file_instead(comparison, monkeypatch):
     report, _, folder = comparison
-    monkeypatch.setattr(comparepage, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(players, "MOST_SECONDS", 0.0)
     text = comparepage.render(report, folder)
     assert len(Elements(text).all("audio")) == 1
     assert "listen to C-01.wav" in text

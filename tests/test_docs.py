@@ -2,11 +2,15 @@
 
 import ast
 import os
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
 from tests import said
-from tests.test_house import MODULES
+from tests.test_house import MODULES, ROOT
+from verify import commands
 
 
 def codes() -> set[str]:
@@ -41,3 +45,59 @@ def test_every_example_was_said_while_these_tests_ran(request):
         if said.masked(example) not in map(said.masked, all_said.get(code, ()))
     }
     assert unsaid == {}
+
+
+# --- commands and code of the pages ---------------------------------------------------------------------------------
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the code blocks of that language on a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def command_lines(page: Path) -> list[str]:
+    """Return the lines of the page's shell blocks that call our command, those that a backslash breaks made one."""
+    text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+    parts = [part.strip() for line in text.splitlines() for part in line.split("&&")]
+    return [part for part in parts if re.match(r"(python convert_and_verify\.py|xtts-verify)\b", part)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_line_on_the_pages_parses(page):
+    for line in command_lines(page):
+        words = shlex.split(line.split("<")[0].split("|")[0], comments=True)
+        words = words[1:] if words[0] == "xtts-verify" else words[2:]
+        if not {"--help", "--version"} & {*words}:  # which leave at once
+            assert commands.parse(words), line
+
+
+def test_command_lines_are_found_on_the_pages():
+    assert len(command_lines(ROOT / "README.md")) >= 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_on_the_pages_compiles(page):
+    for block in blocks(page, "python"):
+        compile(block, str(page), "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_on_the_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES if f"({page.name})" not in index and page.name != "README.md"] == []
+
+
+def test_the_examples_of_help_parse(capsys):
+    for name, command in commands.parser()._subparsers._group_actions[0].choices.items():
+        examples = re.findall(r"^  convert_and_verify\.py (.+)$", command.epilog, re.MULTILINE)
+        assert examples
+        for example in examples:
+            assert commands.parse(shlex.split(example.split("<")[0])).command == name

@@ -21,6 +21,8 @@ HEAVY_ROOMS = {
     "proof.py",
     "loading.py",
     "baseline.py",
+    "voices.py",
+    "sweeping/worker.py",
     "listening/speech.py",
     "listening/reading.py",
     "listening/parity.py",
@@ -28,11 +30,13 @@ HEAVY_ROOMS = {
 }
 MODULES = sorted((ROOT / "verify").rglob("*.py"))
 # Floors from left to right: a room imports only from its own floor or from one to its left.
-ORDER = ["errors", "checks", "settings", "speaking", "tinyvocab", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "model", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "env", "demo_trainer", "demo", "arguments", "cli"]  # fmt: skip
+ORDER = ["errors", "checks", "settings", "speaking", "tinyvocab", "options", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "bundle", "model", "voices", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "sweeping", "sweep", "library", "exporting", "training", "env", "demo_trainer", "demo", "arguments", "completion", "commands", "cli"]  # fmt: skip
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path, for_types: bool = True) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not for_types:
+        tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")]  # fmt: skip
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -49,7 +53,7 @@ def floor(name: str) -> str:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_heavy_rooms_import_torch(path):
     room = str(path.relative_to(ROOT / "verify"))
-    heavy = {name.split(".")[0] for name in imported(path)} & HEAVY
+    heavy = {name.split(".")[0] for name in imported(path, for_types=False)} & HEAVY
     assert not heavy or room in HEAVY_ROOMS
 
 
@@ -72,8 +76,10 @@ def test_library_rooms_neither_print_nor_exit_nor_catch_everything(path):
             assert getattr(node.func, "id", "") not in {"print", "exit"}
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None
-            if getattr(node.type, "id", "") == "Exception":  # tokenizers raises nothing narrower
-                assert path.name == "model.py"
+            if getattr(node.type, "id", "") == "Exception":
+                # tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main is; a training
+                # must not end for an export
+                assert str(path.relative_to(ROOT / "verify")) in ("model.py", "sweeping/task.py", "training.py")
 
 
 def test_importing_the_package_imports_no_torch():

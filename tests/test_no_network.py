@@ -37,7 +37,7 @@ def forbidden(*commands: list, before: list[str] | None = None) -> dict:
 def test_inspect_and_the_conversion_ask_for_no_socket_and_no_process(genuine_run, tmp_path):
     said = forbidden(
         ["inspect", genuine_run, "--json"],
-        ["inspect", "https://example.com/model.pth"],
+        ["inspect", tmp_path / "nowhere.pth"],
         [genuine_run, "-o", tmp_path / "out", "--no-verify"],
     )
     assert said == {"codes": [0, 2, 0], "asked": []}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from verify import Job, Request, arguments, cli, reproduce
+from verify import Job, Request, cli, commands, reproduce
 from verify.reporting import page, pictures
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}\u202egnp.exe"
@@ -46,6 +46,10 @@ DOCUMENT = {
     "architecture": {"version": "v2", "base": "v2.0.3", "gpt_layers": 30, "gpt_n_model_channels": 1024, "gpt_number_text_tokens": 6681},
     "load": {"strict": True, "matched": 3, "missing": [], "unexpected": [], "mismatched": []},
     "identical": {"tensors": 3, "bytes": 3_000_000, "ok": True},
+    "cast": {"dtype": "float16", "parts": [
+        {"part": EVIL, "tensors": 2, "worst_element": 4.9e-4, "worst_tensor": 2.9e-4, "tensor": EVIL, "to_zero": 7},
+    ]},
+    "profile": {"name": "x", "title": EVIL, "zip": False, "files": [EVIL], "put": EVIL, "bundle": None, "twice": False, "ok": True},
     "sample": SAMPLE,
     "samples": [SAMPLE, {**SAMPLE, "seed": 1, "path": "sample-02.wav"}],
     "checks": CHECKS,
@@ -155,7 +159,9 @@ def test_the_verdict_comes_with_the_one_cause_and_the_next_step(folder):
 
 
 def test_a_run_without_a_sample_has_a_page_without_a_player(tmp_path):
-    nothing = dict.fromkeys(("load", "identical", "sample", "samples", "checks", "environment", "base"))
+    nothing = dict.fromkeys(
+        ("load", "identical", "sample", "samples", "checks", "environment", "base", "cast", "profile")
+    )
     elements = Elements(made(tmp_path, **nothing))
     assert not elements.all("audio", "img")
     assert len(elements.all("h1")) == 1
@@ -220,10 +226,10 @@ def test_silence_and_a_single_sample_are_drawn_too():
 def test_the_command_makes_the_same_job_again(words):
     source, *options = words
     request = ["convert", *options, "--", source]
-    job = cli._job(arguments.parse(request))
+    job = cli._job(commands.parse(request))
     again = shlex.split(reproduce.command(job, "convert"))
     assert again[:2] == ["python", "convert_and_verify.py"]
-    assert cli._job(arguments.parse(again[2:])) == job
+    assert cli._job(commands.parse(again[2:])) == job
 
 
 def test_the_command_says_verify_where_that_was_asked():

@@ -356,12 +356,12 @@ def test_sizes_are_decimal():
 def test_the_readme_names_every_option_and_no_other():
     import re
 
-    from verify import arguments
+    from verify import commands
 
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     real = set()
-    for action in arguments.parser()._subparsers._group_actions[0].choices.values():
+    for action in commands.parser()._subparsers._group_actions[0].choices.values():
         real |= {option for item in action._actions for option in item.option_strings if option.startswith("--")}
     section = readme.split("## Options")[1].split("\n## ")[0]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", section))
-    assert named == (real | {"--version"}) - {"--help"}
+    assert named == (real | {"--version", "--print-completion"}) - {"--help"}

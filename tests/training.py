@@ -35,8 +35,16 @@ def use_true_stderr() -> None:
                 handler.setStream(sys.__stderr__)
 
 
-def train(out: Path) -> Path:
-    """Train for one epoch and return the run folder."""
+def close_log() -> None:
+    """Let nothing that is said later into the log of the run."""
+    log = logging.getLogger("trainer")
+    for handler in [handler for handler in log.handlers if isinstance(handler, logging.FileHandler)]:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
+    """Train and return the run folder."""
     import torch
     import torchaudio
     from trainer import Trainer, TrainerArgs
@@ -60,7 +68,7 @@ def train(out: Path) -> Path:
         torch.save(demo_trainer.small_dvae(demo.AUDIO_CODES).state_dict(), out / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, out / "mel_stats.pth")
         config = demo_trainer.training_config(out, out, demo.SMALL_GPT, demo.AUDIO_CODES)
-        config.output_path, config.run_name, config.epochs = str(out / "training"), "XTTS_FT", 1
+        config.output_path, config.run_name, config.epochs = str(out / "training"), "XTTS_FT", epochs
         config.batch_size = config.eval_batch_size = 2
         config.num_loader_workers = config.num_eval_loader_workers = 0
         config.lr_scheduler, config.lr_scheduler_params = "MultiStepLR", {"milestones": [900000], "gamma": 0.5}
@@ -81,7 +89,9 @@ def train(out: Path) -> Path:
             model=GPTTrainer(config),
             train_samples=samples,
             eval_samples=held_out,
+            callbacks=callbacks,
         ).fit()
     finally:
         torchaudio.load = kept_load
+        close_log()
     return next((out / "training").iterdir())

@@ -1,10 +1,10 @@
 """Turn an XTTS training checkpoint into a model folder that has loaded strictly and spoken.
 
-    from verify import Job, Request, convert, inspect, verify
-    report = convert(Job(request=Request(source=Path("run/XTTS_FT-..."))))
+    from verify import convert, inspect, load_xtts
+    report = convert("runs/XTTS_FT-...", speaker_wavs="me.wav")
 
 Importing this package imports nothing else; its names are looked up when they are asked for, so that `--help` is quick
-and Ctrl-C is heard from the start. Only `convert` and `verify` import torch and coqui-tts, when they run.
+and Ctrl-C is heard from the start. Only `convert`, `verify`, `compare` and `load_xtts` import torch and coqui-tts, when they run.
 """
 
 from importlib import import_module
@@ -14,21 +14,26 @@ if TYPE_CHECKING:
     from verify.checkpoint.source import Request
     from verify.diagnosis.scare import explain_load
     from verify.errors import Cause, ConversionError
-    from verify.loading import load_xtts
-    from verify.pipeline import convert, inspect, verify
+    from verify.library import compare, convert, inspect, judge, load_xtts, verify
+    from verify.options import Options
     from verify.plan import Job
     from verify.reporting.report import Report
+    from verify.training import export_best
 
 __version__ = "0.1.0"
 __all__ = [
     "Cause",
     "ConversionError",
     "Job",
+    "Options",
     "Report",
     "Request",
+    "compare",
     "convert",
     "explain_load",
+    "export_best",
     "inspect",
+    "judge",
     "load_xtts",
     "verify",
 ]
@@ -36,13 +41,17 @@ _HOMES = {
     "Cause": "errors",
     "ConversionError": "errors",
     "Job": "plan",
+    "Options": "options",
     "Report": "reporting.report",
     "Request": "checkpoint.source",
-    "convert": "pipeline",
+    "compare": "library",
+    "convert": "library",
     "explain_load": "diagnosis.scare",
-    "inspect": "pipeline",
-    "load_xtts": "loading",
-    "verify": "pipeline",
+    "export_best": "training",
+    "inspect": "library",
+    "judge": "library",
+    "load_xtts": "library",
+    "verify": "library",
 }
 
 

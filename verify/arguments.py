@@ -1,143 +1,68 @@
-"""The command line as people type it: commands, options, and what each means."""
+"""The options, in groups that have a title in `--help`; the same option means the same thing in each command."""
 
 import argparse
 import re
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from verify import __version__
+from verify.checkpoint.remote import place
 
-COMMANDS = ("convert", "inspect", "verify", "compare", "judge", "explain", "env", "demo")
-
-
-DESCRIPTION = """Turn an XTTS training checkpoint into an inference-ready model folder, load it
-strictly into a real Xtts, let it speak, and say the true cause when something
-is wrong.
-
-  convert_and_verify.py SOURCE           the main job: SOURCE is a .pth,
-                                         a .safetensors or a run folder
-  convert_and_verify.py inspect SOURCE   what is in it; no torch, no writing
-  convert_and_verify.py verify SOURCE    load and hear a model that exists
-  convert_and_verify.py compare A B...   the same sentences through several
-                                         models, side by side
-  convert_and_verify.py judge WAV...     the sound checks alone, of any clip
-  convert_and_verify.py explain < TEXT   what a load error that was printed
-                                         truly says; no torch
-  convert_and_verify.py env              which packages and devices are there,
-                                         and whether they work together
-  convert_and_verify.py demo             the main job on a tiny model that speaks
-
-Options of the main job: convert_and_verify.py convert --help
-"""
+# Titles of groups: options of several functions with the same title stand together.
+MODEL, SPEECH, CHECKS = "which model", "what it says, and how", "what is checked"
+OUTPUT, SHOWN, WORK = "what is written", "what is shown", "where the work goes on"
 
 
-EPILOG = "exit status: 0 verified; 1 it ran and a check failed; 2 it could not run; 130 interrupted"
+def _parent(*parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return a parser that only hands its options on."""
+    return argparse.ArgumentParser(add_help=False, parents=parents)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; the same option means the same thing in each."""
-    main = argparse.ArgumentParser(
-        prog="convert_and_verify.py",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def finding() -> argparse.ArgumentParser:
+    """One source, and what helps to read it."""
+    parent = _parent(choosing(), helping())
+    parent.add_argument(
+        "source", type=place, metavar="SOURCE", help=".pth, .safetensors or run folder, here or at a URL"
     )
-    main.add_argument("--version", action="version", version=f"xtts-verify {__version__}")
-    commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    helping, speaking, writing, showing = _helping(), _speaking(), _writing(), _showing()
-    finding = _finding(helping)
-    convert = commands.add_parser(
-        "convert", parents=[finding, speaking, writing, showing], help="the main job (the default)", epilog=EPILOG
-    )
-    convert.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
-    convert.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
-    convert.add_argument(
-        "--prove", action="store_true", help="let the original speak too: same tokens, same samples, bit for bit"
-    )
-    convert.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
-    commands.add_parser(
-        "inspect", parents=[finding, showing], help="what is in a checkpoint; no torch, no writing", epilog=EPILOG
-    )
-    commands.add_parser(
-        "verify",
-        parents=[finding, speaking, writing, showing],
-        help="load and hear a model that exists already",
-        epilog=EPILOG,
-    )
-    compare = commands.add_parser(
-        "compare",
-        parents=[helping, speaking, writing, showing],
-        help="the same sentences, seeds and voice through several models, side by side",
-        epilog=EPILOG,
-    )
-    compare.add_argument(
-        "sources", type=Path, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
-    )
-    judge = commands.add_parser(
-        "judge", parents=[_said(), _expecting(), showing], help="the sound checks alone, of any clip", epilog=EPILOG
-    )
-    judge.add_argument("clips", type=Path, nargs="+", metavar="WAV", help="WAV, FLAC, OGG or MP3")
-    explain = commands.add_parser(
-        "explain", parents=[showing], help="what a load error that was printed truly says; no torch", epilog=EPILOG
-    )
-    explain.add_argument(
-        "text",
-        type=Path,
-        nargs="?",
-        metavar="FILE",
-        help="text of the error, from 'Traceback' to its last line (default: standard input)",
-    )
-    commands.add_parser("env", parents=[showing], help="whether the installed packages work together", epilog=EPILOG)
-    demo = commands.add_parser(
-        "demo",
-        parents=[showing],
-        help="write a training checkpoint of a tiny model that speaks and do the main job on it",
-        epilog=EPILOG,
-    )
-    demo.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", default=Path("demo"), help="new folder for the run (default: demo)"
-    )
-    demo.add_argument("--force", action="store_true", help="replace the demo that is there")
-    return main
+    return parent
 
 
-def _group() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(add_help=False)
-
-
-def _finding(helping: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    group = argparse.ArgumentParser(add_help=False, parents=[helping])
-    group.add_argument("source", type=Path, metavar="SOURCE", help=".pth, .safetensors or run folder")
-    return group
-
-
-def _helping() -> argparse.ArgumentParser:
-    group = _group()
-    group.add_argument(
+def choosing() -> argparse.ArgumentParser:
+    """Which of a run's checkpoints."""
+    parent = _parent()
+    parent.add_argument_group(MODEL).add_argument(
         "--checkpoint",
         default="best",
         metavar="best|last|STEP",
         help="which checkpoint of a run folder (default: best)",
     )
-    group.add_argument("--config", type=Path, metavar="FILE", help="use this config.json")
+    return parent
+
+
+def helping() -> argparse.ArgumentParser:
+    """What helps to read a source."""
+    parent = _parent()
+    group = parent.add_argument_group(MODEL)
+    group.add_argument("--config", type=place, metavar="FILE", help="use this config.json")
     group.add_argument(
         "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
     )
-    group.add_argument("--vocab", type=Path, metavar="FILE", help="vocab.json that the run was trained with")
+    group.add_argument("--vocab", type=place, metavar="FILE", help="vocab.json that the run was trained with")
     group.add_argument(
         "--base",
-        type=Path,
+        type=place,
         metavar="DIR",
         help="base model folder: fills what the run lacks, whole parts of the model included, and is compared with",
     )
     group.add_argument("--no-follow", action="store_true", help="use no path that the run's config names")
-    return group
+    return parent
 
 
-def _speaking() -> argparse.ArgumentParser:
-    group = argparse.ArgumentParser(add_help=False, parents=[_expecting()])
+def speaking() -> argparse.ArgumentParser:
+    """What the model is to say, and what is asked of it."""
+    parent = _parent()
+    group = parent.add_argument_group(SPEECH)
     group.add_argument(
-        "--speaker-wav", type=Path, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
+        "--speaker-wav", type=place, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
     )
     group.add_argument(
         "--text",
@@ -156,36 +81,134 @@ def _speaking() -> argparse.ArgumentParser:
         help="say each sentence N times, with consecutive seeds: one bad draw is not blamed on the weights (default: 1)",
     )
     group.add_argument(
-        "--transcribe",
-        nargs="?",
-        const="tiny",
-        metavar="MODEL",
-        help="write down what was said with this faster-whisper model, a folder or a name that was downloaded (default: tiny)",
-    )
-    group.add_argument(
         "--device",
         type=_device,
         default="auto",
         metavar="auto|cpu|cuda|cuda:N|mps",
         help="where to speak (default: auto)",
     )
-    group.add_argument("--no-sample", action="store_true", help="load strictly, but do not speak")
-    return group
+    checks = parent.add_argument_group(CHECKS)
+    _add_expect(checks)
+    checks.add_argument(
+        "--transcribe",
+        nargs="?",
+        const="tiny",
+        metavar="MODEL",
+        help="write down what was said with this faster-whisper model, a folder or a name that was downloaded (default: tiny)",
+    )
+    return parent
 
 
-def _expecting() -> argparse.ArgumentParser:
-    group = _group()
+def silent() -> argparse.ArgumentParser:
+    """Whether it speaks at all."""
+    parent = _parent()
+    parent.add_argument_group(CHECKS).add_argument(
+        "--no-sample", action="store_true", help="load strictly, but do not speak"
+    )
+    return parent
+
+
+def expecting() -> argparse.ArgumentParser:
+    """How much is asked of the sound."""
+    parent = _parent()
+    _add_expect(parent.add_argument_group(CHECKS))
+    return parent
+
+
+def _add_expect(group: Any) -> None:
     group.add_argument(
         "--expect", choices=("speech", "sound"), default="speech", help="sound: barely trained weights may make noise"
     )
-    return group
 
 
-def _said() -> argparse.ArgumentParser:
-    group = _group()
+def said() -> argparse.ArgumentParser:
+    """What is said in clips that exist."""
+    parent = _parent()
+    group = parent.add_argument_group(SPEECH)
     group.add_argument("--text", help="what is said in the clips: holds their length and pace against it")
     group.add_argument("--language", default="en", help="language of the text, such as en or zh-cn (default: en)")
-    return group
+    return parent
+
+
+def writing() -> argparse.ArgumentParser:
+    """Where the result goes."""
+    parent = _parent()
+    group = parent.add_argument_group(OUTPUT)
+    group.add_argument(
+        "-o",
+        "--output",
+        type=place,
+        metavar="DIR",
+        help="where to write (main job: inference/ in the run folder, or beside the file; sweep: sweep/ there; verify, compare: nowhere)",
+    )
+    group.add_argument("--force", action="store_true", help="replace an output that is there")
+    return parent
+
+
+def converting() -> argparse.ArgumentParser:
+    """What only the main job can do."""
+    parent = _parent()
+    checks, output = parent.add_argument_group(CHECKS), parent.add_argument_group(OUTPUT)
+    checks.add_argument("--no-verify", action="store_true", help="only convert: do not load or speak")
+    checks.add_argument(
+        "--prove", action="store_true", help="let the original speak too: same tokens, same samples, bit for bit"
+    )
+    output.add_argument(
+        "--format",
+        choices=("pth", "safetensors"),
+        default="pth",
+        help="of the model file (default: pth, which coqui reads)",
+    )
+    output.add_argument(
+        "--dtype",
+        choices=("keep", "float32", "float16", "bfloat16"),
+        default="keep",
+        help="of the weights in the new file (default: keep); programs compute in float32 all the same",
+    )
+    output.add_argument(
+        "--speaker",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)",
+    )
+    output.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
+    output.add_argument("--keep-failed", action="store_true", help="keep what did not load, as DIR.failed")
+    return parent
+
+
+def profiled(group: str, what: str) -> argparse.ArgumentParser:
+    """For which program; `what` says what is done about it."""
+    from verify import settings  # not before Ctrl-C is heard
+
+    parent, names = _parent(), settings.names("profiles")
+    parent.add_argument_group(group).add_argument(
+        "--profile", choices=names, metavar="NAME", help=f"{what}: {', '.join(names)}"
+    )
+    return parent
+
+
+def working() -> argparse.ArgumentParser:
+    """Where and how wide the work of many models goes on."""
+    parent = _parent()
+    group = parent.add_argument_group(WORK)
+    group.add_argument(
+        "--jobs", type=_count, metavar="N", help="worker processes (default: as many as cores, memory and GPUs allow)"
+    )
+    group.add_argument(
+        "--threads", type=_count, default=1, metavar="N", help="threads of each worker; other samples (default: 1)"
+    )
+    group.add_argument("--ray", metavar="ADDRESS", help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT")
+    return parent
+
+
+def showing() -> argparse.ArgumentParser:
+    """What is printed, and how much of it."""
+    parent = _parent()
+    group = parent.add_argument_group(SHOWN)
+    group.add_argument("--json", action="store_true", help="print the report as one JSON document on stdout")
+    group.add_argument("--quiet", action="store_true", help="print only errors and the result")
+    return parent
 
 
 def _device(text: str) -> str:
@@ -205,35 +228,3 @@ def _seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:20]) < 2**63):
         raise argparse.ArgumentTypeError(f"{text[:30]!r} is no integer from 0 to {2**63 - 1}")
     return int(text)
-
-
-def _writing() -> argparse.ArgumentParser:
-    group = _group()
-    group.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="where to write (main job: inference/ in the run folder, or beside the file; verify, compare: nowhere)",
-    )
-    group.add_argument("--force", action="store_true", help="replace an output that is there")
-    return group
-
-
-def _showing() -> argparse.ArgumentParser:
-    group = _group()
-    group.add_argument("--json", action="store_true", help="print the report as one JSON document on stdout")
-    group.add_argument("--quiet", action="store_true", help="print only errors and the result")
-    return group
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line; without a command it is `convert`."""
-    words = list(arguments)
-    if words and words[0] not in (*COMMANDS, "-h", "--help", "--version"):
-        words.insert(0, "convert")
-    whole = parser()
-    args = whole.parse_args(words)
-    if args.command == "compare" and not 2 <= len(args.sources) <= 26:  # each has a letter
-        whole.error(f"compare takes 2 to 26 models, not {len(args.sources)}")
-    return args

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from verify import bundle, voices
 from verify import model as models
+from verify.checkpoint import cast
 from verify.diagnosis import causes, environment, parts
 from verify.errors import CannotSpeakError, Cause, ConversionError, any_error, counted
 from verify.listening.script import Script
@@ -44,6 +46,9 @@ def audition(
     try:
         if script:
             report = _listen(plan, report, script, model, device, folder, watch)
+        if folder and written and (wanted := bundle.wanted_voices(plan)):
+            with watch.step("hearing the named voices"), timed(plan.seconds, "condition"):
+                voices.write(folder, model, str(model.device) if script else device, wanted, plan.voices)
     except CannotSpeakError as error:
         report = replace(report, causes=(*report.causes, error.cause))
     finally:
@@ -74,7 +79,8 @@ def _load(
         load = models.load_strictly(model, state, load)
         del state
     with watch.step("comparing every byte", plan.ledger.written_bytes, "bytes") as progress, timed(seconds, "compare"):
-        identity = models.prove_identity(model, tensors, progress)
+        dtypes = {name: record.dtype for name, record in cast.recorded(tensors, plan.job.dtype).items()}
+        identity = models.prove_identity(model, tensors, progress, dtypes)
     identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
     report = replace(report, load=asdict(load), identical=identical)
     if not identity.ok:

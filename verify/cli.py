@@ -8,11 +8,22 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
-from verify.arguments import parse
-from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError
+from verify.commands import parse
+from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
+from verify.reporting.encoding import prepare_streams
 
+# Commands whose reports have a room of their own.
+_SHOWN_BY = {
+    "compare": "sidebyside",
+    "sweep": "standings",
+    "judge": "clips",
+    "explain": "scare",
+    "env": "surroundings",
+    "profiles": "profiles",
+}
 _ctrl_c = threading.Event()
 
 
@@ -21,12 +32,13 @@ def _job(args: argparse.Namespace) -> Any:
     from verify.plan import Job
 
     request = Request(
-        source=args.sources[0] if args.command == "compare" else args.source,
-        checkpoint=args.checkpoint,
+        source=args.sources[0] if args.command in ("compare", "sweep") else args.source,
+        checkpoint=getattr(args, "checkpoint", "best"),
         config=args.config,
         vocab=args.vocab,
         base=args.base,
         speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
+        speakers=tuple(getattr(args, "speaker", ())),
         follow=not args.no_follow,
         config_from_weights=args.config_from_weights,
     )
@@ -43,10 +55,13 @@ def _job(args: argparse.Namespace) -> Any:
         prove=getattr(args, "prove", False),
         device=args.device,
         expect=args.expect,
-        sample=not args.no_sample,
+        sample=not getattr(args, "no_sample", False),
         verify=not getattr(args, "no_verify", False),
         force=args.force,
         keep_failed=getattr(args, "keep_failed", False),
+        format=getattr(args, "format", "pth"),
+        dtype=getattr(args, "dtype", "keep"),
+        profile=getattr(args, "profile", None),
     )
 
 
@@ -59,10 +74,10 @@ def _texts(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its report."""
-    if args.command == "judge":
-        from verify import judging
+    from verify import library
 
-        return judging.judge(args.clips, args.text, args.language, args.expect, watch)
+    if args.command == "judge":
+        return library.judge(*args.clips, text=args.text, language=args.language, expect=args.expect, watch=watch)
     if args.command == "explain":
         from verify.diagnosis import loaderror, scare
         from verify.reporting.scare import ScareReport
@@ -72,21 +87,31 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify import env
 
         return env.look_around(watch)
-    from verify import pipeline
+    if args.command == "profiles":
+        from verify.reporting.profiles import Listing
 
+        return Listing()
     if args.command == "demo":
         from verify import demo
 
         return demo.demo(args.output, args.force, watch)
     if args.command == "inspect":
-        return pipeline.inspect(_job(args))
+        return library.inspect(_job(args))
     if args.command == "compare":
         from verify import comparison
 
         return comparison.compare(_job(args), args.sources, watch)
+    if args.command == "sweep":
+        from verify.sweep import Hands, sweep
+
+        return sweep(_job(args), args.sources, Hands(jobs=args.jobs, threads=args.threads, ray=args.ray), watch)
     if args.command == "verify":
-        return pipeline.verify(_job(args), watch)
-    return pipeline.dry_run(_job(args)) if args.dry_run else pipeline.convert(_job(args), watch)
+        return library.verify(_job(args), watch)
+    if args.dry_run:
+        from verify import pipeline
+
+        return pipeline.dry_run(_job(args))
+    return library.convert(_job(args), watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,18 +130,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConversionError as error:
         return _refuse(error.cause, error.exit_code, args, screen)
     except OSError as error:
-        name = f"{str(error.filename)[:300]}: " if error.filename else ""
-        message = f"{name}{error.strerror or error}"
-        return _refuse(Cause(code="system", severity="error", message=message), EXIT_COULD_NOT_RUN, args, screen)
+        return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
     except Exception as error:  # the boundary: a fault of ours must not greet a user with a traceback
         if _was_interrupted(error):
             raise KeyboardInterrupt from error
         if os.environ.get("XTTS_VERIFY_DEBUG"):
             raise
-        message = f"unexpected {type(error).__name__}: {str(error)[:500]}"
-        hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
-        cause = Cause(code="internal", severity="error", message=message, hint=hint)
-        return _refuse(cause, EXIT_COULD_NOT_RUN, args, screen)
+        return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
         _show(report, args, watch)
     if args.json:
@@ -128,11 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
-    from verify.reporting import clips, scare, sidebyside, surroundings, terminal
+    from verify.reporting import terminal
 
-    rooms: dict[str, Any] = {"compare": sidebyside, "judge": clips, "explain": scare, "env": surroundings}
-    if args.command in rooms:
-        rooms[args.command].show(report, watch.screen, args.quiet)
+    if args.command in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
+        import_module(f"verify.reporting.{_SHOWN_BY[args.command]}").show(report, watch.screen, args.quiet)
     elif not args.quiet:
         terminal.show(report, watch)
     elif report.verdict != "pass":
@@ -190,14 +209,13 @@ def _hear_ctrl_c(*_: Any) -> None:
 def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
     signal.signal(signal.SIGINT, _hear_ctrl_c)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as the bytes that it is
+    prepare_streams()
     try:
         code = main()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         code = EXIT_INTERRUPTED
         with contextlib.suppress(OSError, AttributeError):
-            sys.stderr.write("interrupted; nothing was left behind\n")
+            sys.stderr.write(f"interrupted; {stop if stop.args else 'nothing was left behind'}\n")
     except OSError as error:  # stdout itself: a full disk behind it
         code = EXIT_COULD_NOT_RUN
         with contextlib.suppress(OSError, AttributeError):

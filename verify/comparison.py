@@ -19,7 +19,7 @@ from verify.checkpoint.difference import Difference, Held
 from verify.checkpoint.source import missing
 from verify.checkpoint.values import Scan
 from verify.diagnosis import environment
-from verify.errors import Cause, ConversionError, EnvironmentFault
+from verify.errors import Cause, ConversionError, EnvironmentFault, cause_of
 from verify.listening.script import Script, reference_clips, require_few, require_text
 from verify.pipeline import judge_bytes, script_of
 from verify.plan import Job, Plan, plan, timed
@@ -28,6 +28,7 @@ from verify.reporting.comparison import ComparedModel, ComparisonReport
 from verify.reporting.report import Report
 from verify.watch import Lettered, Silent, Watch
 
+MOST_MODELS = 26  # each has a letter
 _NUMBERED = re.compile(r"(?:best_model|checkpoint)_\d+\.pth")
 
 
@@ -51,7 +52,7 @@ def compare(job: Job, sources: Sequence[Path], watch: Watch | None = None) -> Co
             model stands in the report.
     """
     watch = watch or Silent()
-    _require_sayable(job)
+    require_sayable(job)
     if job.output:
         publish.check_target(job.output, _inputs(job, sources), job.force)
     entries = _entries(job, sources)
@@ -66,7 +67,7 @@ def compare(job: Job, sources: Sequence[Path], watch: Watch | None = None) -> Co
         return report if report.causes else _publish(report, job, stage)
 
 
-def _require_sayable(job: Job) -> None:
+def require_sayable(job: Job) -> None:
     """Refuse at once what no model could say, and a voice that none could take.
 
     Raises:
@@ -100,9 +101,9 @@ def _entries(job: Job, sources: Sequence[Path]) -> list[_Entry]:
         model = ComparedModel(name=chr(ord("A") + number), path=str(source))
         try:
             planned = plan(replace(job, request=_request(job, source)))
-            planned, script = _follow(planned, *lead) if lead else (planned, script_of(planned))
+            planned, script = follow(planned, *lead) if lead else (planned, script_of(planned))
         except (ConversionError, OSError) as error:
-            entries.append(_Entry(model=replace(model, cause=_cause(error))))
+            entries.append(_Entry(model=replace(model, cause=cause_of(error))))
             continue
         lead = lead or (planned, script)
         entries.append(_Entry(model=model, plan=planned, script=script))
@@ -117,7 +118,7 @@ def _request(job: Job, source: Path) -> Any:
     return replace(job.request, source=source, checkpoint=which)
 
 
-def _follow(planned: Plan, lead: Plan, said: Script | None) -> tuple[Plan, Script | None]:
+def follow(planned: Plan, lead: Plan, said: Script | None) -> tuple[Plan, Script | None]:
     """Return the plan and the script of a model that is to say what the leading one says, in the same voice.
 
     Raises:
@@ -142,7 +143,7 @@ def _each(entries: Sequence[_Entry], rooms: Background, folder: Path | None, wat
         try:
             data, scan, found = _read(entry.plan, first[1] if first else None, progress)
         except (ConversionError, OSError) as error:
-            models.append(replace(entry.model, cause=_cause(error)))
+            models.append(replace(entry.model, cause=cause_of(error)))
             continue
         against = first[0] if first else None
         first = first or (entry.model.name, Held(tensors=entry.plan.ledger.written, data=data))
@@ -228,10 +229,3 @@ def _publish(report: ComparisonReport, job: Job, stage: publish.Stage) -> Compar
     comparepage.write_page(report, stage.folder)
     publish.publish(stage, stage.target, replace=job.force)
     return report
-
-
-def _cause(error: ConversionError | OSError) -> Cause:
-    if isinstance(error, ConversionError):
-        return error.cause
-    name = f"{str(error.filename)[:300]}: " if error.filename else ""
-    return Cause(code="system", severity="error", message=f"{name}{error.strerror or error}")

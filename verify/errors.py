@@ -1,5 +1,6 @@
 """What can go wrong, named once: a `Cause` says it as data, a `ConversionError` carries one to the command's edge."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -77,3 +78,20 @@ class CannotSpeakError(ConversionError):
 
 class EnvironmentFault(ConversionError):
     """The installed packages do not fit together: the environment is at fault, not the checkpoint."""
+
+
+def cause_of(error: Exception) -> Cause:
+    """Return the cause that an error is told as; one that nobody foresaw is a fault of this tool."""
+    if isinstance(error, ConversionError):
+        return error.cause
+    if isinstance(error, OSError):
+        name = f"{str(error.filename)[:300]}: " if error.filename else ""
+        return Cause(code="system", severity="error", message=f"{name}{error.strerror or error}")
+    message = f"unexpected {type(error).__name__}: {without_urls(str(error))[:500]}"
+    hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
+    return Cause(code="internal", severity="error", message=message, hint=hint)
+
+
+def without_urls(text: str) -> str:
+    """Return the text with "(URL)" in place of every URL: one may hold a password."""
+    return re.sub(r"\S*://\S+", "(URL)", text)

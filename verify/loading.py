@@ -1,31 +1,25 @@
 """Take a checkpoint or a model folder straight to a ready `Xtts`: no file is written, each weight is read once."""
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from TTS.tts.layers.xtts.xtts_manager import SpeakerManager
 from TTS.tts.models.xtts import Xtts
 
 from verify import model as models
 from verify.checkpoint import reader
-from verify.checkpoint.source import Request
 from verify.diagnosis import causes
 from verify.diagnosis.tokens import no_vocab
 from verify.errors import Cause, ConversionError
-from verify.plan import Job, Plan, plan
+from verify.options import AnyPath, SourceOptions
+from verify.plan import Plan, job_of, plan
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def load_xtts(source: str | Path, *, device: str = "cpu", **options: Any) -> Xtts:
-    """Return an `Xtts` that is ready to speak, in inference mode on the device.
-
-    Args:
-        source: a training checkpoint, a run folder or a model folder.
-        options: those of `Request`, such as `config`, `vocab`, `base` or `checkpoint`.
-
-    Raises:
-        ConversionError: the source cannot be read or does not load strictly; its `cause` is the first one found.
-    """
-    model = load_planned(plan(Job(request=Request(source=Path(source), **options))))
+def load_xtts(source: AnyPath, device: str, **options: "Unpack[SourceOptions]") -> Xtts:
+    """Do what `verify.load_xtts` says, with torch imported."""
+    model = load_planned(plan(job_of(source, **options)))
     return models.prepare_for_speech(model, device)
 
 

@@ -4,16 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from verify import reproduce
+from verify import bundle, reproduce
 from verify.background import Background
 from verify.checkpoint import base as bases
-from verify.checkpoint import publish, reader, writer
+from verify.checkpoint import formats, publish, reader, writer
 from verify.checkpoint import target as targets
+from verify.checkpoint.cast import Losses
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.handle import open_regular
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.target import default_output
 from verify.checkpoint.values import Scan, Values
-from verify.diagnosis import causes, environment, parts
+from verify.diagnosis import casting, causes, environment, parts
 from verify.diagnosis.tokens import no_vocab
 from verify.diagnosis.values import value_checks
 from verify.errors import Cause, any_error, counted
@@ -41,31 +43,41 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     watch = watch or Silent()
     target = _target(job)
     planned = plan(job)
+    bundle.require(planned)
     watch.found(planned.report())
     script = script_of(planned)
     if not job.keep_failed and any_error(planned.causes):
         return _compare_only(planned, watch)
-    writer.require_room(target.parent, planned.ledger.written.values())
+    writer.require_room(publish.workplace(target), bundle.room(planned))
     with publish.staging(target) as stage:
-        rooms, digest = _while_we_work(planned) if job.verify else (None, None)
-        written = _write(planned, stage.folder, watch)
-        report = judge_bytes(planned, written.scan, watch)
-        if rooms and digest:
+        rooms = _importing() if job.verify else None
+        digest = _hashing(planned) if job.verify or job.format == formats.SAFETENSORS else None
+        written = _write(planned, stage.folder, digest, watch)
+        report = _with_losses(judge_bytes(planned, written.scan, watch), written.losses, job.dtype)
+        if rooms:
             report = _imported(rooms, planned, watch)(
                 planned, report, script, watch, folder=stage.folder, written=written.path
             )
-            report = replace(report, source_sha256=_digested(digest, planned, watch))
         else:
             report = replace(report, causes=(*report.causes, NOT_VERIFIED))
-        return _publish(planned, report, stage, {written.path.name: written.sha256})
+        if job.verify or digest:
+            report = _digested(report, digest, planned, watch)
+        if not any_error(report.causes):
+            report = bundle.make(planned, report, stage, watch)
+        return _publish(planned, report, stage, {written.path.name: written.sha256}, watch)
+
+
+def _with_losses(report: Report, losses: Losses, dtype: str) -> Report:
+    """Return the report with what casting cost, and a cause where a value was lost."""
+    causes = (*report.causes, *casting.overflow_causes(losses, dtype))
+    return replace(report, cast=casting.as_json(losses, dtype), causes=causes)
 
 
 def _compare_only(planned: Plan, watch: Watch) -> Report:
     """Return what a real Xtts lacks and has too much, where the file is known not to load: nothing is written for that."""
     if not planned.job.verify:
         return planned.report()
-    rooms = Background(environment.import_room, "verify.audition")
-    return _imported(rooms, planned, watch)(planned, planned.report(), None, watch)
+    return _imported(_importing(), planned, watch)(planned, planned.report(), None, watch)
 
 
 def verify(job: Job, watch: Watch | None = None) -> Report:
@@ -80,7 +92,7 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     planned = plan(job)
     watch.found(planned.report())
     script = script_of(planned)
-    rooms, digest = _while_we_work(planned)
+    rooms, digest = _importing(), _hashing(planned)
     tensors = planned.ledger.written
     with (
         watch.step("reading the model", planned.ledger.written_bytes, "bytes") as progress,
@@ -90,12 +102,16 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
     audition = _imported(rooms, planned, watch)
     report = judge_bytes(planned, scan, watch)
     if job.output is None:
-        report = audition(planned, report, script, watch, data=data)
-        return replace(report, source_sha256=_digested(digest, planned, watch))
+        return _finished(audition(planned, report, script, watch, data=data), digest, planned, watch)
     with publish.staging(job.output) as stage:
         report = audition(planned, report, script, watch, folder=stage.folder, data=data)
-        report = replace(report, source_sha256=_digested(digest, planned, watch))
-        return _publish(planned, report, stage, {}, "verify")
+        return _publish(planned, _finished(report, digest, planned, watch), stage, {}, watch, "verify")
+
+
+def _finished(report: Report, digest: Background | None, planned: Plan, watch: Watch) -> Report:
+    """Return the report with the hash of the source, and with what the program of the profile would find lacking."""
+    report = _digested(report, digest, planned, watch)
+    return bundle.checked(planned, report, planned.archive.path.parent, watch)
 
 
 def inspect(job: Job) -> Report:
@@ -119,8 +135,9 @@ def dry_run(job: Job) -> Report:
     """
     target = _target(job)
     planned = plan(job)
+    bundle.require(planned)
     script_of(planned)
-    writer.require_room(target.parent, planned.ledger.written.values())
+    writer.require_room(publish.workplace(target), bundle.room(planned))
     return planned.report(causes=planned.foreseen())
 
 
@@ -146,13 +163,20 @@ def script_of(planned: Plan) -> Script | None:
         return None
     if job.prove:
         parts.require_provable(planned.ledger, planned.archive)
+        casting.require_uncast(planned.ledger.written, job.dtype)
     script = prepare(job.texts, job.seeds, job.language, planned.source, planned.config, planned.vocabulary)
     return replace(script, whisper=words.locate(job.transcribe)) if job.transcribe else script
 
 
-def _while_we_work(planned: Plan) -> tuple[Background, Background]:
-    """Begin to import coqui-tts, which takes seconds, and to hash the source, most of which nobody else reads."""
-    return Background(environment.import_room, "verify.audition"), Background(publish.sha256, planned.archive.path)
+def _importing() -> Background:
+    """Begin to import coqui-tts, which takes seconds."""
+    return Background(environment.import_room, "verify.audition")
+
+
+def _hashing(planned: Plan) -> Background | None:
+    """Begin to hash the source, most of which nobody else reads; None where that would download it."""
+    path = planned.archive.path
+    return None if isinstance(path, RemotePath) else Background(publish.sha256, path)
 
 
 def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Report]:
@@ -165,24 +189,42 @@ def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., R
         return rooms.wait().audition
 
 
-def _digested(digest: Background, planned: Plan, watch: Watch) -> str:
-    """Return the SHA-256 of the source when it is known.
+def _digested(report: Report, digest: Background | None, planned: Plan, watch: Watch) -> Report:
+    """Return the report with the SHA-256 of the source when it is known.
 
     Raises:
         ArchiveError: it changed while it was read.
     """
+    if digest is None:
+        return replace(report, causes=(*report.causes, _not_hashed(planned)))
+    return replace(report, source_sha256=_hashed(digest, planned, watch))
+
+
+def _hashed(digest: Background, planned: Plan, watch: Watch) -> str:
     with watch.step("hashing the source"), timed(planned.seconds, "hash"):
         return digest.wait()
 
 
-def _write(planned: Plan, folder: Path, watch: Watch) -> writer.Written:
-    """Write model.pth, config.json, vocab.json and, where there are voices, speakers_xtts.pth."""
-    tensors = planned.ledger.written
+def _not_hashed(planned: Plan) -> Cause:
+    archive = planned.archive
+    message = f"the SHA-256 of {archive.path} is not known: only what is kept of its {archive.bytes:,} bytes was read"
+    hint = "Each kept tensor was held against the checksum in the file; download it to hash all of it."
+    return Cause(code="source-not-hashed", severity="note", message=message, hint=hint)
+
+
+def _write(planned: Plan, folder: Path, digest: Background | None, watch: Watch) -> writer.Written:
+    """Write the model, config.json, vocab.json and, where there are voices, speakers_xtts.pth."""
+    job, about = planned.job, dict[str, str]()
+    if job.format == formats.SAFETENSORS:
+        sha256 = _hashed(digest, planned, watch) if digest else ""
+        about = formats.metadata(planned.archive, sha256, environment.versions())
     with (
-        watch.step("writing model.pth", planned.ledger.written_bytes, "bytes") as progress,
+        watch.step(f"writing model.{job.format}", planned.ledger.written_bytes, "bytes") as progress,
         timed(planned.seconds, "write"),
     ):
-        written = writer.write_model(folder / "model.pth", tensors, planned.config, progress)
+        written = formats.write_model(
+            folder, planned.ledger.written, planned.config, about, progress, kind=job.format, dtype=job.dtype
+        )
     publish.write_json(folder / "config.json", planned.config)
     with open_regular(planned.vocab) as vocab:
         (folder / "vocab.json").write_bytes(vocab.read(MAX_VOCAB_BYTES))
@@ -231,7 +273,12 @@ def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
 
 
 def _publish(
-    planned: Plan, report: Report, stage: publish.Stage, hashes: dict[str, str], command: str = "convert"
+    planned: Plan,
+    report: Report,
+    stage: publish.Stage,
+    hashes: dict[str, str],
+    watch: Watch,
+    command: str = "convert",
 ) -> Report:
     """Give the result its name where the model loads and speaks; keep what does not only where the user asked for it.
 
@@ -243,17 +290,19 @@ def _publish(
     if not publishable and not planned.job.keep_failed:
         return report
     target = stage.target if publishable else targets.failed(stage.target)
-    files = tuple(_listed(file, hashes) for file in sorted(stage.folder.iterdir()))
+    staged = sorted(file for file in stage.folder.rglob("*") if file.is_file())
+    files = tuple(_listed(file, stage.folder, hashes) for file in staged)
     report = replace(report, output=str(target), files=files)
     if planned.job.verify:  # the page is for listening; it lists the other files, report.json lists it too
         with timed(planned.seconds, "page"):
             path = page.write_page(stage.folder, report.to_json(), reproduce.command(planned.job, command))
-        report = replace(report, files=(*files, _listed(path, hashes)))
+        report = replace(report, files=(*files, _listed(path, stage.folder, hashes)))
     publish.write_json(stage.folder / "report.json", report.to_json())
     with timed(planned.seconds, "publish"):
-        publish.publish(stage, target, replace=planned.job.force or not publishable)
+        publish.publish(stage, target, replace=planned.job.force or not publishable, watch=watch)
     return report
 
 
-def _listed(file: Path, hashes: dict[str, str]) -> OutputFile:
-    return OutputFile(name=file.name, bytes=file.stat().st_size, sha256=hashes.get(file.name) or publish.sha256(file))
+def _listed(file: Path, folder: Path, hashes: dict[str, str]) -> OutputFile:
+    name = file.relative_to(folder).as_posix()
+    return OutputFile(name=name, bytes=file.stat().st_size, sha256=hashes.get(name) or publish.sha256(file))

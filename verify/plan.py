@@ -9,13 +9,14 @@ from typing import Any
 
 from verify.checkpoint import archive as archives
 from verify.checkpoint import base as bases
-from verify.checkpoint import reader
+from verify.checkpoint import cast, formats, reader
 from verify.checkpoint.archive import Archive
 from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.companions import Found, Source, gather
 from verify.checkpoint.config import inference_config
 from verify.checkpoint.keytable import names_of
 from verify.checkpoint.ledger import Ledger, build_ledger
+from verify.checkpoint.remote import place
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.checkpoint.tensors import TensorRecord
 from verify.checks import Check
@@ -53,6 +54,16 @@ class Job:
     verify: bool = True
     force: bool = False
     keep_failed: bool = False
+    format: str = formats.PTH
+    dtype: str = cast.KEEP
+    profile: str | None = None  # the program that is to run the result
+
+    def __post_init__(self) -> None:
+        if self.output is not None:
+            object.__setattr__(self, "output", place(self.output))
+        object.__setattr__(self, "texts", (self.texts,) if isinstance(self.texts, str) else tuple(self.texts))
+        if self.expect not in ("speech", "sound"):
+            raise ValueError(f"expect is {self.expect!r}: pass 'speech' or 'sound'")
 
     def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
         """Return the names of those checks that decide the verdict.
@@ -62,6 +73,16 @@ class Job:
         """
         names = frozenset(check.name for check in checks)
         return names if heard and self.expect == "speech" else names & SOUND_CHECKS
+
+
+def job_of(source: str | Path, **options: Any) -> Job:
+    """Return the job of keyword options, which are those of `Request` and of `Job`.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    about_source = {name: options.pop(name) for name in Request.__slots__ if name in options}
+    return Job(request=Request(source=place(source), **about_source), **options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from verify.plan import Job
 
 # Fields that are not called like their option; every other one is.
-_OPTIONS = {"texts": "text", "speaker_wavs": "speaker-wav"}
+_OPTIONS = {"texts": "text", "speaker_wavs": "speaker-wav", "speakers": "speaker"}
 _TAKEN_AWAY = {"sample", "verify", "follow"}  # True unless `--no-NAME`
 _PROGRAM = "python convert_and_verify.py"
 
@@ -20,11 +20,15 @@ def command(job: Job, name: str) -> str:
     Args:
         name: `convert`, which needs no name, or another command.
     """
+    return " ".join([_PROGRAM, *([name] if name != "convert" else []), *map(shlex.quote, words(job))])
+
+
+def words(job: Job) -> list[str]:
+    """Return the words behind the command's name: the source, and every option that differs from its default."""
     source = job.request.source
     # A folder may be called like a command, or begin like an option.
-    words = [str(source) if "/" in str(source) or "\\" in str(source) else f"./{source}"]
-    words += [*_options(job.request, skip="source"), *_options(job, skip="request")]
-    return " ".join([_PROGRAM, *([name] if name != "convert" else []), *map(shlex.quote, words)])
+    first = str(source) if "/" in str(source) or "\\" in str(source) else f"./{source}"
+    return [first, *_options(job.request, skip="source"), *_options(job, skip="request")]
 
 
 def _options(holder: Any, skip: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,16 @@ def load(name: str) -> dict[str, Any]:
     return tomllib.loads((_ROOT / "configs" / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+def names(folder: str) -> tuple[str, ...]:
+    """Return the names of the tables in `configs/<folder>/`."""
+    return tuple(sorted(path.stem for path in (_ROOT / "configs" / folder).glob("*.toml")))
+
+
 def requirements() -> list[str]:
     """Return what this project needs, line by line as `pyproject.toml` states it; a checkout need not be installed."""
     project = _ROOT / "pyproject.toml"
     if project.is_file():
         return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    from importlib import metadata  # slow to import, and what parses the command line imports this room
+
     return metadata.requires("xtts-verify") or []

@@ -10,6 +10,7 @@ from verify.checkpoint import inert, recognise, safetensors_header, unpickle, zi
 from verify.checkpoint.contents import split
 from verify.checkpoint.damage import TRUNCATED_HINT, crc_error, explain_truncation, list_blocked, no_index
 from verify.checkpoint.handle import open_regular, stamp_of
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
 from verify.errors import ArchiveError, Cause, counted
 
@@ -27,6 +28,7 @@ class Archive:
     epoch: int | None = None
     date: str | None = None
     loss: Any = None
+    metadata: dict[str, str] = field(default_factory=dict)  # of a safetensors file
     warnings: tuple[Cause, ...] = field(default=())
 
 
@@ -163,6 +165,7 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
         )
     dtype, item_bytes = STORAGES[kind]
     member = _member(directory, prefix, key, spec.storage, item_bytes)
+    usual = zipdir.usual_offset(member) if isinstance(path, RemotePath) else None
     elements = math.prod(spec.shape)
     last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
     if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
@@ -180,7 +183,8 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
         stride=spec.stride,
         offset=spec.offset * item_bytes,
         storage=member.name,
-        storage_start=zipdir.data_offset(file, member),
+        storage_start=usual or zipdir.data_offset(file, member),
+        unread_header=member if usual else None,
         storage_bytes=member.bytes,
         crc=member.crc,
         stamp=stamp_of(file),
@@ -230,7 +234,7 @@ def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) ->
 
 
 def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
-    entries = safetensors_header.read(path, file, size)
+    entries, metadata = safetensors_header.read(path, file, size)
     tensors = tuple(
         TensorRecord(
             path=path,
@@ -247,4 +251,17 @@ def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
         )
         for key, entry in entries.items()
     )
-    return Archive(path=path, bytes=size, layout="safetensors", tensors=tensors)
+    return Archive(
+        path=path,
+        bytes=size,
+        layout="safetensors",
+        tensors=tensors,
+        step=_count(metadata.get("step")),
+        epoch=_count(metadata.get("epoch")),
+        date=metadata.get("date"),
+        metadata=metadata,
+    )
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None

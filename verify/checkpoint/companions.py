@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from verify.checkpoint import recognise
 from verify.checkpoint.config import read_json
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.source import Request, missing
 from verify.errors import SourceError
 
@@ -98,6 +99,8 @@ def _vocabs(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple
 
 def _file_bytes(path: Path) -> int:
     """Return the size of a regular file, or -1: a path in a config may be unreadable, too long, or anything else."""
+    if isinstance(path, RemotePath) and not path.is_file():
+        return -1
     try:
         status = path.stat()
     except (OSError, ValueError):

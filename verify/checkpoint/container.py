@@ -43,6 +43,16 @@ def voices_pickle(voices: Mapping[str, Mapping[str, TensorRecord]]) -> bytes:
     return b"\x80\x02}(" + body + b"u."
 
 
+def state_pickle(tensors: Mapping[str, TensorRecord]) -> bytes:
+    """Return the `data.pkl` of a bare state dict."""
+    return b"\x80\x02" + _group(tensors, 0) + b"."
+
+
+def tensor_pickle(record: TensorRecord) -> bytes:
+    """Return the `data.pkl` of one tensor."""
+    return b"\x80\x02" + _tensor(record, "0") + b"."
+
+
 def _group(tensors: Mapping[str, TensorRecord], first: int) -> bytes:
     """Return a dictionary of tensors whose storages are numbered from `first`."""
     items = (_text(key) + _tensor(record, str(number)) for number, (key, record) in enumerate(tensors.items(), first))

@@ -20,7 +20,7 @@ def crc_error(key: str, member: str, stored: int, computed: int) -> ArchiveError
     )
 
 
-def source_changed(path: Path) -> ArchiveError:
+def source_changed(path: object) -> ArchiveError:
     """Return the error for a file of which what was read first and what was read last are two versions."""
     return ArchiveError("source-changed", f"{path} changed while it was read", "Wait until training has saved it.")
 

@@ -102,6 +102,7 @@ def read_beside(
     """
     data, changes = {}, []
     with TensorReader(progress) as reader:
+        reader.announce(tensors.values())
         for key, record in tensors.items():
             there = other.tensors.get(key)
             if there is None or there.shape != record.shape:

@@ -1,21 +1,29 @@
 """Open a file without ever waiting for it, and know it again: what was a regular file may be another thing by now."""
 
+import contextlib
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
+from verify.checkpoint.remote import RemotePath
 from verify.errors import SourceError
 
 Stamp = tuple[int, int, int]  # size, time of change in ns, inode: what tells one version of a file from the next
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading, unbuffered.
+    """Open a regular file for reading, unbuffered; one at a URL is read by ranges.
 
     Raises:
         SourceError: it has become a FIFO, a device or a folder since it was looked at; none of them is waited for.
     """
+    if isinstance(path, RemotePath):
+        from verify.checkpoint.ranges import RemoteFile
+
+        return cast(BinaryIO, RemoteFile(path))
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -24,18 +32,40 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
+@contextlib.contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """Give a small file under a path of this machine, for packages that open files by name.
+
+    Raises:
+        SourceError: it is at a URL and cannot be read.
+    """
+    if not isinstance(path, RemotePath):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="xtts-verify-") as folder, open_regular(path) as file:
+        copy = Path(folder) / "copy"
+        copy.write_bytes(file.read(path.stat().st_size))
+        yield copy
+
+
 def stamp_of(file: BinaryIO) -> Stamp:
     """Return the stamp of an open file."""
-    return _stamp(os.fstat(file.fileno()))
+    return _stamp(getattr(file, "status", None) or os.fstat(file.fileno()))  # the status of a file at a URL
 
 
 def stamp_at(path: Path) -> Stamp | None:
     """Return the stamp of what stands at the path now, or None where nothing does."""
+    if isinstance(path, RemotePath):
+        path.forget()
     try:
-        return _stamp(os.stat(path))
+        return _stamp(path.stat())
     except OSError:
         return None
+    except SourceError as error:  # of a file at a URL
+        if error.cause.code == "missing":
+            return None
+        raise
 
 
-def _stamp(status: os.stat_result) -> Stamp:
+def _stamp(status: Any) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_ino

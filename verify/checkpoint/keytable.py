@@ -149,6 +149,11 @@ def part_of(name: str) -> str | None:
     return _kept().get(_NUMBER.sub("#", name))
 
 
+def is_buffer(name: str) -> bool:
+    """Whether the name is that of a buffer, a statistic or a filter bank, not of a learned weight."""
+    return name == "mel_stats" or name.endswith((".running_mean", ".running_var")) or f"{_SPEAKER}.torch_spec." in name
+
+
 def names_of(layers: int, version: str | None) -> frozenset[str]:
     """Return the names that every XTTS of so many GPT layers has, as far as they need no other number to be known."""
     other = {"v1": ("gpt.conditioning_perceiver.",), "v2": ("gpt.prompt_",)}

@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,11 @@ from filelock import FileLock, Timeout
 
 from verify.checkpoint.damage import source_changed
 from verify.checkpoint.handle import open_regular, stamp_at, stamp_of
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.target import foreign, refuse_inputs, refuse_what_stands
+from verify.checkpoint.upload import upload
 from verify.errors import OutputError
+from verify.watch import Silent, Watch
 
 CASE_BLIND = sys.platform in ("win32", "darwin")  # as these systems come; a volume may be formatted otherwise
 _OLD = "replaced"  # where the old output waits inside the staging folder while the new one takes its name
@@ -46,20 +50,31 @@ def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
         OutputError: it is an input or holds one, exists without `force`, is no folder, or its parent is missing.
     """
     refuse_inputs(target, inputs)
-    if _leftovers(target):
-        with _locked(target):
+    if not isinstance(target, RemotePath) and _leftovers(target):
+        with locked(target):
             _recover(target)
     refuse_what_stands(target, force)
+
+
+def workplace(target: Path) -> Path:
+    """Return the folder in which the output is built, which must have room for it."""
+    return Path(tempfile.gettempdir()) if isinstance(target, RemotePath) else target.parent
 
 
 @contextlib.contextmanager
 def staging(target: Path) -> Iterator[Stage]:
     """Lock the target, remove what a killed run left, and give a new folder beside it, gone again at the end.
 
+    For a target at a URL the folder is among the temporary files of this machine.
+
     Raises:
         OutputError: another run is writing this target, or the disk is full.
     """
-    with _locked(target):
+    if isinstance(target, RemotePath):
+        with tempfile.TemporaryDirectory(prefix="xtts-verify-", dir=workplace(target)) as folder:
+            yield Stage(folder=Path(folder), target=target)
+        return
+    with locked(target):
         _recover(target)
         root = target.parent / f"{_prefix(target)}{secrets.token_hex(4)}"
         try:
@@ -76,7 +91,7 @@ def staging(target: Path) -> Iterator[Stage]:
 
 
 @contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
+def locked(target: Path) -> Iterator[None]:
     """Hold the lock file beside the target, which every run on every machine that sees the folder shares.
 
     filelock checks after locking that the file still has its name, so that removing it before the release is safe.
@@ -133,13 +148,16 @@ def _recover(target: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def publish(stage: Stage, target: Path, replace: bool) -> Path:
-    """Flush the staged folder and move it to `target`; with `replace`, an old output there makes way for it.
+def publish(stage: Stage, target: Path, replace: bool, watch: Watch | None = None) -> Path:
+    """Flush the staged folder and move or upload it to `target`; with `replace`, an old output there makes way for it.
 
     Raises:
         OutputError: something else took the name in the meantime.
     """
-    for file in stage.folder.iterdir():
+    if isinstance(target, RemotePath):
+        upload(stage.folder, target, replace, watch or Silent())
+        return target
+    for file in stage.folder.rglob("*"):
         flush(file)
     flush(stage.folder)
     old = stage.folder.parent / _OLD

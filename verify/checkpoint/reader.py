@@ -8,8 +8,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from verify.checkpoint import zipdir
 from verify.checkpoint.damage import crc_error, source_changed
 from verify.checkpoint.handle import Stamp, open_regular, stamp_at, stamp_of
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.values import Scan, Values, is_float
 from verify.errors import ArchiveError
@@ -56,12 +58,28 @@ class TensorReader:
             raise source_changed(record.path)
         return file
 
+    def announce(self, records: Iterable[TensorRecord]) -> None:
+        """Say which tensors will be read, in this order: remote files are then fetched in large blocks, ahead of the reader."""
+        spans: dict[BinaryIO, list[tuple[int, int]]] = {}
+        for record in records:
+            if isinstance(record.path, RemotePath):
+                header = record.unread_header
+                start = header.header_offset if header else record.storage_start
+                spans.setdefault(self._file(record), []).append((start, record.storage_start + record.storage_bytes))
+        for file, whole in spans.items():
+            file.announce(whole)  # type: ignore[attr-defined]
+
     def result(self) -> Scan:
         """Return what was found so far."""
         return Scan(bytes=self.done_bytes, values=self.values)
 
     def chunks(self, record: TensorRecord) -> Iterator[memoryview]:
         """Yield the elements in row-major order; the taker hands each chunk to `release` when it is done with it."""
+        if (
+            record.unread_header
+            and zipdir.data_offset(self._file(record), record.unread_header) != record.storage_start
+        ):
+            raise ArchiveError("bad-container", f"{record.key}: its data does not begin where torch puts it")
         if not record.fills_storage:
             self.check_storage(record)
         pieces = (
@@ -86,6 +104,18 @@ class TensorReader:
         """Hold the CRC-32 of a tensor that is a whole storage against the one in the container; 0 means none was stored."""
         if record.fills_storage and record.crc and crc != record.crc:
             raise crc_error(record.key, record.storage, record.crc, crc)
+
+    def holds(self, record: TensorRecord, data: np.ndarray) -> bool:
+        """Whether the bytes `(bytes,)` are the tensor's; of a remote one its CRC-32 tells, lest it be downloaded twice."""
+        if isinstance(record.path, RemotePath) and record.crc and record.fills_storage:
+            return len(data) == record.bytes and zlib.crc32(data.data) == record.crc
+        position, equal = 0, len(data) == record.bytes
+        for chunk in self.chunks(record):
+            piece = data[position : position + len(chunk)]
+            equal = equal and np.array_equal(np.frombuffer(chunk, np.uint8), piece)
+            position += len(chunk)
+            self.release(chunk)
+        return equal
 
     def _read(self, record: TensorRecord, start: int, size: int) -> Iterator[memoryview]:
         file = self._file(record)
@@ -147,6 +177,7 @@ def read_tensors(tensors: Mapping[str, TensorRecord], progress: Progress) -> tup
         ArchiveError: the source is damaged or changed while it was read.
     """
     with TensorReader(progress) as reader:
+        reader.announce(tensors.values())
         data = {}
         for key, record in tensors.items():
             data[key] = np.empty(record.bytes, np.uint8)
@@ -167,6 +198,8 @@ def scan_tensors(records: Iterable[TensorRecord], progress: Progress) -> Scan:
         ArchiveError: the file is cut short, or changed while it was read.
     """
     with TensorReader(progress) as reader:
+        records = list(records)
+        reader.announce(records)
         for record in records:
             for chunk in reader.chunks(record):
                 reader.release(chunk)
@@ -184,6 +217,8 @@ def same_bytes(a: TensorRecord, b: TensorRecord) -> bool:
     if (a.path, a.storage, a.offset, a.stride) == (b.path, b.storage, b.offset, b.stride):
         return True
     with TensorReader(lambda _: None) as left, TensorReader(lambda _: None) as right:
+        left.announce([a])
+        right.announce([b])
         equal = True
         for one, other in zip(left.chunks(a), right.chunks(b), strict=True):
             equal = equal and one == other

@@ -1,6 +1,5 @@
 """Name what a file is when it is not the checkpoint that the user hoped for."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def require_regular_file(path: Path) -> int:
     Raises:
         SourceError: the path is a FIFO, a device, a socket or a folder, or the file is empty.
     """
-    status = os.stat(path)
+    status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         kinds = (
             (stat.S_ISFIFO, "a FIFO"),

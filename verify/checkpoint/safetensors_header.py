@@ -40,8 +40,8 @@ def looks_like(head: bytes, size: int) -> bool:
     return len(head) > 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] + 8 <= max(size, MAX_HEADER_BYTES)
 
 
-def read(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
-    """Return the tensors by key.
+def read(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Entry], dict[str, str]]:
+    """Return the tensors by key, and the text about them.
 
     Raises:
         ArchiveError: the header is too long, no JSON, or its tensors do not tile the file exactly.
@@ -63,12 +63,23 @@ def read(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
         raise ArchiveError("bad-container", f"{path}: the safetensors header is not valid JSON") from error
     if not isinstance(header, dict):
         raise ArchiveError("bad-container", f"{path}: the safetensors header is not an object")
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", None)
     if not header:
         raise ArchiveError("not-a-state-dict", f"{path} holds no tensors")
     entries = {key: _entry(key, item, 8 + length) for key, item in header.items()}
     _require_tiling(path, entries, 8 + length, size)
-    return entries
+    return entries, _text(metadata)
+
+
+def _text(metadata: Any) -> dict[str, str]:
+    """Return the entries of the metadata that are short printable text; a stranger may have written anything."""
+    if not isinstance(metadata, dict) or len(metadata) > 100:
+        return {}
+    return {
+        key: value
+        for key, value in metadata.items()
+        if isinstance(value, str) and max(len(key), len(value)) <= 200 and f"{key}{value}".isprintable()
+    }
 
 
 def _entry(key: str, item: Any, base: int) -> Entry:

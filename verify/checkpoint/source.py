@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from verify.checkpoint import recognise
+from verify.checkpoint import reach, recognise
+from verify.checkpoint.remote import RemotePath, place
 from verify.errors import SourceError
 
 _BEST = re.compile(r"best_model_(\d+)\.pth")
@@ -23,11 +24,20 @@ class Request:
     vocab: Path | None = None
     base: Path | None = None
     speaker_wavs: tuple[Path, ...] = ()
+    speakers: tuple[str, ...] = ()  # NAME=FILE: clips of voices that the result is to know by name
     follow: bool = True  # whether paths inside the config may lead out of the run folder
     config_from_weights: bool = False  # let the weights correct the config
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", Path(self.source))  # a library's user may well pass text
+        # A library's user may well pass text, and one clip where there may be several.
+        for name in ("source", "config", "vocab", "base"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, place(value))
+        clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
+        object.__setattr__(self, "speaker_wavs", tuple(map(place, clips)))
+        object.__setattr__(
+            self, "speakers", (self.speakers,) if isinstance(self.speakers, str) else tuple(self.speakers)
+        )
 
 
 def find_checkpoint(source: Path, which: str = "best") -> Path:
@@ -36,33 +46,58 @@ def find_checkpoint(source: Path, which: str = "best") -> Path:
     Raises:
         SourceError: there is none; the message says what was looked for and what is there.
     """
-    if not os.path.lexists(source):
+    if isinstance(source, RemotePath):
+        source.forget()
+    if not (source.exists() if isinstance(source, RemotePath) else os.path.lexists(source)):
         raise missing(source)
     if not source.exists() and source.is_symlink():
         raise SourceError("missing", f"{source} is a link to {os.readlink(source)}, which is not there")
     if not source.is_dir():
         recognise.require_regular_file(source)
         return source
-    names = sorted(entry.name for entry in source.iterdir())
+    names = sorted(_names(source))
     chosen = _choose(names, which)
     if chosen is None:
         raise _nothing_in(source, names, which)
     return source / chosen
 
 
+def checkpoints_of(source: Path) -> list[Path]:
+    """Return every checkpoint of a run folder by its step, `best_model.pth` last; else the one that `source` means.
+
+    Raises:
+        SourceError: there is none.
+    """
+    one = find_checkpoint(source)
+    if not source.is_dir() or (one.name != "best_model.pth" and not _STEP.fullmatch(one.name)):
+        return [one]
+    names = sorted(entry.name for entry in source.iterdir())
+    numbered = sorted((int(match[1]), name) for name in names if (match := _STEP.fullmatch(name)))
+    return [
+        source / name
+        for name in (*(name for _, name in numbered), *(["best_model.pth"] if "best_model.pth" in names else []))
+    ]
+
+
 def missing(path: Path) -> SourceError:
     """Return the error for a path that is not there, with the names near it."""
+    if isinstance(path, RemotePath):
+        return reach.missing(path)
     text = str(path)
     if re.match(r"[a-z][a-z0-9+.-]+:/", text):
         url = text.replace(":/", "://", 1)[:300]  # a path collapses the two slashes
-        return SourceError("missing", f"{url} is a URL; only files on this machine are read", "Download it first.")
+        return SourceError("missing", f"{url} is a URL; here only files on this machine are read", "Download it first.")
     folder = path.parent
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    names = _names(folder) if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
     if not folder.is_dir():
         hint = f"Its folder {folder} is not there either."
     return SourceError("missing", f"{text[:300]} is not there", hint)
+
+
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]
 
 
 def _choose(names: list[str], which: str) -> str | None:
@@ -91,7 +126,8 @@ def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
         return SourceError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)
     looked = "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
     there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
-    runs = [entry.name for entry in folder.iterdir() if entry.is_dir() and _choose(sorted(os.listdir(entry)), "best")]
+    entries = [] if isinstance(folder, RemotePath) else folder.iterdir()  # a bucket may hold thousands
+    runs = [entry.name for entry in entries if entry.is_dir() and _choose(sorted(_names(entry)), "best")]
     hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
     if runs:
         hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])

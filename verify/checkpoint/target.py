@@ -2,31 +2,45 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from verify.checkpoint.reach import WEB
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.errors import OutputError
 
+TRAINING_MARK = "training.json"  # in an export that the training callback made, and may take away again
 OUTPUT_NAMES = frozenset(
     [
         "model.pth",
+        "model.safetensors",
         "config.json",
         "vocab.json",
         "speakers_xtts.pth",
+        "dvae.pth",
+        "mel_stats.pth",
         "reference.wav",
         "sample.wav",
         "report.json",
         "report.html",
         "compare.json",
         "compare.html",
+        TRAINING_MARK,
     ]
 )
+# Of the layout that Auralis reads.
+OUTPUT_FOLDERS = {
+    "core_xttsv2": frozenset(["config.json", "xtts-v2.safetensors"]),
+    "gpt": frozenset(["config.json", "gpt2_model.safetensors", "tokenizer.json", "tokenizer_config.json"]),
+}
 _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
 
 
 def default_output(source: Path) -> Path:
-    """Return `inference/` in a run folder, or `<stem>-inference/` beside a file."""
+    """Return `inference/` in a run folder, `<stem>-inference/` beside a file, or that here where the source is at a URL."""
+    if isinstance(source, RemotePath):
+        return Path(f"{source.name if source.is_dir() else source.stem}-inference")
     return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
 
 
@@ -37,7 +51,8 @@ def failed(target: Path) -> Path:
 
 def inputs(request: Request) -> list[Path]:
     """Return every path that the user named and that holds something to read: none of them may become the output."""
-    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs]
+    voices = [Path(spoken.partition("=")[2]) for spoken in request.speakers if "=" in spoken]
+    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs, *voices]
     return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]
 
 
@@ -54,6 +69,13 @@ def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
                 f"the output {target} is the input {path}, or holds it",
                 "Write elsewhere with -o DIR.",
             )
+    if isinstance(target, RemotePath):
+        if target.scheme in WEB:
+            message = f"{target}: a web server takes no folders"
+            raise OutputError(
+                "cannot-write", message, "Write to s3://, gs:// or hf://, or to a folder of this machine."
+            )
+        return
     if not target.parent.is_dir():
         what = "is not a folder" if target.parent.exists() else "is not there"
         raise OutputError(
@@ -84,7 +106,7 @@ def refuse_what_stands(target: Path, force: bool) -> None:
 
 def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
     """Return the error for files of others in the target, which may have moved to `folder` already."""
-    names = sorted(entry.name for entry in (folder or target).iterdir() if not _is_ours(entry.name))
+    names = sorted(_not_ours(folder or target, f"{target.name}.zip"))
     if not names:
         return None
     return OutputError(
@@ -94,16 +116,26 @@ def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
     )
 
 
-def _is_ours(name: str) -> bool:
-    return name in OUTPUT_NAMES or _TAKE.fullmatch(name) is not None
+def _not_ours(folder: Path, bundle: str) -> Iterator[str]:
+    """Yield the names in an output folder that this tool does not write; `bundle` is that of its ZIP."""
+    for entry in folder.iterdir():
+        name = entry.name
+        if name in OUTPUT_FOLDERS and entry.is_dir() and not entry.is_symlink():
+            yield from (f"{name}/{inner.name}" for inner in entry.iterdir() if inner.name not in OUTPUT_FOLDERS[name])
+        elif not (name in OUTPUT_NAMES or name == bundle or _TAKE.fullmatch(name)):
+            yield name
 
 
 def _same(a: Path, b: Path) -> bool:
+    if isinstance(a, RemotePath) or isinstance(b, RemotePath):
+        return a == b
     return a.exists() and b.exists() and os.path.samefile(a, b)
 
 
 def _holds(folder: Path, path: Path) -> bool:
     """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
+    if isinstance(folder, RemotePath) or isinstance(path, RemotePath):
+        return isinstance(folder, RemotePath) and isinstance(path, RemotePath) and path.url.startswith(f"{folder.url}/")
     if not folder.is_dir():
         return False
     candidates = (path.resolve(), path.parent.resolve() / path.name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verify.checkpoint.handle import Stamp
+from verify.checkpoint.zipdir import Member
 
 # torch storage class -> (dtype, bytes an element)
 STORAGES = {
@@ -39,6 +40,7 @@ class TensorRecord:
     storage_bytes: int
     crc: int | None  # CRC-32 that the container states for the storage
     stamp: Stamp | None = None  # of the file when its index was read
+    unread_header: Member | None = None  # of a remote file: `storage_start` holds if the member's header says so too
 
     @property
     def elements(self) -> int:

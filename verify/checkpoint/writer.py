@@ -7,12 +7,13 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.background import Background
 from verify.checkpoint import container
+from verify.checkpoint.cast import Loss
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import Scan
@@ -29,6 +30,7 @@ class Written:
     bytes: int
     sha256: str
     scan: Scan
+    losses: Mapping[str, Loss] = field(default_factory=dict)  # of the tensors that were cast, by name
 
 
 def write_model(
@@ -60,6 +62,31 @@ def write_voices(path: Path, voices: Mapping[str, Mapping[str, TensorRecord]]) -
 
 
 def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Progress) -> Written:
+    with opened(path, records, progress) as (file, back, reader):
+        writer = container.ContainerWriter(file, back)
+        try:
+            reader.announce(records)
+            writer.add("data.pkl", index)
+            writer.add("byteorder", b"little")
+            for number, record in enumerate(records):
+                writer.begin(f"data/{number}", record.bytes)
+                writer.end(move(record, reader, writer.out))
+            writer.add("version", b"3\n")
+            sha256 = writer.finish()
+        finally:
+            writer.out.close()
+        return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result())
+
+
+@contextmanager
+def opened(
+    path: Path, records: list[TensorRecord], progress: Progress
+) -> Iterator[tuple[BinaryIO, BinaryIO, TensorReader]]:
+    """Open a new file for tensors, once to write and once to read back, and a reader of them; flush it at the end.
+
+    Raises:
+        OutputError: the disk is full or cannot be written.
+    """
     try:
         with (
             path.open("xb", buffering=0) as file,
@@ -67,23 +94,12 @@ def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Prog
             TensorReader(progress) as reader,
             _flushed_on_the_way(file),
         ):
-            writer = container.ContainerWriter(file, back)
-            try:
-                writer.add("data.pkl", index)
-                writer.add("byteorder", b"little")
-                for number, record in enumerate(records):
-                    writer.begin(f"data/{number}", record.bytes)
-                    writer.end(_move(record, reader, writer.out))
-                writer.add("version", b"3\n")
-                sha256 = writer.finish()
-            finally:
-                writer.out.close()
-            return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result())
+            yield file, back, reader
     except OSError as error:
         raise _output_error(path, records, error) from error
 
 
-def _move(record: TensorRecord, reader: TensorReader, out: container.ProvenFile) -> int:
+def move(record: TensorRecord, reader: TensorReader, out: container.ProvenFile) -> int:
     """Write a tensor, and return the CRC-32 of what the file then holds, which is that of the source."""
     told = record.crc if record.fills_storage else 0
     meant = found = 0

@@ -23,6 +23,9 @@ MAX_DIRECTORY_BYTES = 32 * 2**20  # a genuine trainer file of the real size has 
 MAX_MEMBERS = 200_000
 MAX_NAME_BYTES = 1000  # torch.save writes 30
 _ENCRYPTED = 0x1
+_ALIGNMENT_BYTES = 64  # of the data of each member, by torch
+_DESCRIPTOR_BYTES = (0, 16, 24)  # 4.3.9, which may follow the data
+_WIDE = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,19 @@ def require_stored(directory: Directory) -> None:
                 f"member {member.name} is compressed (method {member.method}, unpacks to {member.bytes:,} bytes); torch.save stores members",
                 "Someone repacked this file. Get the original, or let torch.load and torch.save write it anew where you trust it.",
             )
+
+
+def usual_offset(member: Member) -> int | None:
+    """Return where torch.save and this project put the data of such a member; None where the room for it is not of that size.
+
+    It saves a remote file's reader one request a member; `data_offset` says whether it is so. The rule stands in
+    `getPadding` of torch's caffe2/serialize/inline_container.cc: the data is aligned by an extra field.
+    """
+    start = member.header_offset + LOCAL_HEADER.size + len(member.name.encode()) + 4
+    if member.bytes >= _WIDE or member.header_offset >= _WIDE:
+        start += 4 + 16 * (member.bytes >= _WIDE) + 8 * (member.header_offset >= _WIDE)
+    start += -start % _ALIGNMENT_BYTES
+    return start if member.limit - start - member.bytes in _DESCRIPTOR_BYTES else None
 
 
 def data_offset(file: BinaryIO, member: Member) -> int:

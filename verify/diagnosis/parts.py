@@ -10,6 +10,7 @@ from verify.checkpoint.archive import Archive
 from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.keytable import GPT_ALONE, part_of
 from verify.checkpoint.ledger import ALIAS, FILLED, KEPT, RENAMED, Ledger
+from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.tensors import TensorRecord
 from verify.diagnosis.architecture import Architecture
 from verify.diagnosis.causes import ranges, summary
@@ -185,6 +186,9 @@ def require_provable(ledger: Ledger, archive: Archive) -> None:
     Raises:
         SourceError: parts come from the base, names had to be mended, or it is no file of torch's.
     """
+    if isinstance(archive.path, RemotePath):
+        message = f"--prove: torch reads only files of this machine, not {archive.path}"
+        raise SourceError("cannot-prove", message, "Download the checkpoint first, or leave --prove away.")
     mended = sum(ledger.count(fate) for fate in (FILLED, RENAMED, ALIAS))
     if mended or archive.layout == "safetensors":
         why = (

@@ -8,6 +8,7 @@ import numpy as np
 import soundfile
 
 from verify import settings
+from verify.checkpoint.handle import local_copy
 from verify.checks import Check
 from verify.errors import OutputError, SourceError
 
@@ -91,7 +92,7 @@ def read_clip(path: Path, longest_seconds: float | None = None) -> Clip:
             "Cut a clip of 3 to 30 s.",
         )
     try:
-        with soundfile.SoundFile(path) as file:
+        with local_copy(path) as opened, soundfile.SoundFile(opened) as file:
             rate, channels = file.samplerate, file.channels
             data = file.read(
                 frames=int((longest_seconds or limits["longest_seconds"]) * rate), dtype="float32", always_2d=True

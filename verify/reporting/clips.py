@@ -103,11 +103,11 @@ def show_outcome(report: ClipsReport, screen: Console) -> None:
 def _table(report: ClipsReport, clips: Sequence[JudgedClip]) -> Table:
     """Return checks as rows, clips as columns."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("check")
+    table.add_column("check", overflow="fold")
     for clip in clips:
         table.add_column(printable(clip.path.name), justify="right", overflow="fold")
-    table.add_column("limit", justify="right")
-    table.add_column("unit")
+    table.add_column("limit", justify="right", overflow="fold")
+    table.add_column("unit", overflow="fold")
     length = [Text(f"{clip.seconds:.2f}") for clip in clips]
     table.add_row("length", *length, "", "s")
     for row in zip(*(clip.checks for clip in clips), strict=True):
@@ -126,7 +126,7 @@ def _lines(report: ClipsReport, clips: Sequence[JudgedClip]) -> Table:
     table.add_column("clip", overflow="fold")
     for name in ("length", *shown):
         table.add_column(name, justify="right")
-    table.add_column("failed")
+    table.add_column("failed", overflow="fold")
     for clip in clips:
         checks, failed = {check.name: check for check in clip.checks}, report.failed(clip)
         mark = Text("✗", "red") if failed else Text("✓", "green")

@@ -39,11 +39,11 @@ def write_page(folder: Path, document: dict[str, Any], command: str) -> Path:
     return path
 
 
-def render(folder: Path, document: dict[str, Any], command: str) -> str:
-    """Return the page as HTML that needs nothing but itself."""
+def engine() -> Any:
+    """Return the templates: every value in them is escaped and cut, control characters are made visible."""
     import jinja2  # only where a page is written: inspect and --help stay light
 
-    engine = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         finalize=visible,
@@ -51,20 +51,29 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    engine.filters |= {"size": size, "folded": summary, "figure": figure, "loss": loss_words}
+    made.filters |= {"size": size, "folded": summary, "figure": figure, "loss": loss_words}
+    return made
+
+
+def render(folder: Path, document: dict[str, Any], command: str) -> str:
+    """Return the page as HTML that needs nothing but itself."""
     samples = document.get("samples") or [document["sample"]] if document.get("sample") else []
-    return engine.get_template("report.html.j2").render(
-        report=document,
-        mark=_MARKS[document["verdict"]],
-        title=headline(document),
-        reason=reason(document),
-        clips=_clips(folder, samples[:MOST_SAMPLES]),
-        unheard=len(samples[MOST_SAMPLES:]),
-        ticks=pictures.ticks(),
-        bars=pictures.key_bar(document["ledger"]["groups"]),
-        checks=_with_bars(document["checks"] or []),
-        command=command,
-        times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
+    return (
+        engine()
+        .get_template("report.html.j2")
+        .render(
+            report=document,
+            mark=_MARKS[document["verdict"]],
+            title=headline(document),
+            reason=reason(document),
+            clips=_clips(folder, samples[:MOST_SAMPLES]),
+            unheard=len(samples[MOST_SAMPLES:]),
+            ticks=pictures.ticks(),
+            bars=pictures.key_bar(document["ledger"]["groups"]),
+            checks=_with_bars(document["checks"] or []),
+            command=command,
+            times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
+        )
     )
 
 
@@ -149,11 +158,16 @@ def _sounding(path: Path, form: str) -> dict[str, Any]:
         "seconds": seconds,
         "cut": kept if kept < seconds else None,
         "form": form,
-        "audio": _data_uri("audio/wav" if form == "wav" else "audio/mpeg", _encoded(samples, rate, form)),
+        "audio": sound_uri(samples, rate, form),
         "peak": dbfs(float(np.abs(samples).max())),
         "wave": _ours(pictures.waveform(samples)),
         "mel": _data_uri("image/png", pictures.spectrogram(samples, rate)),
     }
+
+
+def sound_uri(samples: np.ndarray, rate_hz: int, form: str) -> Any:
+    """Return the samples `(samples,)` as a data URI that every browser plays; `form` is wav or mp3."""
+    return _data_uri("audio/wav" if form == "wav" else "audio/mpeg", _encoded(samples, rate_hz, form))
 
 
 def _encoded(samples: np.ndarray, rate_hz: int, form: str) -> bytes:

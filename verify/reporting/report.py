@@ -44,6 +44,8 @@ class Report:
     causes: tuple[Cause, ...] = ()
     load: dict[str, Any] | None = None
     identical: dict[str, Any] | None = None
+    cast: dict[str, Any] | None = None
+    profile: dict[str, Any] | None = None
     samples: tuple[dict[str, Any], ...] = ()
     checks: tuple[Check, ...] | None = None
     demanded: frozenset[str] = frozenset()
@@ -72,6 +74,12 @@ class Report:
         """0 where the verdict is `pass` or `warn`, 1 where it is `fail`."""
         return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED
 
+    def _repr_html_(self) -> str:
+        """Show the report in a notebook."""
+        from verify.reporting import notebook
+
+        return notebook.render(self.to_json())
+
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""
         return document(
@@ -83,6 +91,8 @@ class Report:
             architecture=self.architecture.as_json(),
             load=self.load,
             identical=self.identical,
+            cast=self.cast,
+            profile=self.profile,
             sample=self.sample,
             samples=list(self.samples) or None,
             checks=None
@@ -110,6 +120,8 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "architecture",
         "load",
         "identical",
+        "cast",
+        "profile",
         "sample",
         "samples",
         "checks",

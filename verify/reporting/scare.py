@@ -26,7 +26,7 @@ class ScareReport:
     @property
     def exit_code(self) -> int:
         """1 where the text names a cause, 0 where it is only a scare."""
-        return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED, counted
+        return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""

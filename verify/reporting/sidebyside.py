@@ -101,7 +101,7 @@ def _show_difference(model: ComparedModel, found: Difference, screen: Console) -
 
 def _parts(head: str, found: Difference) -> Table:
     table = Table(title=Text(head, "bold"), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("part")
+    table.add_column("part", overflow="fold")
     for name in ("tensors", "identical", "bytes changed", "moved by", "furthest"):
         table.add_column(name, justify="right")
     table.add_column("tensor that moved furthest", overflow="fold")
@@ -140,11 +140,11 @@ def _figures(report: ComparisonReport) -> Table:
     """Return figures and checks as rows, models as columns."""
     models = [model for model in report.models if model.checks]
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("check")
+    table.add_column("check", overflow="fold")
     for model in models:
         table.add_column(Text(model.name, "bold"), justify="right")
-    table.add_column("limit", justify="right")
-    table.add_column("unit")
+    table.add_column("limit", justify="right", overflow="fold")
+    table.add_column("unit", overflow="fold")
     told = [figures(model) for model in models]
     for name in told[0]:
         if any(one[name] is not None for one in told):

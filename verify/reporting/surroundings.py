@@ -66,7 +66,7 @@ def show(found: Surroundings, screen: Console, is_quiet: bool) -> None:
 def _packages(found: Surroundings) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", "package", "installed", "tested with"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     table.add_row("", "python", environment.versions()["python"], "3.10 to 3.13")
     for package in found.packages:
         mark = Text("✓", "green") if package.fits else Text("✗", "red")

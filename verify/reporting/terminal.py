@@ -3,10 +3,11 @@
 import contextlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -23,6 +24,7 @@ from verify.checks import Check
 from verify.diagnosis import fit
 from verify.diagnosis.causes import summary
 from verify.errors import Cause, counted
+from verify.reporting import profiles
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
@@ -35,8 +37,13 @@ _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim",
 def console() -> Console:
     """Return a console on stderr that takes no text for markup, whatever stands in a file's names."""
     screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    if not screen.is_terminal and "COLUMNS" not in os.environ:
-        screen.width = LOG_COLUMNS
+    if "COLUMNS" not in os.environ:
+        if not screen.is_terminal:
+            screen.width = LOG_COLUMNS
+        elif screen.is_dumb_terminal:  # rich takes every such one for 80 columns wide
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                columns, lines = os.get_terminal_size(sys.stderr.fileno())
+                screen.size = ConsoleDimensions(columns or screen.width, lines)
     return screen
 
 
@@ -66,7 +73,8 @@ class TerminalWatch:
             yield lambda _: None
             return
         count = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn()] if total else []
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
+        spinner = "dots" if self.screen.encoding.startswith("utf") else "line"
+        columns = (SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
         with Progress(*columns, console=self.screen, transient=True) as progress:
             task = progress.add_task(name, total=total)
             yield lambda advance: progress.advance(task, advance)
@@ -88,8 +96,11 @@ def show(report: Report, watch: TerminalWatch) -> None:
         watch.found(report)
     screen.print()
     _show_load(report, screen)
+    if report.cast:
+        screen.print(profiles.cast_table(report.cast))
     _show_samples(report, screen)
     _show_checks(report, screen)
+    _show_profile(report, screen)
     screen.print()
     show_outcome(report, screen)
 
@@ -184,7 +195,7 @@ def _ledger(report: Report) -> Table:
     title = Text(f"{len(report.ledger.entries):,} tensors", "bold")
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in ("fate", "what"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in ("tensors", "size"):
         table.add_column(name, justify="right")
     for group in report.ledger.groups():
@@ -203,8 +214,18 @@ def _show_load(report: Report, screen: Console) -> None:
     line = f" load_state_dict(strict=True): {load['matched']:,} tensors, none missing, none unexpected"
     if report.identical:
         all_or_not = "all" if report.identical["ok"] else "NOT all"
-        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source"
+        cast = f" cast to {report.cast['dtype']}" if report.cast else ""
+        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source{cast}"
     screen.print(Text.assemble(("✓", "green"), line))
+
+
+def _show_profile(report: Report, screen: Console) -> None:
+    """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
+    if report.profile and report.profile["ok"]:
+        first, *rest = profiles.lines(report.profile, report.output or str(report.archive.path.parent))
+        screen.print(Text("✓ ", "green") + printable(first), soft_wrap=not screen.is_terminal)
+        for line in rest:
+            screen.print(printable(f"  {line}"), soft_wrap=not screen.is_terminal)
 
 
 def _show_samples(report: Report, screen: Console) -> None:
@@ -244,7 +265,7 @@ def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table
     """Return the table of checks: what was measured, the limit, and whether the verdict depends on it."""
     table = Table(box=None, padding=(0, 2, 0, 2))
     for name in ("", "check", "measured", "limit", "unit"):
-        table.add_column(name, justify="right" if name in ("measured", "limit") else "left")
+        table.add_column(name, justify="right" if name in ("measured", "limit") else "left", overflow="fold")
     for check in checks:
         demanded = check.name in all_demanded
         mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")

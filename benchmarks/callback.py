@@ -1,0 +1,44 @@
+"""How long the training callback holds a training up: a small genuine training, each call of each callback timed.
+
+python -m benchmarks.callback [EPOCHS]
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from tests.training import train
+from verify import export_best
+
+
+def timed(callback, seconds):
+    """Return the callback with the seconds of each call noted."""
+
+    def call(trainer):
+        began = time.perf_counter()
+        callback(trainer)
+        seconds.append(time.perf_counter() - began)
+
+    return call
+
+
+def main() -> None:
+    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else 12
+    sys.argv = sys.argv[:1]  # the trainer reads them too
+    spent = defaultdict(list)
+    callbacks = export_best(keep=1, expect="sound", texts="so.")
+    with tempfile.TemporaryDirectory() as folder:
+        train(Path(folder), epochs, {name: timed(callback, spent[name]) for name, callback in callbacks.items()})
+    waited = spent["on_epoch_end"].pop()  # the last epoch waits for the last exports
+    for name, seconds in spent.items():
+        if seconds:
+            median, longest = 1000 * statistics.median(seconds), 1000 * max(seconds)
+            print(f"{name}: {len(seconds)} calls, median {median:.2f} ms, longest {longest:.0f} ms")
+    print(f"waited at the end: {waited:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
