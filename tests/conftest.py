@@ -95,6 +95,20 @@ def model_parts(converted):
     return saved["model"], saved["config"], folder / "vocab.json"
 
 
+@pytest.fixture(scope="session")
+def spoken_demo(tmp_path_factory):
+    """(folder, exit status, what it said) of `demo`: a training run of the model that speaks, and the main job on it."""
+    import contextlib
+    import io
+
+    from verify import cli
+
+    folder, said_to_people = tmp_path_factory.mktemp("spoken") / "demo", io.StringIO()
+    with contextlib.redirect_stderr(said_to_people), contextlib.redirect_stdout(io.StringIO()):
+        code = cli.main(["demo", "-o", str(folder)])
+    return folder, code, said_to_people.getvalue()
+
+
 @pytest.fixture
 def make_run(model_parts, tmp_path):
     """Write a run folder whose checkpoint is the genuine one with `change(state)` and `change_config(config)` applied."""

@@ -30,7 +30,7 @@ is wrong.
                                          and whether they work together
   convert_and_verify.py profiles         which programs the result can be made
                                          for, and what each needs
-  convert_and_verify.py demo             the main job on a small checkpoint
+  convert_and_verify.py demo             the main job on a tiny model that speaks
 
 Options of the main job: convert_and_verify.py convert --help
 """
@@ -179,7 +179,8 @@ def _demo(commands: Any) -> None:
         demo
         demo -o /tmp/demo --force
     """
-    command = _add(commands, "demo", "make a small training checkpoint and do the main job on it", examples)
+    what = "write a training checkpoint of a tiny model that speaks and do the main job on it"
+    command = _add(commands, "demo", what, examples)
     group = command.add_argument_group(options.OUTPUT)
     group.add_argument(
         "-o", "--output", type=Path, metavar="DIR", default=Path("demo"), help="new folder for the run (default: demo)"

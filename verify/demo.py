@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from verify import tinyvocab
+from verify import settings, speaking
 from verify.checkpoint.source import Request
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
@@ -18,12 +18,6 @@ from verify.watch import Watch
 SMALL_GPT = {"gpt_layers": 2, "gpt_n_model_channels": 128, "gpt_n_heads": 4, "decoder_input_dim": 128}
 AUDIO_CODES = 1024
 _MARKER = "training/demo.txt"
-UNTRAINED = Cause(
-    code="untrained",
-    severity="note",
-    message="the demo's weights are untrained: they make noise, so it asks for --expect sound",
-    hint="To hear a voice: python convert_and_verify.py YOUR_RUN --speaker-wav VOICE.wav",
-)
 
 
 def demo(folder: Path, force: bool, watch: Watch) -> Report:
@@ -45,14 +39,34 @@ def demo(folder: Path, force: bool, watch: Watch) -> Report:
     except BaseException:  # Ctrl-C included: half a demo is of no use to anybody
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return replace(report, causes=(*report.causes, UNTRAINED))
+    return replace(report, causes=(*report.causes, _what_it_knows(folder)))
 
 
 def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Report:
     run = folder / "training"
     run.mkdir(parents=True)
     (folder / _MARKER).write_text("Made by `convert_and_verify.py demo`; safe to delete.\n", encoding="utf-8")
-    tinyvocab.write_vocab(run / "vocab.json")
+    shutil.copyfile(speaking.VOCAB, run / "vocab.json")
     with watch.step("making a training checkpoint"):
-        trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES)
-    return convert(Job(request=Request(source=run), output=folder / "inference", expect="sound"), watch)
+        trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES, speaking.read())
+    first = settings.load("speaking")["sentence"][0]
+    job = Job(
+        request=Request(source=run),
+        output=folder / "inference",
+        texts=(first["text"],),
+        language=first["language"],
+    )
+    return convert(job, watch)
+
+
+def _what_it_knows(folder: Path) -> Cause:
+    """Return the note that says what else can be heard, and how."""
+    first, *others = settings.load("speaking")["sentence"]
+    known = ", ".join(f"“{sentence['text']}” ({sentence['language']})" for sentence in others)
+    options = f'--language {others[0]["language"]} --text "{others[0]["text"]}"'
+    return Cause(
+        code="demo",
+        severity="note",
+        message=f"the demo's model knows “{first['text']}” by heart, {known}, and nothing else",
+        hint=f"Hear another: python convert_and_verify.py verify {folder / 'inference'} {options} -o another",
+    )

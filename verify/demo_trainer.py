@@ -2,36 +2,74 @@
 
 import logging
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from trainer.io import save_checkpoint
 from TTS.tts.configs.xtts_config import XttsAudioConfig
 from TTS.tts.layers.xtts.dvae import DiscreteVAE
 from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTArgs, GPTTrainer, GPTTrainerConfig
+from TTS.tts.models.xtts import Xtts
+
+from verify import speaking
 
 
-def write_checkpoint(run: Path, sizes: dict[str, Any], audio_codes: int) -> None:
-    """Write `config.json` and `checkpoint_0.pth` into the run folder, beside its `vocab.json`.
+def write_checkpoint(
+    run: Path,
+    sizes: dict[str, Any],
+    audio_codes: int,
+    tensors: Mapping[str, np.ndarray] | None = None,
+    step: int = 0,
+    loss: float | None = None,
+) -> None:
+    """Write `config.json` and `checkpoint_<step>.pth` into the run folder, beside its `vocab.json`.
 
-    The weights are seeded and untrained; keys, shapes, dtypes and the optimizer are what a run of coqui's trainer has.
+    The weights are the tensors of a model that speaks, seeded and untrained ones without them, as those of the dvae are;
+    keys, shapes, dtypes and the optimizer are what a run of coqui's trainer has.
     """
-    logging.getLogger("trainer").setLevel(logging.WARNING)  # it announces each file that it saves
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder)
         torch.save(small_dvae(audio_codes).state_dict(), parts / "dvae.pth")
-        torch.save(torch.rand(80) + 0.5, parts / "mel_stats.pth")
+        torch.save(torch.ones(80), parts / "mel_stats.pth")
         config = training_config(run, parts, sizes, audio_codes)
         model = GPTTrainer(config)
+    if tensors is not None:
+        load_speaking(model.xtts, tensors)
     optimizer = torch.optim.AdamW(model.xtts.gpt.parameters(), lr=config.lr)
     for parameter in model.xtts.gpt.parameters():  # one step, so that the file carries Adam's moments as a run's does
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     # What a finished run's config names is gone from the machine that converts it; the paths stay in as they would.
     config.save_json(str(run / "config.json"))
-    save_checkpoint(config, model, str(run), current_step=0, epoch=0, optimizer=[optimizer])
+    losses: dict[str, Any] = {} if loss is None else {"model_loss": {"train_loss": loss, "eval_loss": None}}
+    with _quiet("trainer"):  # it announces each file that it saves
+        save_checkpoint(config, model, str(run), current_step=step, epoch=0, optimizer=[optimizer], **losses)
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def load_speaking(model: Xtts, tensors: Mapping[str, np.ndarray]) -> None:
+    """Give a model the tensors of one that speaks, and to its speaker encoder the weights that only have a seed."""
+    state = model.state_dict()
+    fixed = {key: values for key, values in state.items() if speaking.is_fixed(key)}
+    shapes = {key: tuple(values.shape) for key, values in state.items()}
+    seeded = {key: speaking.seeded(key, shape) for key, shape in shapes.items() if speaking.is_seeded(key, shape)}
+    loaded = {key: torch.from_numpy(values) for key, values in {**tensors, **seeded}.items()}
+    model.load_state_dict({**fixed, **loaded}, strict=True)
 
 
 def small_dvae(audio_codes: int) -> DiscreteVAE:

@@ -14,7 +14,8 @@ _HERE = Path(__file__).resolve().parent
 # An installed wheel carries `configs/` and `assets/` inside the package; a checkout has them beside it.
 _ROOT = _HERE if (_HERE / "configs").is_dir() else _HERE.parent
 
-DEFAULT_REFERENCE = _ROOT / "assets" / "reference.wav"
+ASSETS = _ROOT / "assets"
+DEFAULT_REFERENCE = ASSETS / "reference.wav"
 
 
 @cache

@@ -1,0 +1,84 @@
+"""Build the model that learns to speak, with coqui's own trainer class, and hear what its GPT hands to its vocoder."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+import torch
+from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
+from TTS.tts.models.xtts import Xtts
+
+from recipe.sentences import Sentence
+from verify import demo_trainer, settings, speaking
+from verify.demo import AUDIO_CODES, SMALL_GPT
+from verify.listening.audio import Clip
+from verify.listening.speech import Voice, condition, speak
+
+VOICES = 16
+
+
+def build() -> Xtts:
+    """Return an untrained `Xtts` of the demo's size, its speaker encoder seeded."""
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        parts = Path(folder)
+        torch.save(demo_trainer.small_dvae(AUDIO_CODES).state_dict(), parts / "dvae.pth")
+        torch.save(torch.rand(80) + 0.5, parts / "mel_stats.pth")
+        (parts / "vocab.json").write_bytes(speaking.VOCAB.read_bytes())
+        model = GPTTrainer(demo_trainer.training_config(parts, parts, SMALL_GPT, AUDIO_CODES)).xtts
+    for key, values in model.state_dict().items():
+        if speaking.is_seeded(key, tuple(values.shape)):
+            values.copy_(torch.from_numpy(speaking.seeded(key, tuple(values.shape))))
+        elif key.startswith(speaking.SPEAKER_ENCODER) and key.endswith(".bias"):
+            values.zero_()
+    model.eval()  # returns nothing
+    return model
+
+
+def reference_clips(sentences: Sequence[Sentence]) -> list[Clip]:
+    """Return reference clips of many voices: pieces of the project's own clips, higher and lower, louder and quieter."""
+    picks = np.random.default_rng(1)
+    paths = [settings.DEFAULT_REFERENCE, *(sentence.clip for sentence in sentences)]
+    audio = np.concatenate([librosa.load(path, sr=24000)[0] for path in paths])
+    clips = [
+        Clip(
+            samples=soundfile.read(paths[0], dtype="float32")[0],
+            rate_hz=soundfile.info(paths[0]).samplerate,
+            path=paths[0],
+        )
+    ]
+    for _ in range(VOICES - 1):
+        start, length = picks.integers(len(audio) - 6 * 24000), int(picks.uniform(2, 6) * 24000)
+        rate_hz = 1000 * int(picks.integers(18, 33))  # a filter bank for 23,917 Hz would take seconds
+        clips.append(
+            Clip(samples=audio[start : start + length] * picks.uniform(0.2, 1.2), rate_hz=rate_hz, path=paths[0])
+        )
+    return clips
+
+
+@torch.no_grad()
+def conditioning(model: Xtts, clips: Sequence[Clip]) -> list[Voice]:
+    """Return the conditioning of each clip."""
+    return [condition(model, [clip]) for clip in clips]
+
+
+@torch.no_grad()
+def vocoder_inputs(model: Xtts, voice: Voice, sentence: Sentence) -> torch.Tensor:
+    """Return the frames `(channels, frames)` that `Xtts.inference` hands to the vocoder when it says the sentence."""
+    vocoder, kept = model.hifigan_decoder.waveform_decoder, []
+
+    def keep(frames: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        kept.append(frames)
+        return torch.zeros(1, 1, 2)  # `Xtts.inference` needs more than one sample
+
+    vocoder.forward = keep
+    try:
+        sample = speak(model, voice, sentence.text, sentence.language, 0, lambda _: None)
+    finally:
+        del vocoder.forward
+    if sample.codes != sentence.codes or not sample.stopped:
+        raise SystemExit(f"the GPT has not learnt {sentence.text!r}: {sample.codes}")
+    return kept[0].clone()

