@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"  # these servers are not behind one
@@ -85,11 +86,10 @@ def s3_server():
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
     }
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in ours.items():
+                patch.setenv(name, value)
+            yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
         server.stop()

@@ -3,7 +3,6 @@
 In memory are the first model and, of the one that speaks, what differs from it: tensors that are the same are there once.
 """
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from verify.checkpoint import publish, reader
 from verify.checkpoint import target as targets
 from verify.checkpoint.companions import Found
 from verify.checkpoint.difference import Difference, Held
-from verify.checkpoint.source import missing
+from verify.checkpoint.source import STEP_NAME, missing
 from verify.checkpoint.values import Scan
 from verify.diagnosis import environment
 from verify.errors import Cause, ConversionError, EnvironmentFault, cause_of
@@ -29,7 +28,6 @@ from verify.reporting.report import Report
 from verify.watch import Lettered, Silent, Watch
 
 MOST_MODELS = 26  # each has a letter
-_NUMBERED = re.compile(r"(?:best_model|checkpoint)_\d+\.pth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +112,7 @@ def _request(job: Job, source: Path) -> Any:
     """Return the request for one model; a step means checkpoints of runs, not the only one of a model folder."""
     which = job.request.checkpoint
     if which not in ("best", "last") and source.is_dir():
-        which = which if any(_NUMBERED.fullmatch(entry.name) for entry in source.iterdir()) else "best"
+        which = which if any(STEP_NAME.fullmatch(entry.name) for entry in source.iterdir()) else "best"
     return replace(job.request, source=source, checkpoint=which)
 
 

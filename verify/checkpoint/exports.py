@@ -8,10 +8,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from verify.checkpoint.source import STEP_NAME
 from verify.checkpoint.target import TRAINING_MARK, foreign
 
 _BEST = re.compile(r"best_model_(\d+)")
-_CHECKPOINT = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")
 # What stands beside a checkpoint and belongs to it.
 _COMPANIONS = ("config.json", "vocab.json", "speakers_xtts.pth", "reference.wav")
 
@@ -95,7 +95,7 @@ def _is_own(export: Path) -> bool:
 
 def spare_checkpoints(run: Path) -> dict[str, int]:
     """Return the size in bytes of each checkpoint of the run but the newest and the newest best: none is needed to go on."""
-    numbered = {path: int(match[1]) for path in run.iterdir() if (match := _CHECKPOINT.fullmatch(path.name))}
+    numbered = {path: int(match[1]) for path in run.iterdir() if (match := STEP_NAME.fullmatch(path.name))}
     best = newest_best(run)
     needed = {best.path} if best else set()
     needed |= {max(numbered, key=lambda path: numbered[path])} if numbered else set()

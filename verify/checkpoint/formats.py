@@ -11,7 +11,7 @@ from verify.checkpoint import cast, container, safetensors_header, writer
 from verify.checkpoint.archive import Archive
 from verify.checkpoint.cast import KEEP, Loss
 from verify.checkpoint.container import ProvenFile
-from verify.checkpoint.reader import Progress, TensorReader
+from verify.checkpoint.reader import Progress
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.writer import Written
 
@@ -41,35 +41,7 @@ def write_model(
     """
     if kind == SAFETENSORS:
         return write_safetensors(folder / "model.safetensors", tensors, metadata, progress, dtype)
-    if not cast.changes(tensors, dtype):
-        return writer.write_model(folder / "model.pth", tensors, config, progress)
-    new = cast.recorded(tensors, dtype)
-    return _container(folder / "model.pth", container.index_pickle(new, config), tensors, new, progress)
-
-
-def _container(
-    path: Path,
-    index: bytes,
-    tensors: Mapping[str, TensorRecord],
-    new: Mapping[str, TensorRecord],
-    progress: Progress,
-) -> Written:
-    """Write a container of tensors, cast where their dtype is to change."""
-    losses: dict[str, Loss] = {}
-    with writer.opened(path, list(new.values()), progress) as (file, back, reader):
-        out = container.ContainerWriter(file, back)
-        try:
-            reader.announce(tensors.values())
-            out.add("data.pkl", index)
-            out.add("byteorder", b"little")
-            for number, (name, record) in enumerate(tensors.items()):
-                out.begin(f"data/{number}", new[name].bytes)
-                out.end(_move(reader, name, record, new[name], out.out, losses))
-            out.add("version", b"3\n")
-            sha256 = out.finish()
-        finally:
-            out.out.close()
-        return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)
+    return writer.write_model(folder / "model.pth", tensors, config, progress, dtype)
 
 
 def write_safetensors(
@@ -107,7 +79,7 @@ def write_recorded(
             reader.announce([tensors[name] for name in order])
             out.add(header({name: new[name] for name in order}, metadata))
             for name in order:
-                _move(reader, name, tensors[name], new[name], out, losses)
+                writer.move_as(reader, name, tensors[name], new[name], out, losses)
             sha256 = out.close()
         finally:
             out.close()
@@ -147,27 +119,13 @@ def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> 
     return struct.pack("<Q", len(text)) + text
 
 
-def _move(
-    reader: TensorReader,
-    name: str,
-    record: TensorRecord,
-    new: TensorRecord,
-    out: ProvenFile,
-    losses: dict[str, Loss],
-) -> int:
-    """Write one tensor, cast where its dtype changes, and return the CRC-32 of what the file then holds."""
-    if new.dtype != record.dtype:
-        return cast.move(reader, record, new.dtype, out, losses.setdefault(name, Loss()))
-    return writer.move(record, reader, out)
-
-
 def write_state(path: Path, tensors: Mapping[str, TensorRecord]) -> Written:
     """Write a bare state dict, such as `dvae.pth`.
 
     Raises:
         ArchiveError, OutputError: as `write_model`.
     """
-    return _container(path, container.state_pickle(tensors), tensors, tensors, lambda _: None)
+    return writer.write_container(path, container.state_pickle(tensors), tensors, tensors)
 
 
 def write_tensor(path: Path, record: TensorRecord) -> Written:
@@ -177,4 +135,4 @@ def write_tensor(path: Path, record: TensorRecord) -> Written:
         ArchiveError, OutputError: as `write_model`.
     """
     tensors = {record.key: record}
-    return _container(path, container.tensor_pickle(record), tensors, tensors, lambda _: None)
+    return writer.write_container(path, container.tensor_pickle(record), tensors, tensors)

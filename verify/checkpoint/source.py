@@ -11,7 +11,7 @@ from verify.checkpoint.remote import RemotePath, place
 from verify.errors import SourceError
 
 _BEST = re.compile(r"best_model_(\d+)\.pth")
-_STEP = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")
+STEP_NAME = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")  # what the trainer calls the checkpoints of a step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +69,10 @@ def checkpoints_of(source: Path) -> list[Path]:
         SourceError: there is none.
     """
     one = find_checkpoint(source)
-    if not source.is_dir() or (one.name != "best_model.pth" and not _STEP.fullmatch(one.name)):
+    if not source.is_dir() or (one.name != "best_model.pth" and not STEP_NAME.fullmatch(one.name)):
         return [one]
     names = sorted(entry.name for entry in source.iterdir())
-    numbered = sorted((int(match[1]), name) for name in names if (match := _STEP.fullmatch(name)))
+    numbered = sorted((int(match[1]), name) for name in names if (match := STEP_NAME.fullmatch(name)))
     return [
         source / name
         for name in (*(name for _, name in numbered), *(["best_model.pth"] if "best_model.pth" in names else []))
@@ -103,9 +103,9 @@ def _names(folder: Path) -> list[str]:
 def _choose(names: list[str], which: str) -> str | None:
     """Return the name that `best`, `last` or a step means among the names of a run folder."""
     if which not in ("best", "last"):
-        return next((name for name in names if (match := _STEP.fullmatch(name)) and match[1] == which), None)
+        return next((name for name in names if (match := STEP_NAME.fullmatch(name)) and match[1] == which), None)
     numbered = [
-        (int(match[1]), name) for name in names if (match := (_BEST if which == "best" else _STEP).fullmatch(name))
+        (int(match[1]), name) for name in names if (match := (_BEST if which == "best" else STEP_NAME).fullmatch(name))
     ]
     if numbered:
         return max(numbered)[1]
@@ -120,7 +120,7 @@ def _choose(names: list[str], which: str) -> str | None:
 
 
 def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
-    steps = [name.rpartition("_")[2].removesuffix(".pth") for name in names if _STEP.fullmatch(name)]
+    steps = [name.rpartition("_")[2].removesuffix(".pth") for name in names if STEP_NAME.fullmatch(name)]
     if which not in ("best", "last"):
         there = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
         return SourceError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.background import Background
-from verify.checkpoint import container
+from verify.checkpoint import cast, container
 from verify.checkpoint.cast import Loss
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
@@ -34,7 +34,11 @@ class Written:
 
 
 def write_model(
-    path: Path, tensors: Mapping[str, TensorRecord], config: Mapping[str, Any], progress: Progress
+    path: Path,
+    tensors: Mapping[str, TensorRecord],
+    config: Mapping[str, Any],
+    progress: Progress,
+    dtype: str = cast.KEEP,
 ) -> Written:
     """Write `{"model": tensors, "config": config}` as a file that `torch.load` opens, flushed to the disk.
 
@@ -43,12 +47,14 @@ def write_model(
         tensors: name in the new file to record in the file that holds it.
         config: plain values only.
         progress: told of the tensor bytes done.
+        dtype: what the floats are cast to.
 
     Raises:
         ArchiveError: the source is damaged (`crc-mismatch`, `truncated`) or changed while it was read.
         OutputError: the disk is full or cannot be written.
     """
-    return _write(path, container.index_pickle(tensors, config), list(tensors.values()), progress)
+    new = cast.recorded(tensors, dtype)
+    return write_container(path, container.index_pickle(new, config), tensors, new, progress)
 
 
 def write_voices(path: Path, voices: Mapping[str, Mapping[str, TensorRecord]]) -> Written:
@@ -58,24 +64,54 @@ def write_voices(path: Path, voices: Mapping[str, Mapping[str, TensorRecord]]) -
         ArchiveError, OutputError: as `write_model`.
     """
     records = [record for parts in voices.values() for record in parts.values()]
-    return _write(path, container.voices_pickle(voices), records, lambda _: None)
+    numbered = {str(number): record for number, record in enumerate(records)}
+    return write_container(path, container.voices_pickle(voices), numbered, numbered)
 
 
-def _write(path: Path, index: bytes, records: list[TensorRecord], progress: Progress) -> Written:
-    with opened(path, records, progress) as (file, back, reader):
-        writer = container.ContainerWriter(file, back)
+def write_container(
+    path: Path,
+    index: bytes,
+    tensors: Mapping[str, TensorRecord],
+    new: Mapping[str, TensorRecord],
+    progress: Progress = lambda _: None,
+) -> Written:
+    """Write a container of tensors, in the order that its index numbers them.
+
+    Args:
+        new: each tensor as it is to be in the new file, cast where that has another dtype.
+
+    Raises:
+        ArchiveError, OutputError: as `write_model`.
+    """
+    losses: dict[str, Loss] = {}
+    with opened(path, list(new.values()), progress) as (file, back, reader):
+        out = container.ContainerWriter(file, back)
         try:
-            reader.announce(records)
-            writer.add("data.pkl", index)
-            writer.add("byteorder", b"little")
-            for number, record in enumerate(records):
-                writer.begin(f"data/{number}", record.bytes)
-                writer.end(move(record, reader, writer.out))
-            writer.add("version", b"3\n")
-            sha256 = writer.finish()
+            reader.announce(tensors.values())
+            out.add("data.pkl", index)
+            out.add("byteorder", b"little")
+            for number, (name, record) in enumerate(tensors.items()):
+                out.begin(f"data/{number}", new[name].bytes)
+                out.end(move_as(reader, name, record, new[name], out.out, losses))
+            out.add("version", b"3\n")
+            sha256 = out.finish()
         finally:
-            writer.out.close()
-        return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result())
+            out.out.close()
+        return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)
+
+
+def move_as(
+    reader: TensorReader,
+    name: str,
+    record: TensorRecord,
+    new: TensorRecord,
+    out: container.ProvenFile,
+    losses: dict[str, Loss],
+) -> int:
+    """Write one tensor, cast where its dtype changes, and return the CRC-32 of what the file then holds."""
+    if new.dtype != record.dtype:
+        return cast.move(reader, record, new.dtype, out, losses.setdefault(name, Loss()))
+    return move(record, reader, out)
 
 
 @contextmanager

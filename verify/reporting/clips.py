@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.checks import Check
-from verify.errors import EXIT_CHECK_FAILED, EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause
+from verify.errors import EXIT_CODES, Cause
 from verify.reporting.report import SCHEMA, cause_as_json, check_as_json
 from verify.reporting.terminal import VERDICTS, printable, show_cause
 
@@ -55,7 +55,7 @@ class ClipsReport:
     @property
     def exit_code(self) -> int:
         """0, 1 where a check failed, 2 where a file could not be read."""
-        return {"pass": EXIT_VERIFIED, "fail": EXIT_CHECK_FAILED, "error": EXIT_COULD_NOT_RUN}[self.verdict]
+        return EXIT_CODES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1; a file that could not be read has no checks, and its reason in `causes`."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from verify.checkpoint.difference import Difference
 from verify.checks import Check
-from verify.errors import EXIT_CHECK_FAILED, EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause
-from verify.reporting.report import SCHEMA, Report, cause_as_json, check_as_json, layout
+from verify.errors import EXIT_CODES, Cause
+from verify.reporting.report import SCHEMA, Report, cause_as_json, check_as_json, layout, verdict_of_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +87,12 @@ class ComparisonReport:
     @property
     def verdict(self) -> str:
         """`error` where there was nothing to compare, `fail` where one model fails, `warn` on any warning, else `pass`."""
-        verdicts = {model.verdict for model in self.models}
-        if self.causes:
-            return "error"
-        if verdicts & {"error", "fail"}:
-            return "fail"
-        return "warn" if "warn" in verdicts else "pass"
+        return "error" if self.causes else verdict_of_all(model.verdict for model in self.models)
 
     @property
     def exit_code(self) -> int:
         """0, 1 where a model fails, 2 where fewer than two could be compared."""
-        return {"error": EXIT_COULD_NOT_RUN, "fail": EXIT_CHECK_FAILED}.get(self.verdict, EXIT_VERIFIED)
+        return EXIT_CODES[self.verdict]
 
     @property
     def seconds(self) -> dict[str, float]:

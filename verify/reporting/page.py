@@ -11,7 +11,7 @@ import soxr
 
 from verify.diagnosis.causes import summary
 from verify.listening.audio import dbfs
-from verify.reporting import pictures
+from verify.reporting import pictures, templating
 from verify.reporting.terminal import PAGE, loss_words, size
 
 PLAYER_HZ = 24000
@@ -22,7 +22,6 @@ WAV_SECONDS, MP3_SECONDS = 58.0, 150.0
 MOST_SAMPLES = 60  # their pictures and figures need room too
 LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
 _JOINERS = "\n\u200c\u200d"  # the last two shape letters in several scripts
-_TEMPLATES = Path(__file__).parent / "templates"
 _MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "error": "✗"}
 
 
@@ -41,18 +40,7 @@ def write_page(folder: Path, document: dict[str, Any], command: str) -> Path:
 
 def engine() -> Any:
     """Return the templates: every value in them is escaped and cut, control characters are made visible."""
-    import jinja2  # only where a page is written: inspect and --help stay light
-
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        finalize=visible,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {"size": size, "folded": summary, "figure": figure, "loss": loss_words}
-    return made
+    return templating.engine(visible, {"size": size, "folded": summary, "figure": figure, "loss": loss_words})
 
 
 def render(folder: Path, document: dict[str, Any], command: str) -> str:

@@ -11,27 +11,20 @@ import soundfile
 from verify.diagnosis.causes import summary
 from verify.errors import counted
 from verify.listening.loudness import matching_gains
+from verify.reporting import templating
 from verify.reporting.sidebyside import value_in_words
 from verify.reporting.terminal import printable
 
 MOST_SECONDS = 600.0  # of sound in a page, which FLAC and base64 make about 25 MB of; the rest stays in its files
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, filters: dict[str, Any], **values: Any) -> str:
     """Return a page as HTML that needs nothing but itself; its style and its script are allowed by their hashes."""
-    import jinja2  # only where a page is written
-
-    engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        finalize=_visible,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    known: dict[str, Any] = {"folded": summary, "counted": counted, "value": value_in_words}
+    engine = templating.engine(_visible, {**known, **filters})
+    style, script = (
+        (templating.TEMPLATES / name).read_text(encoding="utf-8") for name in ("compare.css", "compare.js")
     )
-    engine.filters |= {"folded": summary, "counted": counted, "value": value_in_words, **filters}
-    style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("compare.css", "compare.js"))
     policy = (
         f"default-src 'none'; media-src data:; img-src data:; style-src '{_hash(style)}'; "
         f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from verify import settings as configs
-from verify.errors import EXIT_CHECK_FAILED, EXIT_COULD_NOT_RUN, EXIT_VERIFIED
-from verify.reporting.report import SCHEMA
+from verify.errors import EXIT_CODES
+from verify.reporting.report import SCHEMA, verdict_of_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,17 +143,12 @@ class SweepReport:
     @property
     def verdict(self) -> str:
         """`error` where none spoke, `fail` where one fails, `warn` on any warning, else `pass`."""
-        verdicts = {one.verdict for one in self.checkpoints}
-        if not self.heard:
-            return "error"
-        if verdicts & {"error", "fail"}:
-            return "fail"
-        return "warn" if "warn" in verdicts else "pass"
+        return verdict_of_all(one.verdict for one in self.checkpoints) if self.heard else "error"
 
     @property
     def exit_code(self) -> int:
         """0, 1 where a checkpoint fails, 2 where none spoke."""
-        return {"error": EXIT_COULD_NOT_RUN, "fail": EXIT_CHECK_FAILED}.get(self.verdict, EXIT_VERIFIED)
+        return EXIT_CODES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from verify.checkpoint.companions import Source
 from verify.checkpoint.ledger import ALIAS, DROPPED, FILLED, KEPT, RENAMED, UNKNOWN, Ledger
 from verify.checks import Check
 from verify.diagnosis.architecture import Architecture
-from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, Cause, any_error
+from verify.errors import EXIT_CODES, Cause, any_error
 
 SCHEMA = 1
 
@@ -72,7 +73,7 @@ class Report:
     @property
     def exit_code(self) -> int:
         """0 where the verdict is `pass` or `warn`, 1 where it is `fail`."""
-        return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED
+        return EXIT_CODES[self.verdict]
 
     def _repr_html_(self) -> str:
         """Show the report in a notebook."""
@@ -109,6 +110,14 @@ def verdict(causes: tuple[Cause, ...]) -> str:
     if any_error(causes):
         return "fail"
     return "warn" if any(cause.severity == "warning" for cause in causes) else "pass"
+
+
+def verdict_of_all(verdicts: Iterable[str]) -> str:
+    """Return the verdict over several: `fail` where one fails or could not be read, `warn` on any warning, else `pass`."""
+    found = set(verdicts)
+    if found & {"error", "fail"}:
+        return "fail"
+    return "warn" if "warn" in found else "pass"
 
 
 def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from verify.diagnosis.scare import Scare
-from verify.errors import EXIT_CHECK_FAILED, EXIT_VERIFIED, counted
+from verify.errors import EXIT_CODES, counted
 from verify.reporting.report import document, verdict
 from verify.reporting.terminal import VERDICTS, show_cause
 
@@ -26,7 +26,7 @@ class ScareReport:
     @property
     def exit_code(self) -> int:
         """1 where the text names a cause, 0 where it is only a scare."""
-        return EXIT_CHECK_FAILED if self.verdict == "fail" else EXIT_VERIFIED
+        return EXIT_CODES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""
