@@ -218,6 +218,23 @@ def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, told, genuin
     assert not running.held.exists()
 
 
+@needs_links
+def test_while_one_is_exported_only_the_newest_waits(trainer, told, genuine_run):
+    callbacks = export_best(verify=False, keep=1)
+    callbacks["on_init_end"](trainer)
+    exporter = exporter_of(callbacks)
+    for step in (2, 4, 6):
+        shutil.copyfile(next(genuine_run.glob("best_model_*.pth")), trainer.output_path / f"best_model_{step}.pth")
+        trainer.epochs_done = step // 2 - 1
+        if step == 6:
+            os.kill(exporter.running.process.pid, signal.SIGCONT)
+        callbacks["on_epoch_end"](trainer)
+        if step == 2:
+            os.kill(exporter.running.process.pid, signal.SIGSTOP)  # so that no machine is too fast or too slow for it
+    assert "best_model_4 is not exported: best_model_6 came" in told()
+    assert [path.name for path in (trainer.output_path / "exports").iterdir()] == ["best_model_6"]
+
+
 def test_other_processes_of_a_training_on_several_gpus_export_nothing(trainer):
     trainer.args.rank = 1
     callbacks = export_best()
