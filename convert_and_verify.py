@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Turn an XTTS training checkpoint into an inference-ready model folder and verify it: see `--help` and README.md."""
 
-from verify.cli import run
+try:
+    from verify.cli import run
+except KeyboardInterrupt:  # as early as this
+    raise SystemExit(130) from None
 
 if __name__ == "__main__":
     run()

@@ -1,7 +1,6 @@
 """Read what a checkpoint holds without torch: names, dtypes, shapes, where the bytes lie, and the plain data beside them."""
 
 import math
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,6 +10,7 @@ from verify.checkpoint.contents import split
 from verify.checkpoint.damage import TRUNCATED_HINT, crc_error, explain_truncation, list_blocked, no_index
 from verify.checkpoint.handle import open_regular, stamp_of
 from verify.checkpoint.remote import RemotePath
+from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
 from verify.errors import ArchiveError, Cause, counted
 
@@ -125,7 +125,7 @@ def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
     data = file.read(member.bytes)
     if len(data) != member.bytes:
         raise ArchiveError("truncated", f"data.pkl ends after {len(data):,} of {member.bytes:,} bytes", TRUNCATED_HINT)
-    computed = zlib.crc32(data)
+    computed = crc32(data)
     if member.crc and computed != member.crc:
         raise crc_error("data.pkl", member.name, member.crc, computed)
     return data

@@ -1,15 +1,15 @@
 """Cast floats on their way into a new file, rounded as torch rounds them, and keep what that costs. No torch."""
 
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from verify.checkpoint import keytable
-from verify.checkpoint.container import ProvenFile, changed_on_disk
+from verify.checkpoint.container import ProvenFile
 from verify.checkpoint.reader import TensorReader
+from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import as_floats, is_float
 
@@ -90,26 +90,22 @@ def cast(floats: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def move(reader: TensorReader, record: TensorRecord, dtype: str, out: ProvenFile, loss: Loss) -> int:
-    """Write one tensor in another dtype, chunk by chunk, and return the CRC-32 of what the file then holds.
+    """Write one tensor in another dtype, chunk by chunk, and return the CRC-32 that the file must hold.
 
     Raises:
         ArchiveError: the source is damaged or changed while it was read.
         OutputError: the disk does not hold what was written to it.
     """
-    source = meant = found = 0
+    source = crc = 0
     for chunk in reader.chunks(record):
-        source = zlib.crc32(chunk, source)
+        source = crc32(chunk, source)
         data = _cast_chunk(chunk, record.dtype, dtype, loss)
         reader.release(chunk)
-        meant = zlib.crc32(data, meant)
-        out.write(data)
-        out.read_back(data)
-        found = zlib.crc32(data, found)
-        out.hash(data)
+        crc = crc32(data, crc)
+        out.prove(data)
     reader.finish(record, source)
-    if found != meant:
-        raise changed_on_disk(out, meant, found)
-    return found
+    out.expect(crc)
+    return crc
 
 
 def _cast_chunk(chunk: memoryview, old: str, dtype: str, loss: Loss) -> memoryview:

@@ -10,12 +10,12 @@ import pickle
 import queue
 import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from verify.checkpoint import zipdir
+from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import ITEM_BYTES, STORAGES, TensorRecord, row_major
 from verify.errors import OutputError
 
@@ -86,76 +86,129 @@ def _tensor(record: TensorRecord, member: str) -> bytes:
 Release = Callable[[memoryview], None]  # takes a chunk's buffer back
 
 
-class ProvenFile:
-    """A new file that is read again while it is written, and whose SHA-256 is computed on a second thread.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a part of the file is to hold."""
 
-    What is hashed, and handed to the caller for his CRC-32, is what the file holds, not what was meant for it.
+    end: int
+    crc: int
+    blame: Callable[[], None]
+
+
+_Items = queue.Queue[tuple[memoryview, Release] | _Part | None]  # None ends a thread
+
+
+class ProvenFile:
+    """A new file, written by a second thread that reads it back; a third takes its SHA-256 and the CRC-32 of each part.
+
+    What is hashed is what the file holds, not what was meant for it.
     """
 
     def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
         self.file, self.back, self.position = file, back, 0
+        self._to_write: _Items = queue.SimpleQueue()
+        self._to_hash: _Items = queue.SimpleQueue()
+        self._error: OSError | None = None
+        self._broken: list[tuple[_Part, int]] = []  # parts that hold something else, with their CRC-32
         self._sha256 = hashlib.sha256()
-        self._queue: queue.Queue[tuple[memoryview | bytes, Release | None] | None] = queue.Queue(maxsize=16)
-        self._digest = ""
-        self._thread = threading.Thread(target=self._hash, name="sha256", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._write, self._hash)]
+        for thread in self._threads:
+            thread.start()
+
+    def _write(self) -> None:
+        item: tuple[memoryview, Release] | _Part | None = (memoryview(b""), lambda _: None)
+        while item is not None:
+            item = self._to_write.get()
+            if isinstance(item, tuple) and not self._error:
+                try:
+                    self.write(item[0])
+                    self.read_back(item[0])
+                except OSError as error:
+                    self._error = error  # raised on the caller's thread
+            self._to_hash.put(item)
 
     def _hash(self) -> None:
-        while (item := self._queue.get()) is not None:
-            data, release = item
-            self._sha256.update(data)
-            if release is not None and isinstance(data, memoryview):
+        found = 0
+        while (item := self._to_hash.get()) is not None:
+            if isinstance(item, _Part):
+                if found != item.crc:
+                    self._broken.append((item, found))
+                found = 0
+            else:
+                data, release = item
+                found = crc32(data, found)
+                self._sha256.update(data)
                 release(data)
 
-    def write(self, data: memoryview | bytes) -> None:
+    def write(self, data: memoryview) -> None:
         """Write all of `data` at the end."""
         written = 0
         while written < len(data):  # an unbuffered file may take less than it was given
             written += self.file.write(data[written:])
 
     def read_back(self, buffer: memoryview) -> None:
-        """Fill `buffer` with what the file holds now where so many bytes were just written."""
-        self.back.seek(self.position)
+        """Fill `buffer` with what the file now holds where so many bytes were just written."""
         filled = 0
         while filled < len(buffer) and (count := self.back.readinto(buffer[filled:])):  # type: ignore[attr-defined]
             filled += count
         buffer[filled:] = bytes(len(buffer) - filled)
 
-    def hash(self, data: memoryview | bytes, release: Release | None = None) -> None:
-        """Hash what was written last; it is then handed to `release`, and must not be changed before."""
-        self.position += len(data)
-        self._queue.put((data, release))
+    def prove(self, data: memoryview, release: Release = lambda _: None) -> None:
+        """Have `data` written, and hashed what the file then holds, which is put into `data`.
 
-    def add(self, data: bytes) -> int:
-        """Write little, and return its CRC-32.
+        When it is hashed it is handed to `release`, and must not be changed before.
 
         Raises:
-            OutputError: the file holds something else (`read-back`).
+            OSError: what came before could not be written.
         """
-        self.write(data)
-        found = memoryview(bytearray(len(data)))
-        self.read_back(found)
-        if found != data:
-            raise changed_on_disk(self, zlib.crc32(data), zlib.crc32(found))
-        self.hash(data)
-        return zlib.crc32(data)
+        self.position += len(data)
+        self._to_write.put((data, release))
+        self._raise_error()
 
-    def close(self) -> str:
-        """Stop the thread and return the SHA-256 of everything written, in hexadecimal; may be called again."""
-        if not self._digest:
-            self._queue.put(None)
-            self._thread.join()
-            self._digest = self._sha256.hexdigest()
-        return self._digest
+    def expect(self, crc: int, blame: Callable[[], None] = lambda: None) -> None:
+        """Say that what was proven since the last call must have this CRC-32.
 
+        Args:
+            blame: called before the error, on the caller's thread; it may know of another culprit than the disk, and raise.
 
-def changed_on_disk(out: ProvenFile, meant: int, found: int) -> OutputError:
-    """Return the error for a file that does not hold what was written to it."""
-    return OutputError(
-        "read-back",
-        f"{out.file.name}: what was written near byte {out.position:,} with CRC-32 {meant:08x} reads back with {found:08x}",
-        "The disk or the memory changes data: check both, or write elsewhere with -o DIR.",
-    )
+        Raises:
+            OutputError: this part, or one before it, reads back as something else (`read-back`). It may be found as late as
+                by `finish`, as the other threads are behind.
+            OSError: it could not be written.
+        """
+        self._to_write.put(_Part(end=self.position, crc=crc, blame=blame))
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error:
+            raise self._error
+        for part, found in self._broken:
+            part.blame()
+            raise OutputError(
+                "read-back",
+                f"{self.file.name}: what was written before byte {part.end:,} with CRC-32 {part.crc:08x} reads back with {found:08x}",
+                "The disk or the memory changes data: check both, or write elsewhere with -o DIR.",
+            )
+
+    def add(self, data: bytes) -> int:
+        """Write little, and return its CRC-32; raises as `expect`."""
+        crc = crc32(data)
+        self.prove(memoryview(bytearray(data)))
+        self.expect(crc)
+        return crc
+
+    def finish(self) -> str:
+        """Return the SHA-256 of everything written, in hexadecimal; raises as `expect`."""
+        self.close()
+        self._raise_error()
+        return self._sha256.hexdigest()
+
+    def close(self) -> None:
+        """Stop the threads; may be called again."""
+        if self._threads:
+            self._to_write.put(None)
+        while self._threads:
+            self._threads.pop().join()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +225,7 @@ class ContainerWriter:
     def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
         self.out = ProvenFile(file, back)
         self.members: list[_Member] = []
+        self._descriptor = b""  # of the last member, written together with what follows
 
     def begin(self, name: str, size: int) -> None:
         """Write the header of a member of `size` bytes, padded so that its data is aligned.
@@ -183,17 +237,18 @@ class ContainerWriter:
             raise OutputError(
                 "tensor-too-large", f"one tensor of {size:,} bytes is more than a member can hold (4 GiB)"
             )
-        self._name, self._size, self._start = f"{ROOT}/{name}".encode(), size, self.out.position
+        self._name, self._size = f"{ROOT}/{name}".encode(), size
+        self._start = self.out.position + len(self._descriptor)
         data_start = self._start + zipdir.LOCAL_HEADER.size + len(self._name) + 4
         padding = -data_start % ALIGNMENT_BYTES
         header = zipdir.LOCAL_HEADER.pack(
             zipdir.LOCAL_SIGNATURE, 0, _FLAGS, 0, 0, 0, 0, 0, 0, len(self._name), padding + 4
         )
-        self.out.add(header + self._name + struct.pack("<2sH", b"FB", padding) + b"Z" * padding)
+        self._add(header + self._name + struct.pack("<2sH", b"FB", padding) + b"Z" * padding)
 
     def end(self, crc: int) -> None:
         """Close the member, whose data has the given CRC-32."""
-        self.out.add(struct.pack("<4sIII", b"PK\x07\x08", crc, self._size, self._size))
+        self._descriptor = struct.pack("<4sIII", b"PK\x07\x08", crc, self._size, self._size)
         self.members.append(_Member(name=self._name.decode(), header=self._start, bytes=self._size, crc=crc))
 
     def add(self, name: str, data: bytes) -> None:
@@ -201,33 +256,35 @@ class ContainerWriter:
         self.begin(name, len(data))
         self.end(self.out.add(data))
 
+    def _add(self, data: bytes) -> None:
+        self.out.add(self._descriptor + data)
+
     def finish(self) -> str:
         """Write the directory and return the file's SHA-256."""
-        start = self.out.position
-        for member in self.members:
-            name, offset, size = member.name.encode(), member.header, member.bytes
-            extra = struct.pack("<HHQ", 1, 8, offset) if offset >= _WIDE else b""
-            self.out.add(
-                zipdir.CENTRAL_HEADER.pack(
-                    zipdir.CENTRAL_SIGNATURE, 0, 45 if extra else 0, _FLAGS, 0, 0, 0, member.crc, size, size,
-                    len(name), len(extra), 0, 0, 0, 0, min(offset, _WIDE),
-                )
-                + name
-                + extra
-            )  # fmt: skip
-        self._end_record(start, self.out.position - start)
-        return self.out.close()
+        start = self.out.position + len(self._descriptor)
+        directory = b"".join(map(self._entry, self.members))
+        self._add(directory + self._end_record(start, len(directory)))
+        return self.out.finish()
 
-    def _end_record(self, start: int, size: int) -> None:
-        end, count = self.out.position, len(self.members)
+    def _entry(self, member: _Member) -> bytes:
+        name, offset, size = member.name.encode(), member.header, member.bytes
+        extra = struct.pack("<HHQ", 1, 8, offset) if offset >= _WIDE else b""
+        fixed = zipdir.CENTRAL_HEADER.pack(
+            zipdir.CENTRAL_SIGNATURE, 0, 45 if extra else 0, _FLAGS, 0, 0, 0, member.crc, size, size,
+            len(name), len(extra), 0, 0, 0, 0, min(offset, _WIDE),
+        )  # fmt: skip
+        return fixed + name + extra
+
+    def _end_record(self, start: int, size: int) -> bytes:
+        """Return what closes a directory of `size` bytes at `start`."""
+        end, count, wide = start + size, len(self.members), b""
         if end >= _WIDE or count >= 0xFFFF:
-            self.out.add(
-                zipdir.ZIP64_END_RECORD.pack(zipdir.ZIP64_END_SIGNATURE, 44, 45, 45, 0, 0, count, count, size, start)
-                + zipdir.ZIP64_LOCATOR.pack(zipdir.ZIP64_LOCATOR_SIGNATURE, 0, end, 1)
-            )
+            wide = zipdir.ZIP64_END_RECORD.pack(
+                zipdir.ZIP64_END_SIGNATURE, 44, 45, 45, 0, 0, count, count, size, start
+            ) + zipdir.ZIP64_LOCATOR.pack(zipdir.ZIP64_LOCATOR_SIGNATURE, 0, end, 1)
         short = min(count, 0xFFFF)
-        self.out.add(
-            zipdir.END_RECORD.pack(zipdir.END_SIGNATURE, 0, 0, short, short, min(size, _WIDE), min(start, _WIDE), 0)
+        return wide + zipdir.END_RECORD.pack(
+            zipdir.END_SIGNATURE, 0, 0, short, short, min(size, _WIDE), min(start, _WIDE), 0
         )
 
 

@@ -2,7 +2,6 @@
 
 import math
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from verify.checkpoint import keytable
 from verify.checkpoint.reader import Progress, TensorReader
+from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.values import Scan, as_floats, is_float
 
@@ -120,7 +120,7 @@ def _read(reader: TensorReader, record: TensorRecord) -> np.ndarray:
     data = np.empty(record.bytes, np.uint8)
     position = crc = 0
     for chunk in reader.chunks(record):
-        crc = zlib.crc32(chunk, crc)
+        crc = crc32(chunk, crc)
         data[position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
         position += len(chunk)
         reader.release(chunk)
@@ -136,7 +136,7 @@ def _read_against(
     position = crc = 0
     item, other_item = ITEM_BYTES[record.dtype], ITEM_BYTES[there.dtype]
     for chunk in reader.chunks(record):
-        crc = zlib.crc32(chunk, crc)
+        crc = crc32(chunk, crc)
         new, end = np.frombuffer(chunk, np.uint8), position + len(chunk)
         old = held[position // item * other_item : end // item * other_item]
         equal = change.same_dtype and np.array_equal(new, old)

@@ -80,7 +80,7 @@ def write_recorded(
             out.add(header({name: new[name] for name in order}, metadata))
             for name in order:
                 writer.move_as(reader, name, tensors[name], new[name], out, losses)
-            sha256 = out.close()
+            sha256 = out.finish()
         finally:
             out.close()
         return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)

@@ -13,6 +13,7 @@ from verify.checkpoint import archive, auralis
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.config import read_json
 from verify.checkpoint.reader import CHUNK_BYTES
+from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import Cause, ConversionError, SourceError
 
@@ -197,5 +198,5 @@ def _crc(file: IO[bytes]) -> int:
     crc = 0
     with file:
         while chunk := file.read(CHUNK_BYTES):
-            crc = zlib.crc32(chunk, crc)
+            crc = crc32(chunk, crc)
     return crc

@@ -1,7 +1,6 @@
 """Read tensors in bounded chunks; CRC-32, NaN and Inf, and the scale of the values are looked at on the way."""
 
 import queue
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -12,11 +11,12 @@ from verify.checkpoint import zipdir
 from verify.checkpoint.damage import crc_error, source_changed
 from verify.checkpoint.handle import Stamp, open_regular, stamp_at, stamp_of
 from verify.checkpoint.remote import RemotePath
+from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.values import Scan, Values, is_float
 from verify.errors import ArchiveError
 
-CHUNK_BYTES = 2**19  # fits a core's cache, so that checks read what the copy has just brought in
+CHUNK_BYTES = 2**19
 _BUFFERS = 8
 
 Progress = Callable[[int], None]  # called with the number of bytes done since the last call
@@ -108,7 +108,7 @@ class TensorReader:
     def holds(self, record: TensorRecord, data: np.ndarray) -> bool:
         """Whether the bytes `(bytes,)` are the tensor's; of a remote one its CRC-32 tells, lest it be downloaded twice."""
         if isinstance(record.path, RemotePath) and record.crc and record.fills_storage:
-            return len(data) == record.bytes and zlib.crc32(data.data) == record.crc
+            return len(data) == record.bytes and crc32(data.data) == record.crc
         position, equal = 0, len(data) == record.bytes
         for chunk in self.chunks(record):
             piece = data[position : position + len(chunk)]
@@ -141,7 +141,7 @@ class TensorReader:
             return
         crc = 0
         for chunk in self._read(record, record.storage_start, record.storage_bytes):
-            crc = zlib.crc32(chunk, crc)
+            crc = crc32(chunk, crc)
             self.release(chunk)
         if crc != record.crc:
             raise crc_error(record.key, record.storage, record.crc, crc)
@@ -183,7 +183,7 @@ def read_tensors(tensors: Mapping[str, TensorRecord], progress: Progress) -> tup
             data[key] = np.empty(record.bytes, np.uint8)
             position = crc = 0
             for chunk in reader.chunks(record):
-                crc = zlib.crc32(chunk, crc)
+                crc = crc32(chunk, crc)
                 data[key][position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
                 position += len(chunk)
                 reader.release(chunk)

@@ -4,10 +4,10 @@ import errno
 import os
 import shutil
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,11 +15,12 @@ from verify.background import Background
 from verify.checkpoint import cast, container
 from verify.checkpoint.cast import Loss
 from verify.checkpoint.reader import Progress, TensorReader
+from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import Scan
 from verify.errors import OutputError
 
-FLUSH_SECONDS = 0.1  # between two flushes
+FLUSH_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def move_as(
     out: container.ProvenFile,
     losses: dict[str, Loss],
 ) -> int:
-    """Write one tensor, cast where its dtype changes, and return the CRC-32 of what the file then holds."""
+    """Write one tensor, cast where its dtype changes, and return the CRC-32 that the file must hold."""
     if new.dtype != record.dtype:
         return cast.move(reader, record, new.dtype, out, losses.setdefault(name, Loss()))
     return move(record, reader, out)
@@ -136,20 +137,15 @@ def opened(
 
 
 def move(record: TensorRecord, reader: TensorReader, out: container.ProvenFile) -> int:
-    """Write a tensor, and return the CRC-32 of what the file then holds, which is that of the source."""
+    """Write a tensor, and return the CRC-32 that it must have; one that the source has stored is held against the new file."""
     told = record.crc if record.fills_storage else 0
-    meant = found = 0
+    crc = told or 0
     for chunk in reader.chunks(record):
-        meant = 0 if told else zlib.crc32(chunk, meant)
-        out.write(chunk)
-        out.read_back(chunk)
-        found = zlib.crc32(chunk, found)
-        out.hash(chunk, reader.release)
-    if found != (told or meant):
-        if told:
-            reader.check_storage(record)  # raises where the source itself is damaged
-        raise container.changed_on_disk(out, told or meant, found)
-    return found
+        crc = told or crc32(chunk, crc)
+        out.prove(chunk, reader.release)
+    # Where the new file does not hold what the source says, the source itself may be damaged, and then it is told so.
+    out.expect(crc, partial(reader.check_storage, record))
+    return crc
 
 
 @contextmanager
