@@ -106,8 +106,8 @@ class ProvenFile:
 
     def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
         self.file, self.back, self.position = file, back, 0
-        self._to_write: _Items = queue.SimpleQueue()
-        self._to_hash: _Items = queue.SimpleQueue()
+        self._to_write: _Items = queue.Queue(maxsize=8)
+        self._to_hash: _Items = queue.Queue(maxsize=8)
         self._error: OSError | None = None
         self._broken: list[tuple[_Part, int]] = []  # parts that hold something else, with their CRC-32
         self._sha256 = hashlib.sha256()

@@ -213,11 +213,11 @@ def sha256(path: Path) -> str:
     Raises:
         ArchiveError: the file changed while it was read.
     """
-    digest = hashlib.sha256()
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(2**20))
     with open_regular(path) as file:
         before = stamp_of(file)
-        while chunk := file.read(2**20):
-            digest.update(chunk)
+        while count := file.readinto(buffer):  # type: ignore[attr-defined]
+            digest.update(buffer[:count])
     if stamp_at(path) != before:
         raise source_changed(path)
     return digest.hexdigest()
