@@ -124,7 +124,7 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path, monkeypatch):
 
     monkeypatch.setattr(container.ProvenFile, "write", holed)
     with path.open("wb", buffering=0) as file, path.open("rb", buffering=0) as back:
-        out = container.ContainerWriter(file, back)
+        out = container.ContainerWriter(container.ProvenFile(file, back))
         for number in range(5):
             out.begin(f"data/{number}", size)
             out.out.add(b"\0")

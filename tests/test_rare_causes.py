@@ -12,7 +12,7 @@ import torch
 
 from tests.helpers import assert_fault, run_cli, save_tiny
 from verify.checkpoint.archive import read_voices
-from verify.checkpoint.container import ContainerWriter
+from verify.checkpoint.container import ContainerWriter, ProvenFile
 from verify.checkpoint.writer import write_model
 from verify.errors import ConversionError
 
@@ -39,7 +39,7 @@ def test_e12_a_config_of_eleven_megabytes(make_run, capsys):
 
 def test_a_tensor_of_4_gib_is_refused_before_its_first_byte():
     with pytest.raises(ConversionError, match="more than a member can hold"):
-        ContainerWriter(io.BytesIO(), io.BytesIO()).begin("data/0", 2**32)
+        ContainerWriter(ProvenFile(io.BytesIO(), io.BytesIO())).begin("data/0", 2**32)
 
 
 def test_a_file_in_the_way_of_the_new_one_is_named(tmp_path):

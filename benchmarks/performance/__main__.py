@@ -63,10 +63,10 @@ class Bench:
         command = ["sh", "-c", f"cp '{self.output}' '{self.target}' && sync '{self.target}'"]
         return Route(command=command, leaves=(self.target,))
 
-    def script(self, text: str, checkpoint: Path, **values: object) -> list[str]:
+    def script(self, template: str, checkpoint: Path, **values: object) -> list[str]:
         config, vocab = self.model / "config.json", self.model / "vocab.json"
         values = {"config": str(config), "vocab": str(vocab), "checkpoint": str(checkpoint), **values}
-        return python(text.format(**values), "", self.folder / "coqui.wav")
+        return python(template.format(**values), "", self.folder / "coqui.wav")
 
 
 def convert(bench: Bench) -> str:
@@ -123,10 +123,9 @@ def job(bench: Bench) -> str:
         run(ours(bench.checkpoint, "-o", bench.again, "--text", SHORT, "--device", "cpu", "--force", "--json"))[2]
     )
     spoken = report["sample"]
-    values = {"reference": str(bench.again / "reference.wav"), "text": SHORT, "tokens": spoken["tokens"], "speak": True}
     reference = bench.folder / "reference.wav"
     reference.write_bytes((bench.again / "reference.wav").read_bytes())
-    values["reference"] = str(reference)
+    values = {"reference": str(reference), "text": SHORT, "tokens": spoken["tokens"], "speak": True}
     loads, speaks = (
         "coqui: load_checkpoint",
         f"coqui: load_checkpoint, inference, soundfile.write, {spoken['tokens']} tokens",

@@ -59,7 +59,7 @@ def run(command: list[str]) -> tuple[float, float, str]:
             capture_output=True, encoding="utf-8", env=environment, cwd=ROOT,
         )  # fmt: skip
         wall, peak_mb, code = map(float, told.read_text().split())
-    if code not in (0, 1):  # 1: a sample of untrained weights is no speech
+    if code not in (0, 1) or "Traceback" in done.stderr:  # 1: a sample of untrained weights is no speech
         raise SystemExit(f"failed: {' '.join(command)[:300]}\n{done.stderr[-2000:]}")
     return wall, peak_mb, done.stdout
 
@@ -70,6 +70,8 @@ def measure(routes: Mapping[str, Route], rounds: int, before: Callable[[], None]
         for name, route in routes.items():
             clear(route)
             before()
+            if hasattr(os, "sync"):
+                os.sync()  # what another wrote must not be flushed at this one's cost
             wall, memory, out = run(route.command)
             route.seconds.append(float(out.split()[-1]) if route.prints else wall)
             route.peak_mb = max(route.peak_mb, memory)

@@ -9,6 +9,7 @@ import shutil
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -41,6 +42,24 @@ def write_run(folder: Path, model: Path, total_bytes: int) -> Path:
     return folder
 
 
+class _Plain(container.ProvenFile):
+    """A file into which one may write and leave holes without a second look."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    @property
+    def position(self) -> int:
+        return self.file.tell()
+
+    def add(self, data: bytes) -> int:
+        self.file.write(data)
+        return zlib.crc32(data)
+
+    def finish(self) -> str:
+        return ""
+
+
 def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
     rest = max(0, total_bytes - sum(record.bytes for record in kept.values()))
     example = next(iter(kept.values()))
@@ -50,8 +69,8 @@ def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
         holes[f"dvae.hole{number}"] = replace(
             example, dtype="float32", shape=(elements,), stride=(1,), storage_bytes=elements * 4
         )
-    with path.open("xb", buffering=0) as file, path.open("rb", buffering=0) as back:
-        out = container.ContainerWriter(file, back)
+    with path.open("xb") as file:
+        out = container.ContainerWriter(_Plain(file))
         out.add("data.pkl", container.index_pickle(kept | holes, copy.deepcopy(config)))
         out.add("byteorder", b"little")
         for number, record in enumerate(kept.values()):
@@ -60,13 +79,11 @@ def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
             for start in range(0, record.bytes, len(BLOCK)):
                 piece = BLOCK[: record.bytes - start]
                 crc = zlib.crc32(piece, crc)
-                out.out.write(piece)
-                out.out.position += len(piece)
+                file.write(piece)
             out.end(crc)
         for number, record in enumerate(holes.values(), len(kept)):
             out.begin(f"data/{number}", record.bytes)
             file.seek(record.bytes, 1)
-            out.out.position += record.bytes
             out.end(0)
         out.add("version", b"3\n")
         out.finish()

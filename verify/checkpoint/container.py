@@ -222,8 +222,8 @@ class _Member:
 class ContainerWriter:
     """Appends members to a container; `finish` writes its directory."""
 
-    def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
-        self.out = ProvenFile(file, back)
+    def __init__(self, out: ProvenFile) -> None:
+        self.out = out
         self.members: list[_Member] = []
         self._descriptor = b""  # of the last member, written together with what follows
 

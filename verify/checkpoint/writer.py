@@ -86,7 +86,7 @@ def write_container(
     """
     losses: dict[str, Loss] = {}
     with opened(path, list(new.values()), progress) as (file, back, reader):
-        out = container.ContainerWriter(file, back)
+        out = container.ContainerWriter(container.ProvenFile(file, back))
         try:
             reader.announce(tensors.values())
             out.add("data.pkl", index)
