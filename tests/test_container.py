@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from verify.checkpoint import container, reader, writer, zipdir
+from verify.checkpoint import container, proven, reader, writer, zipdir
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.ledger import build_ledger
 from verify.checkpoint.writer import write_model
@@ -114,7 +114,7 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path, monkeypatch):
     """Sparse, so that it costs no disk: 5 members of 1 GiB of zeros; the last lies beyond 4 GiB."""
     path = tmp_path / "big.pth"
     size = 2**30
-    write = container.ProvenFile.write
+    write = proven.ProvenFile.write
 
     def holed(out, data):  # one byte stands for a hole in place of a GiB of zeros; only offsets are tested here
         write(out, data)
@@ -122,9 +122,9 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path, monkeypatch):
             out.file.seek(size - 1, 1)
             out.back.seek(size, 1)  # reads nothing, which counts as zero
 
-    monkeypatch.setattr(container.ProvenFile, "write", holed)
+    monkeypatch.setattr(proven.ProvenFile, "write", holed)
     with path.open("wb", buffering=0) as file, path.open("rb", buffering=0) as back:
-        out = container.ContainerWriter(container.ProvenFile(file, back))
+        out = container.ContainerWriter(proven.ProvenFile(file, back))
         for number in range(5):
             out.begin(f"data/{number}", size)
             out.out.add(b"\0")
@@ -219,7 +219,7 @@ def two_tensors(folder, sums=True):
 @pytest.mark.parametrize("sums", [True, False], ids=["crc", "no crc"])
 def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_published(tmp_path, monkeypatch, sums):
     """Let the disk flip one bit, anywhere: what is read back is then not what was meant."""
-    tensors, write = two_tensors(tmp_path, sums), container.ProvenFile.write
+    tensors, write = two_tensors(tmp_path, sums), proven.ProvenFile.write
     size = write_model(tmp_path / "good.pth", tensors, CONFIG, quiet).bytes
     for number, place in enumerate((0, 200, 3000, 7000, size - 1)):
 
@@ -229,7 +229,7 @@ def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_publis
             if 0 <= place - start < len(data):
                 flip_bit(out.file.name, place)
 
-        monkeypatch.setattr(container.ProvenFile, "write", rot)
+        monkeypatch.setattr(proven.ProvenFile, "write", rot)
         with pytest.raises(OutputError, match="reads back with"):
             write_model(tmp_path / f"{number}.pth", tensors, CONFIG, quiet)
 

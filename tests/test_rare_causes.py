@@ -12,7 +12,8 @@ import torch
 
 from tests.helpers import assert_fault, run_cli, save_tiny
 from verify.checkpoint.archive import read_voices
-from verify.checkpoint.container import ContainerWriter, ProvenFile
+from verify.checkpoint.container import ContainerWriter
+from verify.checkpoint.proven import ProvenFile
 from verify.checkpoint.writer import write_model
 from verify.errors import ConversionError
 

@@ -15,10 +15,10 @@ from verify.checkpoint.handle import open_regular
 from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.target import default_output
 from verify.checkpoint.values import Scan, Values
-from verify.diagnosis import casting, causes, environment, parts
+from verify.diagnosis import casting, environment, parts
 from verify.diagnosis.tokens import no_vocab
-from verify.diagnosis.values import value_checks
-from verify.errors import Cause, any_error, counted
+from verify.diagnosis.values import value_causes, value_checks
+from verify.errors import Cause, any_error
 from verify.listening import words
 from verify.listening.script import Script, prepare
 from verify.plan import Job, Plan, plan, timed
@@ -235,30 +235,10 @@ def _write(planned: Plan, folder: Path, digest: Background | None, watch: Watch)
 
 def judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Report:
     """Return the report with a cause for values that no model can use, and the checks of the others."""
-    found = list(planned.causes)
-    if scan.non_finite:
-        found.append(
-            Cause(
-                code="non-finite",
-                severity="error",
-                message=f"NaN or Inf in {counted(len(scan.non_finite), 'tensor')}: {causes.summary(scan.non_finite)}",
-                hint="Training diverged. Use an earlier checkpoint: --checkpoint STEP.",
-                keys=scan.non_finite,
-            )
-        )
-    if scan.overflowing:
-        key, value = scan.overflowing[0]
-        found.append(
-            Cause(
-                code="float32-overflow",
-                severity="error",
-                message=f"{key} holds {value:.3g}, which float32 cannot hold: it would become Inf on load",
-                hint="Look at how this float64 checkpoint was made; no trained weight is that large.",
-                keys=tuple(name for name, _ in scan.overflowing),
-            )
-        )
     checks = value_checks(planned.ledger.written, scan, _base_values(planned, watch))
-    return planned.report(causes=tuple(found), checks=checks, demanded=planned.job.demands(checks, heard=False))
+    return planned.report(
+        causes=(*planned.causes, *value_causes(scan)), checks=checks, demanded=planned.job.demands(checks, heard=False)
+    )
 
 
 def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:

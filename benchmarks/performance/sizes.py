@@ -16,6 +16,7 @@ import numpy as np
 from verify.checkpoint import container
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.ledger import build_ledger
+from verify.checkpoint.proven import ProvenFile
 
 GB = 10**9
 LAYER = "gpt.gpt.h.0."
@@ -42,7 +43,7 @@ def write_run(folder: Path, model: Path, total_bytes: int) -> Path:
     return folder
 
 
-class _Plain(container.ProvenFile):
+class _Plain(ProvenFile):
     """A file into which one may write and leave holes without a second look."""
 
     def __init__(self, file: BinaryIO) -> None:

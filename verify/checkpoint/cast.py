@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from verify.checkpoint import keytable
-from verify.checkpoint.container import ProvenFile
+from verify.checkpoint.proven import ProvenFile
 from verify.checkpoint.reader import CHUNK_BYTES, TensorReader
 from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord

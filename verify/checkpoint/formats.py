@@ -10,7 +10,7 @@ from typing import Any
 from verify.checkpoint import cast, container, safetensors_header, writer
 from verify.checkpoint.archive import Archive
 from verify.checkpoint.cast import KEEP, Loss
-from verify.checkpoint.container import ProvenFile
+from verify.checkpoint.proven import ProvenFile
 from verify.checkpoint.reader import Progress
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.writer import Written

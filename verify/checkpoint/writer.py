@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from verify.background import Background
 from verify.checkpoint import cast, container
 from verify.checkpoint.cast import Loss
+from verify.checkpoint.proven import ProvenFile
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import TensorRecord
@@ -86,7 +87,7 @@ def write_container(
     """
     losses: dict[str, Loss] = {}
     with opened(path, list(new.values()), progress) as (file, back, reader):
-        out = container.ContainerWriter(container.ProvenFile(file, back))
+        out = container.ContainerWriter(ProvenFile(file, back))
         try:
             reader.announce(tensors.values())
             out.add("data.pkl", index)
@@ -106,7 +107,7 @@ def move_as(
     name: str,
     record: TensorRecord,
     new: TensorRecord,
-    out: container.ProvenFile,
+    out: ProvenFile,
     losses: dict[str, Loss],
 ) -> int:
     """Write one tensor, cast where its dtype changes, and return the CRC-32 that the file must hold."""
@@ -136,7 +137,7 @@ def opened(
         raise _output_error(path, records, error) from error
 
 
-def move(record: TensorRecord, reader: TensorReader, out: container.ProvenFile) -> int:
+def move(record: TensorRecord, reader: TensorReader, out: ProvenFile) -> int:
     """Write a tensor, and return the CRC-32 that it must have; one that the source has stored is held against the new file."""
     told = record.crc if record.fills_storage else 0
     crc = told or 0

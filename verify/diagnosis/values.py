@@ -8,6 +8,7 @@ from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import Scan, Values
 from verify.checks import Check
 from verify.diagnosis.causes import summary
+from verify.errors import Cause, counted
 
 ZEROED, TRAINED, SCALE = "no zeroed weights", "trained values", "scale of the base"
 
@@ -39,6 +40,33 @@ INITIAL = (
 def initial_value(name: str) -> float | None:
     """Return the one value that the tensor of this name has before training, or None where it starts at random."""
     return next((value for pattern, value in INITIAL if matches(name, pattern)), None)
+
+
+def value_causes(scan: Scan) -> tuple[Cause, ...]:
+    """Return why no model can use these values, where that is so."""
+    found = []
+    if scan.non_finite:
+        found.append(
+            Cause(
+                code="non-finite",
+                severity="error",
+                message=f"NaN or Inf in {counted(len(scan.non_finite), 'tensor')}: {summary(scan.non_finite)}",
+                hint="Training diverged. Use an earlier checkpoint: --checkpoint STEP.",
+                keys=scan.non_finite,
+            )
+        )
+    if scan.overflowing:
+        key, value = scan.overflowing[0]
+        found.append(
+            Cause(
+                code="float32-overflow",
+                severity="error",
+                message=f"{key} holds {value:.3g}, which float32 cannot hold: it would become Inf on load",
+                hint="Look at how this float64 checkpoint was made; no trained weight is that large.",
+                keys=tuple(name for name, _ in scan.overflowing),
+            )
+        )
+    return tuple(found)
 
 
 def value_checks(tensors: Mapping[str, TensorRecord], scan: Scan, base: Mapping[str, Values]) -> tuple[Check, ...]:
