@@ -1,10 +1,13 @@
 """What the writer makes is what torch loads, byte for byte, whatever the source's shape; what the reader sees is true."""
 
 import hashlib
+import importlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from verify.checkpoint import container, proven, reader, writer, zipdir
+from verify.checkpoint import container, proven, reader, sums, writer, zipdir
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.ledger import build_ledger
 from verify.checkpoint.writer import write_model
@@ -287,3 +290,23 @@ def test_safetensors_give_the_same_ledger_and_bytes(converted, tmp_path):
     loaded = torch.load(written.path, weights_only=True)["model"]
     assert all(torch.equal(loaded[key], value) for key, value in state.items())
     assert loaded.keys() == state.keys()
+
+
+def test_both_ways_of_crc_32_agree(monkeypatch):
+    data = np.random.default_rng(0).bytes(300_001)
+    assert sums.crc32(data[70_000:], sums.crc32(data[:70_000])) == zlib.crc32(data)
+    monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)  # as where there is no wheel
+    try:
+        assert importlib.reload(sums).crc32 is zlib.crc32
+    finally:
+        monkeypatch.undo()
+        importlib.reload(sums)
+
+
+def test_a_system_without_fdatasync_writes_the_same_file(tmp_path, monkeypatch):
+    tensors = two_tensors(tmp_path)
+    here = write_model(tmp_path / "here.pth", tensors, CONFIG, quiet)
+    monkeypatch.delattr(os, "fdatasync", raising=False)
+    there = write_model(tmp_path / "there.pth", tensors, CONFIG, quiet)
+    assert (tmp_path / "here.pth").read_bytes() == (tmp_path / "there.pth").read_bytes()
+    assert here.sha256 == there.sha256
