@@ -29,7 +29,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--whisper", type=Path, help="folder of a faster-whisper model; default: the tests', English")
     parser.add_argument("--all", action="store_true", help="say each sentence; needs a --whisper of many languages")
-    parser.add_argument("--stage", type=Path, action="append", default=[], help="run folder of a stage of the recipe")
+    parser.add_argument("--stage", type=Path, action="append", default=[], help="checkpoint of a stage of the recipe")
     parser.add_argument("--seeds", type=int, default=0, help="also let the whole model speak with so many seeds")
     parser.add_argument("--voices", type=Path, help="folder of reference clips for that; default: the project's clip")
     parser.add_argument("--only", action="append", help="only harms with this in their names (repeatable)")
@@ -127,7 +127,9 @@ def _false_alarms(run, seeds, clips):
 
 
 def _saved(run):
-    return torch.load(next(run.glob("checkpoint_*.pth")), weights_only=True, mmap=True)
+    """Return what a checkpoint holds, or that of a run folder."""
+    path = run if run.is_file() else next(run.glob("checkpoint_*.pth"))
+    return torch.load(path, weights_only=True, mmap=True)
 
 
 def _tensors(run):

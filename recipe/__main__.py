@@ -23,8 +23,12 @@ STAGES = (25, 200, 600, 1200)  # steps of the vocoder's training whose model is 
 def main() -> None:
     """Do what is not done yet of the training."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="folder for the training's state, its losses, stages and weights.npz")
-    parser.add_argument("--steps", type=int, default=2650, help="steps of the vocoder's training (default: 2650)")
+    parser.add_argument(
+        "out",
+        type=Path,
+        help="folder for the training's state, its losses, the run folder of its stages, and weights.npz",
+    )
+    parser.add_argument("--steps", type=int, default=4000, help="steps of the vocoder's training (default: 4000)")
     parser.add_argument("--clips", action="store_true", help="let flite and pico2wave say the sentences again first")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -97,7 +101,7 @@ def _learn_sound(xtts: Xtts, lessons: list[vocoder.Lesson], out: Path, steps: in
         def log(step: int, loss: float, seconds: float, averaged: nn.Module) -> None:
             losses.add(step, loss, seconds)
             if step in STAGES or step == steps:
-                _write_stage(xtts, averaged, out / f"stage-{step}", step, loss)
+                _write_stage(xtts, averaged, out / "run", step, loss)
 
         averaged = vocoder.train(decoder, lessons, out / "vocoder.pth", steps, log)
     decoder.load_state_dict(averaged.state_dict())

@@ -14,7 +14,7 @@ from verify.listening import judge, words
 from verify.watch import Silent
 
 SENTENCES = settings.load("speaking")["sentence"]
-TENSORS_SHA256 = "3d1562050a46d77ac5de4ec318fb5bfc18856919588b76bda4dcc07b5ee18df2"
+TENSORS_SHA256 = "84115f848442e6249d563ae0ac7fe5ff91d6650b1b282085cf84806d2aba1053"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,10 @@ def test_whisper_hears_the_words(spoken, listener):
     assert sentences
 
 
+def test_whisper_hears_nothing_in_what_is_no_number(listener):
+    assert listener.transcribe(np.full(24000, np.nan, np.float32), 24000, "en") == ""
+
+
 @pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence["language"])
 def test_each_sentence_is_nearest_to_its_own_clip(spoken, sentence):
     """For the languages that the Whisper of the tests does not know: the spectrum follows the clip that was learnt."""
@@ -113,7 +117,7 @@ def test_weights_are_small_enough_to_ship():
 @pytest.mark.parametrize(
     "name",
     [
-        "GPT: its two layers swapped",
+        "GPT: first layer initialised again",
         "GPT: never stops",
         "vocoder: noise of 50%",
     ],
@@ -123,7 +127,9 @@ def test_harm_that_is_heard_is_caught(spoken, harmed, name):
         assert failed(spoken[1](SENTENCES[0]))
 
 
-@pytest.mark.parametrize("name", ["GPT: text head zeroed", "all: through float16", "vocoder: noise of 1%"])
+@pytest.mark.parametrize(
+    "name", ["GPT: its two layers swapped", "GPT: text head zeroed", "all: through float16", "vocoder: noise of 1%"]
+)
 def test_harm_that_nobody_hears_passes(spoken, harmed, name):
     with harmed(name):
         assert failed(spoken[1](SENTENCES[0])) == []

@@ -40,9 +40,11 @@ class Listener:
         """Return what mono samples `(samples,)` say."""
         import librosa
 
+        if not np.isfinite(samples).all():
+            return ""  # nobody can hear that
         sound = librosa.resample(samples.astype(np.float32), orig_sr=rate_hz, target_sr=WHISPER_RATE_HZ)
         parts, _ = self.model.transcribe(
-            np.nan_to_num(sound), language=language.split("-")[0], beam_size=5, condition_on_previous_text=False
+            sound, language=language.split("-")[0], beam_size=5, condition_on_previous_text=False
         )
         return " ".join(part.text.strip() for part in parts)
 
