@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from tqdm import tqdm
+
 from verify.errors import Cause
 from verify.sweeping.task import Outcome, Task, do
 
@@ -125,6 +127,9 @@ def _serve(connection: Connection) -> None:
     """Take tasks until there are no more; Ctrl-C is for the process that started this one, without which it ends too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own, a semaphore of the system, would be left behind by a process that is killed
     with contextlib.suppress(EOFError, OSError):
         while True:
             connection.send(do(connection.recv()))
