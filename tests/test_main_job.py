@@ -175,8 +175,13 @@ def test_the_error_that_coqui_masks_is_named_by_us(make_run, capsys, tmp_path):
 
 def test_the_same_seed_says_the_same(converted, genuine_run, tmp_path):
     job = Job(request=Request(source=genuine_run), output=tmp_path / "again", expect="sound")
-    convert(job)
-    assert (tmp_path / "again" / "sample.wav").read_bytes() == (converted[0] / "sample.wav").read_bytes()
+    report = convert(job)
+    again, first = (
+        soundfile.read(folder / "sample.wav", dtype="int16")[0] for folder in (tmp_path / "again", converted[0])
+    )
+    assert report.sample["tokens"] == converted[1].sample["tokens"]
+    # Torch rounds otherwise once another test has loaded a Whisper in this process: by one step of 16 bits.
+    assert np.abs(again.astype(int) - first).max() <= 2
 
 
 def test_speech_is_expected_unless_sound_is_asked_for(make_run, tmp_path, capsys):

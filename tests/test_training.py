@@ -209,6 +209,7 @@ def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, told, genuin
     callbacks["on_epoch_end"](trainer)
     running = exporter_of(callbacks).running
     os.kill(running.process.pid, signal.SIGSTOP)  # so that it surely runs yet when Ctrl-C comes
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what it runs in the background
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     callbacks["on_keyboard_interrupt"](trainer)
     assert f"{running.target} will be there when its process is done" in told()
