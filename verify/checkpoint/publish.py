@@ -213,7 +213,8 @@ def sha256(path: Path) -> str:
     Raises:
         ArchiveError: the file changed while it was read.
     """
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(2**20))
+    # Large pieces: while another thread imports, each costs a wait for the interpreter.
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(2**22))
     with open_regular(path) as file:
         before = stamp_of(file)
         while count := file.readinto(buffer):  # type: ignore[attr-defined]
