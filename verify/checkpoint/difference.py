@@ -106,7 +106,7 @@ def read_beside(
         for key, record in tensors.items():
             there = other.tensors.get(key)
             if there is None or there.shape != record.shape:
-                data[key] = _read(reader, record)
+                data[key] = reader.read(record)
                 continue
             change = Change(key=key, bytes=record.bytes, same_dtype=record.dtype == there.dtype)
             data[key] = _read_against(reader, record, there, other.data[key], change)
@@ -114,18 +114,6 @@ def read_beside(
         scan = reader.result()
     shared = sum(len(array) for key, array in data.items() if array is other.data.get(key))
     return data, scan, _difference(tensors, other.tensors, changes, shared)
-
-
-def _read(reader: TensorReader, record: TensorRecord) -> np.ndarray:
-    data = np.empty(record.bytes, np.uint8)
-    position = crc = 0
-    for chunk in reader.chunks(record):
-        crc = crc32(chunk, crc)
-        data[position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
-        position += len(chunk)
-        reader.release(chunk)
-    reader.finish(record, crc)
-    return data
 
 
 def _read_against(

@@ -43,8 +43,7 @@ class ProvenFile:
             thread.start()
 
     def _write(self) -> None:
-        item: tuple[memoryview, Release] | _Part | None = (memoryview(b""), lambda _: None)
-        while item is not None:
+        while True:
             item = self._to_write.get()
             if isinstance(item, tuple) and not self._error:
                 try:
@@ -53,6 +52,8 @@ class ProvenFile:
                 except OSError as error:
                     self._error = error  # raised on the caller's thread
             self._to_hash.put(item)
+            if item is None:
+                return
 
     def _hash(self) -> None:
         found = 0
@@ -109,7 +110,8 @@ class ProvenFile:
     def _raise_error(self) -> None:
         if self._error:
             raise self._error
-        for part, found in self._broken:
+        if self._broken:
+            part, found = self._broken[0]
             part.blame()
             raise OutputError(
                 "read-back",

@@ -100,6 +100,18 @@ class TensorReader:
         chunk.release()
         self.free.put(buffer)  # type: ignore[arg-type]
 
+    def read(self, record: TensorRecord) -> np.ndarray:
+        """Return a tensor as bytes `(bytes,)`, held against the CRC-32 in the container."""
+        data = np.empty(record.bytes, np.uint8)
+        position = crc = 0
+        for chunk in self.chunks(record):
+            crc = crc32(chunk, crc)
+            data[position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
+            position += len(chunk)
+            self.release(chunk)
+        self.finish(record, crc)
+        return data
+
     def finish(self, record: TensorRecord, crc: int) -> None:
         """Hold the CRC-32 of a tensor that is a whole storage against the one in the container; 0 means none was stored."""
         if record.fills_storage and record.crc and crc != record.crc:
@@ -178,16 +190,7 @@ def read_tensors(tensors: Mapping[str, TensorRecord], progress: Progress) -> tup
     """
     with TensorReader(progress) as reader:
         reader.announce(tensors.values())
-        data = {}
-        for key, record in tensors.items():
-            data[key] = np.empty(record.bytes, np.uint8)
-            position = crc = 0
-            for chunk in reader.chunks(record):
-                crc = crc32(chunk, crc)
-                data[key][position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
-                position += len(chunk)
-                reader.release(chunk)
-            reader.finish(record, crc)
+        data = {key: reader.read(record) for key, record in tensors.items()}
         return data, reader.result()
 
 

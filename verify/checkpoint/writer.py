@@ -21,7 +21,7 @@ from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import Scan
 from verify.errors import OutputError
 
-FLUSH_SECONDS = 0.1
+FLUSH_SECONDS = 0.1  # between two flushes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
