@@ -66,6 +66,7 @@ def read(path: Path) -> None:
     """
     from verify.checkpoint import archive, reader
     from verify.checkpoint.ledger import build_ledger
+    from verify.checkpoint.sameness import same_bytes
     from verify.diagnosis.architecture import read_architecture
     from verify.errors import ConversionError
 
@@ -75,7 +76,7 @@ def read(path: Path) -> None:
         for record in found.tensors:
             assert 0 <= record.storage_start <= record.storage_start + record.storage_bytes <= size, record
             assert record.offset + record.bytes <= record.storage_bytes or not record.contiguous, record
-        ledger = build_ledger(found.tensors, reader.same_bytes)
+        ledger = build_ledger(found.tensors, same_bytes)
         read_architecture(ledger.written)
         reader.read_tensors(ledger.written, lambda _: None)
     with contextlib.suppress(ConversionError):

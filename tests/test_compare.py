@@ -16,6 +16,7 @@ from tests.helpers import run_cli, save_tiny
 from verify import model as models
 from verify.checkpoint import difference, reader
 from verify.checkpoint.difference import Held
+from verify.checkpoint.sameness import same_bytes
 from verify.checkpoint.source import Request
 from verify.errors import ArchiveError
 from verify.listening import loudness
@@ -283,7 +284,7 @@ def read_two(tmp_path, before, after):
         from verify.checkpoint.ledger import build_ledger
 
         archive = read_archive(save_tiny(tmp_path / name, {f"xtts.{key}": value for key, value in state.items()}))
-        ledgers.append(build_ledger(archive.tensors, reader.same_bytes).written)
+        ledgers.append(build_ledger(archive.tensors, same_bytes).written)
     data, _ = reader.read_tensors(ledgers[0], QUIET)
     return difference.read_beside(ledgers[1], Held(tensors=ledgers[0], data=data), QUIET)
 
@@ -360,8 +361,7 @@ def test_a_damaged_model_is_refused_though_it_is_compared(tmp_path):
     from verify.checkpoint.ledger import build_ledger
 
     good, bad = (
-        build_ledger(read_archive(tmp_path / name).tensors, reader.same_bytes).written
-        for name in ("before.pth", "after.pth")
+        build_ledger(read_archive(tmp_path / name).tensors, same_bytes).written for name in ("before.pth", "after.pth")
     )
     held = Held(tensors=good, data=reader.read_tensors(good, QUIET)[0])
     with pytest.raises(ArchiveError, match="CRC-32"):

@@ -8,7 +8,7 @@ import torch
 from verify.checkpoint import keytable
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, build_ledger
-from verify.checkpoint.reader import same_bytes
+from verify.checkpoint.sameness import same_bytes
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import LedgerError
 

@@ -10,7 +10,7 @@ import torch
 
 from verify import bundle, voices
 from verify import model as models
-from verify.checkpoint import cast
+from verify.checkpoint import kinds
 from verify.diagnosis import causes, environment, parts
 from verify.errors import CannotSpeakError, Cause, ConversionError, any_error, counted
 from verify.listening.script import Script
@@ -79,7 +79,7 @@ def _load(
         load = models.load_strictly(model, state, load)
         del state
     with watch.step("comparing every byte", plan.ledger.written_bytes, "bytes") as progress, timed(seconds, "compare"):
-        dtypes = {name: record.dtype for name, record in cast.recorded(tensors, plan.job.dtype).items()}
+        dtypes = {name: record.dtype for name, record in kinds.recorded(tensors, plan.job.dtype).items()}
         identity = models.prove_identity(model, tensors, progress, dtypes)
     identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
     report = replace(report, load=asdict(load), identical=identical)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from verify.checkpoint import auralis, cast, formats, profiles
+from verify.checkpoint import auralis, formats, kinds, profiles
 from verify.checkpoint.archive import read_archive
+from verify.checkpoint.handle import CHUNK_BYTES
 from verify.checkpoint.profiles import HOME, Profile
 from verify.checkpoint.publish import Stage, write_json
-from verify.checkpoint.reader import CHUNK_BYTES
 from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.source import missing
 from verify.checkpoint.tensors import TensorRecord
@@ -43,7 +43,7 @@ def require(plan: Plan) -> None:
         return
     if isinstance(job.output, RemotePath) and any("/" in name for name in profile.files):
         raise _incomplete(f"the folders of {profile.title} are made on this machine", "Pass a folder with -o DIR.")
-    if job.format != formats.PTH and "model" in profile.kinds:
+    if job.format != kinds.PTH and "model" in profile.kinds:
         raise _incomplete(
             f"{profile.title} reads model.pth, not model.{job.format}", "Leave --format away, or --profile."
         )
@@ -62,7 +62,7 @@ def _incomplete(message: str, hint: str) -> SourceError:
 
 def room(plan: Plan) -> list[TensorRecord]:
     """Return the tensors that the output holds, as often as it holds them."""
-    written = list(cast.recorded(plan.ledger.written, plan.job.dtype).values())
+    written = list(kinds.recorded(plan.ledger.written, plan.job.dtype).values())
     profile = profile_of(plan)
     return [*written, *written] if profile and profile.twice else written
 
@@ -132,7 +132,7 @@ def _add(plan: Plan, profile: Profile, folder: Path) -> None:
 
 def _add_auralis(plan: Plan, profile: Profile, folder: Path) -> None:
     # Cast under the canonical names, which tell what is a buffer.
-    dtypes = cast.recorded(plan.ledger.written, plan.job.dtype)
+    dtypes = kinds.recorded(plan.ledger.written, plan.job.dtype)
     for name, split in auralis.split(plan.ledger.written).items():
         (folder / name).parent.mkdir()
         kept = auralis.split(dtypes)[name]

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+# Names of the checks of values; what is heard is judged by checks of `listening`.
+ZEROED, TRAINED, SCALE = "no zeroed weights", "trained values", "scale of the base"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:

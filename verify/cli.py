@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -226,4 +227,5 @@ def run() -> NoReturn:
         sys.stderr.flush()
     if any(thread.name == "import" and thread.is_alive() for thread in threading.enumerate()):
         os._exit(code)
+    gc.freeze()  # or the interpreter looks for cycles in all that torch and coqui-tts are: a second
     sys.exit(code)

@@ -2,6 +2,8 @@
 
 from verify.checks import Check
 from verify.diagnosis import environment
+from verify.diagnosis.packages import package_causes
+from verify.diagnosis.packages import packages as tested
 from verify.errors import Cause, EnvironmentFault
 from verify.plan import timed
 from verify.reporting.surroundings import Surroundings
@@ -10,8 +12,8 @@ from verify.watch import Watch
 
 def look_around(watch: Watch) -> Surroundings:
     """Look at the versions, import coqui-tts, and let a tiny random model generate."""
-    packages, seconds = environment.packages(), dict[str, float]()
-    causes = [*environment.package_causes(packages), *_languages()]
+    packages, seconds = tested(), dict[str, float]()
+    causes = [*package_causes(packages), *_languages()]
     devices: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     try:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verify import plan
 from verify.checkpoint.remote import place
-from verify.diagnosis.environment import import_room
 from verify.options import AnyPath, Options, SourceOptions
 from verify.plan import Job, job_of
 from verify.reporting.report import Report
@@ -25,9 +25,7 @@ def inspect(source: AnyPath | Job, **options: "Unpack[Options]") -> Report:
     Raises:
         ConversionError: the source cannot be used.
     """
-    from verify import pipeline
-
-    return pipeline.inspect(_job(source, options))
+    return plan.inspect(_job(source, options))
 
 
 def convert(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Report:
@@ -77,6 +75,8 @@ def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[Source
     Raises:
         ConversionError: the source cannot be read or does not load strictly; its `cause` is the first one found.
     """
+    from verify.diagnosis.environment import import_room
+
     return import_room("verify.loading").load_xtts(source, device, **options)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from verify import bundle, reproduce
 from verify.background import Background
 from verify.checkpoint import base as bases
-from verify.checkpoint import formats, publish, reader, writer
+from verify.checkpoint import formats, kinds, publish, reader, writer
 from verify.checkpoint import target as targets
 from verify.checkpoint.cast import Losses
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
@@ -51,7 +51,7 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
     writer.require_room(publish.workplace(target), bundle.room(planned))
     with publish.staging(target) as stage:
         rooms = _importing() if job.verify else None
-        digest = _hashing(planned) if job.verify or job.format == formats.SAFETENSORS else None
+        digest = _hashing(planned) if job.verify or job.format == kinds.SAFETENSORS else None
         written = _write(planned, stage.folder, digest, watch)
         report = _with_losses(judge_bytes(planned, written.scan, watch), written.losses, job.dtype)
         if rooms:
@@ -112,19 +112,6 @@ def _finished(report: Report, digest: Background | None, planned: Plan, watch: W
     """Return the report with the hash of the source, and with what the program of the profile would find lacking."""
     report = _digested(report, digest, planned, watch)
     return bundle.checked(planned, report, planned.archive.path.parent, watch)
-
-
-def inspect(job: Job) -> Report:
-    """Say what is in the source and what would happen to it: no torch, no writing.
-
-    Raises:
-        ConversionError: the source cannot be used.
-    """
-    planned = plan(job)
-    if planned.source.vocab is None:
-        note = replace(no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
-        return planned.report(causes=(*planned.foreseen(), note))
-    return planned.report(causes=planned.foreseen())
 
 
 def dry_run(job: Job) -> Report:
@@ -215,7 +202,7 @@ def _not_hashed(planned: Plan) -> Cause:
 def _write(planned: Plan, folder: Path, digest: Background | None, watch: Watch) -> writer.Written:
     """Write the model, config.json, vocab.json and, where there are voices, speakers_xtts.pth."""
     job, about = planned.job, dict[str, str]()
-    if job.format == formats.SAFETENSORS:
+    if job.format == kinds.SAFETENSORS:
         sha256 = _hashed(digest, planned, watch) if digest else ""
         about = formats.metadata(planned.archive, sha256, environment.versions())
     with (

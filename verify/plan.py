@@ -9,7 +9,7 @@ from typing import Any
 
 from verify.checkpoint import archive as archives
 from verify.checkpoint import base as bases
-from verify.checkpoint import cast, formats, reader
+from verify.checkpoint import kinds
 from verify.checkpoint.archive import Archive
 from verify.checkpoint.base import Base, Likeness
 from verify.checkpoint.companions import Found, Source, gather
@@ -17,13 +17,13 @@ from verify.checkpoint.config import inference_config
 from verify.checkpoint.keytable import names_of
 from verify.checkpoint.ledger import Ledger, build_ledger
 from verify.checkpoint.remote import place
+from verify.checkpoint.sameness import same_bytes
 from verify.checkpoint.source import Request, find_checkpoint
 from verify.checkpoint.tensors import TensorRecord
-from verify.checks import Check
+from verify.checks import SCALE, ZEROED, Check
 from verify.diagnosis import fit, parts, tokens
 from verify.diagnosis.architecture import Architecture, read_architecture
 from verify.diagnosis.causes import explain
-from verify.diagnosis.values import SCALE, ZEROED
 from verify.diagnosis.vocabulary import Vocabulary, read_vocabulary
 from verify.errors import Cause, ConversionError, any_error
 from verify.reporting.report import Report
@@ -54,8 +54,8 @@ class Job:
     verify: bool = True
     force: bool = False
     keep_failed: bool = False
-    format: str = formats.PTH
-    dtype: str = cast.KEEP
+    format: str = kinds.PTH
+    dtype: str = kinds.KEEP
     profile: str | None = None  # the program that is to run the result
 
     def __post_init__(self) -> None:
@@ -155,7 +155,7 @@ def plan(job: Job) -> Plan:
     with timed(seconds, "read"):
         checkpoint = find_checkpoint(job.request.source, job.request.checkpoint)
         archive = archives.read_archive(checkpoint)
-        own = build_ledger(archive.tensors, reader.same_bytes)
+        own = build_ledger(archive.tensors, same_bytes)
         base = bases.read_base(job.request.base)
         parts.require_xtts(archive, own, filling=base is not None)
         source = gather(job.request, checkpoint, archive.config)
@@ -184,6 +184,19 @@ def plan(job: Job) -> Plan:
         causes=parts.half_parts(known, base, ledger),
         seconds=seconds,
     )
+
+
+def inspect(job: Job) -> Report:
+    """Say what is in the source and what would happen to it: no torch, no writing.
+
+    Raises:
+        ConversionError: the source cannot be used.
+    """
+    planned = plan(job)
+    if planned.source.vocab is None:
+        note = replace(tokens.no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
+        return planned.report(causes=(*planned.foreseen(), note))
+    return planned.report(causes=planned.foreseen())
 
 
 def _config(

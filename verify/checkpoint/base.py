@@ -8,7 +8,7 @@ from pathlib import Path
 from verify.checkpoint import keytable
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.ledger import FILLED, KEPT, RENAMED, Entry, Ledger, build_ledger
-from verify.checkpoint.reader import same_bytes
+from verify.checkpoint.sameness import same_bytes
 from verify.checkpoint.source import find_checkpoint
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import SourceError

@@ -4,20 +4,18 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from verify.checkpoint import keytable
+from verify.checkpoint.handle import CHUNK_BYTES
 from verify.checkpoint.proven import ProvenFile
-from verify.checkpoint.reader import CHUNK_BYTES, TensorReader
+from verify.checkpoint.reader import TensorReader
 from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
-from verify.checkpoint.values import as_floats, is_float
+from verify.checkpoint.values import as_floats
 
-KEEP = "keep"
-DTYPES = (KEEP, "float32", "float16", "bfloat16")
 _AHEAD = 2  # chunks that are cast while the one before is written
 _SMALLEST_NORMAL = {"float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
 
@@ -79,26 +77,6 @@ class Desk:
 
 Result = TypeVar("Result")
 Losses = Mapping[str, Loss]  # by the name of the tensor in the new file; of those alone that were cast
-
-
-def recorded(tensors: Mapping[str, TensorRecord], dtype: str) -> dict[str, TensorRecord]:
-    """Return the tensors with the dtype that each has in the new file.
-
-    Whole numbers stay what they are. Buffers, which are statistics and filter banks of 0.1 MB in all, become float32
-    under any cast: coqui computes them in it, and a mel filter or a variance rounded to 11 bits saves nothing.
-    """
-    return {name: replace(record, dtype=_dtype_of(name, record, dtype)) for name, record in tensors.items()}
-
-
-def _dtype_of(name: str, record: TensorRecord, dtype: str) -> str:
-    if dtype == KEEP or not is_float(record.dtype):
-        return record.dtype
-    return "float32" if keytable.is_buffer(name) else dtype
-
-
-def changes(tensors: Mapping[str, TensorRecord], dtype: str) -> bool:
-    """Whether the cast changes any of the tensors."""
-    return any(_dtype_of(name, record, dtype) != record.dtype for name, record in tensors.items())
 
 
 def cast(floats: np.ndarray, dtype: str) -> np.ndarray:

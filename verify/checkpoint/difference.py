@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from verify.checkpoint import keytable
+from verify.checkpoint.kinds import is_float
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
-from verify.checkpoint.values import Scan, as_floats, is_float
+from verify.checkpoint.values import Scan, as_floats
 
 UNKNOWN_PART = "unknown"
 _LAYER = re.compile(r"gpt\.gpt\.h\.(\d{1,6})\.")

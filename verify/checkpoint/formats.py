@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from verify.checkpoint import cast, container, safetensors_header, writer
+from verify.checkpoint import container, kinds, safetensors_header, writer
 from verify.checkpoint.archive import Archive
-from verify.checkpoint.cast import KEEP, Loss
+from verify.checkpoint.cast import Loss
+from verify.checkpoint.kinds import KEEP, SAFETENSORS
 from verify.checkpoint.proven import ProvenFile
 from verify.checkpoint.reader import Progress
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
 from verify.checkpoint.writer import Written
 
-PTH, SAFETENSORS = "pth", "safetensors"
 SOURCE_SHA256 = "source_sha256"
 _TOLD = ("format", SOURCE_SHA256, "step", "epoch", "date", "xtts_verify_version", "coqui_tts_version")
 _SPELT = {dtype: name for name, (dtype, _) in safetensors_header.DTYPES.items()}
@@ -30,7 +30,7 @@ def write_model(
     metadata: Mapping[str, str],
     progress: Progress,
     *,
-    kind: str = PTH,
+    kind: str = kinds.PTH,
     dtype: str = KEEP,
 ) -> Written:
     """Write `model.pth` or `model.safetensors` into the folder; the second carries `metadata` in place of `config`.
@@ -56,7 +56,7 @@ def write_safetensors(
     Raises:
         ArchiveError, OutputError: as `write_model`.
     """
-    return write_recorded(path, tensors, cast.recorded(tensors, dtype), metadata, progress)
+    return write_recorded(path, tensors, kinds.recorded(tensors, dtype), metadata, progress)
 
 
 def write_recorded(

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO, cast
 from verify.checkpoint.remote import RemotePath
 from verify.errors import SourceError
 
+CHUNK_BYTES = 2**19  # read at a time
+
 Stamp = tuple[int, int, int]  # size, time of change in ns, inode: what tells one version of a file from the next
 
 

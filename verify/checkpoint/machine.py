@@ -20,6 +20,10 @@ class Mark:
 MARK = Mark()
 
 
+def _cut_short() -> ArchiveError:
+    return ArchiveError("truncated", "data.pkl ends in the middle of a value")
+
+
 class Machine:
     """One run over one pickle: a stack, a memo, and the names that were not allowed."""
 
@@ -35,12 +39,27 @@ class Machine:
         """Return the next `count` bytes of the pickle."""
         chunk = self.data[self.position : self.position + count]
         if len(chunk) != count:
-            raise ArchiveError("truncated", "data.pkl ends in the middle of a value")
+            raise _cut_short()
         self.position += count
         return chunk
 
+    def byte(self) -> int:
+        """Return the next byte, as a number: half of all that is read."""
+        try:
+            value = self.data[self.position]
+        except IndexError:
+            raise _cut_short() from None
+        self.position += 1
+        return value
+
     def number(self, layout: struct.Struct) -> Any:
-        return layout.unpack(self.take(layout.size))[0]
+        """Return the next number of this layout."""
+        try:
+            (value,) = layout.unpack_from(self.data, self.position)
+        except struct.error:
+            raise _cut_short() from None
+        self.position += layout.size
+        return value
 
     def text(self, count: int) -> str:
         return self.take(count).decode("utf-8")

@@ -12,7 +12,7 @@ from verify import settings
 from verify.checkpoint import archive, auralis
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
 from verify.checkpoint.config import read_json
-from verify.checkpoint.reader import CHUNK_BYTES
+from verify.checkpoint.handle import CHUNK_BYTES
 from verify.checkpoint.sums import crc32
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import Cause, ConversionError, SourceError

@@ -4,7 +4,6 @@ So no network code is loaded for files on this machine. No text from here holds 
 """
 
 import contextlib
-import logging
 import re
 import sys
 import time
@@ -31,7 +30,7 @@ _FAULTS = (
     "httpx2.HTTPError",
 )
 # Packages that log tracebacks, which go to stderr unless somebody listens; that the call failed is told by its error.
-_TALKATIVE, _UNHEARD = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio"), logging.NullHandler()
+_TALKATIVE = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio")
 _PERMISSION = {
     "s3": "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket FSSPEC_S3_ANON=true.",
     "gs": "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
@@ -56,6 +55,14 @@ class Address(Protocol):
         """The extra of this project that brings what reads it."""
 
 
+def _hush() -> None:
+    import logging  # fsspec has it already; files on this machine need none
+
+    for logger in map(logging.getLogger, _TALKATIVE):
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+
+
 def filesystem(path: Address) -> tuple[Any, str]:
     """Return fsspec's file system for a URL, and the path in it.
 
@@ -64,10 +71,10 @@ def filesystem(path: Address) -> tuple[Any, str]:
         EnvironmentFault: a package for them is not installed.
     """
     options: dict[str, Any] = {}
-    for name in _TALKATIVE:
-        logging.getLogger(name).addHandler(_UNHEARD)
     try:
         import fsspec
+
+        _hush()
 
         if path.scheme in WEB:
             import aiohttp

@@ -1,6 +1,5 @@
 """Find the checkpoint that a file or a run folder means."""
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -89,6 +88,8 @@ def missing(path: Path) -> SourceError:
         return SourceError("missing", f"{url} is a URL; here only files on this machine are read", "Download it first.")
     folder = path.parent
     names = _names(folder) if folder.is_dir() else []
+    import difflib  # for what went wrong alone
+
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
     if not folder.is_dir():

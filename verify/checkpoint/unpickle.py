@@ -16,7 +16,7 @@ MAX_PICKLE_BYTES = 16 * 2**20
 MAX_OPCODES = 2_000_000
 
 
-U1, U2, I4, U4, U8, F8 = map(struct.Struct, ("<B", "<H", "<i", "<I", "<Q", ">d"))
+U2, I4, U4, U8, F8 = map(struct.Struct, ("<H", "<i", "<I", "<Q", ">d"))
 
 
 def _memoize(m: Machine, index: int) -> None:
@@ -69,17 +69,17 @@ _OPCODES: dict[int, Callable[[Machine], Any]] = {
     0x88: lambda m: m.stack.append(True),
     0x89: lambda m: m.stack.append(False),
     ord("J"): lambda m: m.stack.append(m.number(I4)),        # BININT
-    ord("K"): lambda m: m.stack.append(m.number(U1)),
+    ord("K"): lambda m: m.stack.append(m.byte()),
     ord("M"): lambda m: m.stack.append(m.number(U2)),
-    0x8A: lambda m: m.stack.append(m.integer(m.number(U1))),  # LONG1
+    0x8A: lambda m: m.stack.append(m.integer(m.byte())),  # LONG1
     ord("G"): lambda m: m.stack.append(m.number(F8)),        # BINFLOAT
     ord("X"): lambda m: m.stack.append(m.text(m.number(U4))),  # BINUNICODE
-    0x8C: lambda m: m.stack.append(m.text(m.number(U1))),    # SHORT_BINUNICODE
+    0x8C: lambda m: m.stack.append(m.text(m.byte())),    # SHORT_BINUNICODE
     0x8D: lambda m: m.stack.append(m.text(m.number(U8))),    # BINUNICODE8
     ord("B"): lambda m: m.stack.append(m.take(m.number(U4))),  # BINBYTES
-    ord("C"): lambda m: m.stack.append(m.take(m.number(U1))),
+    ord("C"): lambda m: m.stack.append(m.take(m.byte())),
     ord("T"): lambda m: m.stack.append(m.take(m.number(U4))),  # BINSTRING
-    ord("U"): lambda m: m.stack.append(m.take(m.number(U1))),
+    ord("U"): lambda m: m.stack.append(m.take(m.byte())),
     ord("]"): lambda m: m.stack.append([]),
     ord("}"): lambda m: m.stack.append({}),
     ord(")"): lambda m: m.stack.append(()),
@@ -95,10 +95,10 @@ _OPCODES: dict[int, Callable[[Machine], Any]] = {
     0x85: lambda m: _tuple(m, 1),
     0x86: lambda m: _tuple(m, 2),
     0x87: lambda m: _tuple(m, 3),
-    ord("q"): lambda m: _memoize(m, m.number(U1)),           # BINPUT
+    ord("q"): lambda m: _memoize(m, m.byte()),           # BINPUT
     ord("r"): lambda m: _memoize(m, m.number(U4)),
     0x94: lambda m: _memoize(m, len(m.memo)),                 # MEMOIZE
-    ord("h"): lambda m: _recall(m, m.number(U1)),            # BINGET
+    ord("h"): lambda m: _recall(m, m.byte()),            # BINGET
     ord("j"): lambda m: _recall(m, m.number(U4)),
     ord("c"): lambda m: m.name(m.line(), m.line()),           # GLOBAL
     0x93: _stack_global,
@@ -121,12 +121,13 @@ def loads(data: bytes) -> tuple[Any, int]:
     machine = Machine(data)
     try:
         for _ in range(MAX_OPCODES):
-            opcode = machine.number(U1)
+            opcode = machine.byte()
             if opcode == _STOP:
                 return _finish(machine), machine.position
-            if opcode not in _OPCODES:
+            act = _OPCODES.get(opcode)
+            if act is None:
                 raise ArchiveError("bad-pickle", f"data.pkl uses opcode 0x{opcode:02x}, which torch.save never writes")
-            _OPCODES[opcode](machine)
+            act(machine)
     except (IndexError, UnicodeDecodeError, struct.error) as error:
         machine.refuse_blocked()
         raise ArchiveError("bad-pickle", f"data.pkl is damaged near byte {machine.position:,}") from error

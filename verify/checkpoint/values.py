@@ -66,11 +66,6 @@ class Scan:
         return tuple((key, values.largest) for key, values in found if values.finite and values.largest > _FLOAT32_MAX)
 
 
-def is_float(dtype: str) -> bool:
-    """Whether tensors of this dtype hold floats that `as_floats` takes."""
-    return dtype.endswith(("float16", "float32", "float64"))
-
-
 def as_floats(chunk: memoryview, dtype: str) -> np.ndarray:
     """Return the elements of a chunk as float32, or float64 where they are that: `(elements,)`."""
     if dtype == "bfloat16":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.background import Background
-from verify.checkpoint import cast, container
+from verify.checkpoint import cast, container, kinds
 from verify.checkpoint.cast import Loss
 from verify.checkpoint.proven import ProvenFile
 from verify.checkpoint.reader import Progress, TensorReader
@@ -40,7 +40,7 @@ def write_model(
     tensors: Mapping[str, TensorRecord],
     config: Mapping[str, Any],
     progress: Progress,
-    dtype: str = cast.KEEP,
+    dtype: str = kinds.KEEP,
 ) -> Written:
     """Write `{"model": tensors, "config": config}` as a file that `torch.load` opens, flushed to the disk.
 
@@ -55,7 +55,7 @@ def write_model(
         ArchiveError: the source is damaged (`crc-mismatch`, `truncated`) or changed while it was read.
         OutputError: the disk is full or cannot be written.
     """
-    new = cast.recorded(tensors, dtype)
+    new = kinds.recorded(tensors, dtype)
     return write_container(path, container.index_pickle(new, config), tensors, new, progress)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from verify.checkpoint.cast import Loss, Losses, changes
+from verify.checkpoint.cast import Loss, Losses
 from verify.checkpoint.keytable import part_of
+from verify.checkpoint.kinds import changes
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import Cause, SourceError, counted
 

@@ -1,17 +1,16 @@
-"""Say which packages are installed and which fit together, and turn an import that fails into a fault of the environment."""
+"""Say which packages are installed, and turn an import that fails into a fault of the environment."""
 
+import contextlib
+import gc
 import os
 import platform
 import re
-from dataclasses import dataclass
-from importlib import import_module, metadata
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.version import InvalidVersion
-
 from verify import __version__, settings
-from verify.errors import Cause, EnvironmentFault
+from verify.errors import EnvironmentFault
 
 # What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
 _IMPORT_ERRORS = (
@@ -36,16 +35,6 @@ KNOWN_FAULTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
-    """One package that must fit: the installed version, None where there is none, and the versions that were tested."""
-
-    name: str
-    installed: str | None
-    wanted: str
-    fits: bool
-
-
 def versions() -> dict[str, str | None]:
     """Return the Python version and those of the packages that must fit together; None where one is not installed."""
     return {
@@ -57,47 +46,12 @@ def versions() -> dict[str, str | None]:
 
 def installed(name: str) -> str | None:
     """Return the version of an installed package, or None."""
+    from importlib import metadata  # slow to import, and only what loads the model asks
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def packages() -> tuple[Package, ...]:
-    """Return what this project needs, as `pyproject.toml` states it, beside what is installed."""
-    found = []
-    for line in settings.requirements():
-        wanted = Requirement(line)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
-            continue
-        there = installed(wanted.name)
-        found.append(
-            Package(name=wanted.name, installed=there, wanted=str(wanted.specifier), fits=_fits(there, wanted))
-        )
-    return tuple(found)
-
-
-def _fits(there: str | None, wanted: Requirement) -> bool:
-    if there is None:
-        return False
-    try:
-        return wanted.specifier.contains(there, prereleases=True)
-    except InvalidVersion:  # a build by hand: nobody can say
-        return True
-
-
-def package_causes(found: tuple[Package, ...]) -> tuple[Cause, ...]:
-    """Return a warning for each package that is not one of the tested versions (`package-version`)."""
-    return tuple(
-        Cause(
-            code="package-version",
-            severity="warning",
-            message=f"{package.name} {package.installed or 'is not installed'}: tested with {package.wanted or 'any version'}",
-            hint=f"pip install '{package.name}{package.wanted}'",
-        )
-        for package in found
-        if not package.fits
-    )
 
 
 def lacking_languages() -> dict[str, tuple[str, ...]]:
@@ -115,9 +69,22 @@ def import_room(name: str) -> Any:
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     try:
-        return import_module(name)
+        with _garbage_left():
+            return import_module(name)
     except _IMPORT_ERRORS as error:
         raise fault("coqui-tts cannot be imported", error) from error
+
+
+@contextlib.contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Do without the collector of cycles: an import makes a million objects to stay, and a tenth of it was the search in them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:

@@ -6,11 +6,9 @@ from verify import settings
 from verify.checkpoint.keytable import matches, part_of
 from verify.checkpoint.tensors import TensorRecord
 from verify.checkpoint.values import Scan, Values
-from verify.checks import Check
+from verify.checks import SCALE, TRAINED, ZEROED, Check
 from verify.diagnosis.causes import summary
 from verify.errors import Cause, counted
-
-ZEROED, TRAINED, SCALE = "no zeroed weights", "trained values", "scale of the base"
 
 # names of tensors that the modules of coqui-tts fill with one value, and which training moves -> that value
 # (LayerNorm, GroupNorm, BatchNorm, RMSNorm; `zero_module` in conditioning_encoder; the biases of transformers' Conv1D)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from verify.checks import Check
 from verify.diagnosis import environment
-from verify.diagnosis.environment import Package
+from verify.diagnosis.packages import Package
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, any_error
 from verify.reporting.report import check_as_json, document, verdict
 from verify.reporting.terminal import VERDICTS, checks_table, show_cause

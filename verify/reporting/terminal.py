@@ -8,15 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from rich.console import Console, ConsoleDimensions
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +15,6 @@ from verify.checks import Check
 from verify.diagnosis import fit
 from verify.diagnosis.causes import summary
 from verify.errors import Cause, counted
-from verify.reporting import profiles
 from verify.reporting.report import Report, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
@@ -72,12 +62,10 @@ class TerminalWatch:
         if not self.screen.is_terminal:
             yield lambda _: None
             return
-        count = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn()] if total else []
-        spinner = "dots" if self.screen.encoding.startswith("utf") else "line"
-        columns = (SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
-        with Progress(*columns, console=self.screen, transient=True) as progress:
-            task = progress.add_task(name, total=total)
-            yield lambda advance: progress.advance(task, advance)
+        from verify.reporting.bars import bar  # rich's bars take as long to import as the rest of it
+
+        with bar(self.screen, name, total, unit) as advance:
+            yield advance
 
 
 def size(number: float) -> str:
@@ -97,7 +85,9 @@ def show(report: Report, watch: TerminalWatch) -> None:
     screen.print()
     _show_load(report, screen)
     if report.cast:
-        screen.print(profiles.cast_table(report.cast))
+        from verify.reporting.profiles import cast_table
+
+        screen.print(cast_table(report.cast))
     _show_samples(report, screen)
     _show_checks(report, screen)
     _show_profile(report, screen)
@@ -222,7 +212,9 @@ def _show_load(report: Report, screen: Console) -> None:
 def _show_profile(report: Report, screen: Console) -> None:
     """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
     if report.profile and report.profile["ok"]:
-        first, *rest = profiles.lines(report.profile, report.output or str(report.archive.path.parent))
+        from verify.reporting.profiles import lines
+
+        first, *rest = lines(report.profile, report.output or str(report.archive.path.parent))
         screen.print(Text("✓ ", "green") + printable(first), soft_wrap=not screen.is_terminal)
         for line in rest:
             screen.print(printable(f"  {line}"), soft_wrap=not screen.is_terminal)
