@@ -30,7 +30,7 @@ HEAVY_ROOMS = {
 }
 MODULES = sorted((ROOT / "verify").rglob("*.py"))
 # Floors from left to right: a room imports only from its own floor or from one to its left.
-ORDER = ["errors", "checks", "settings", "speaking", "tinyvocab", "options", "watch", "background", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "bundle", "model", "voices", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "sweeping", "sweep", "library", "exporting", "training", "env", "demo_trainer", "demo", "arguments", "completion", "commands", "cli"]  # fmt: skip
+ORDER = ["errors", "checks", "settings", "speaking", "tinyvocab", "options", "watch", "background", "garbage", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "bundle", "model", "voices", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "sweeping", "sweep", "library", "exporting", "training", "env", "demo_trainer", "demo", "arguments", "completion", "commands", "cli"]  # fmt: skip
 
 
 def imported(path: Path, for_types: bool = True) -> set[str]:

@@ -23,6 +23,7 @@ from verify.checkpoint.handle import Stamp, local_copy, stamp_at
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import SourceError
+from verify.garbage import uncollected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,10 @@ def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
         UnbuildableError: coqui's constructors refuse the config.
     """
     stamp = stamp_at(vocab)
-    return copy.deepcopy(_skeleton(json.dumps(config, sort_keys=True), vocab, stamp))  # a tenth of the time of another
+    with uncollected():
+        return copy.deepcopy(
+            _skeleton(json.dumps(config, sort_keys=True), vocab, stamp)
+        )  # a tenth of the time of another
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ from verify.checkpoint import formats, kinds, publish, reader, writer
 from verify.checkpoint import target as targets
 from verify.checkpoint.cast import Losses
 from verify.checkpoint.companions import MAX_VOCAB_BYTES
-from verify.checkpoint.handle import open_regular
+from verify.checkpoint.handle import CHUNK_BYTES, open_regular
 from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.target import default_output
 from verify.checkpoint.values import Scan, Values
@@ -25,6 +25,8 @@ from verify.plan import Job, Plan, plan, timed
 from verify.reporting import page
 from verify.reporting.report import OutputFile, Report
 from verify.watch import Silent, Watch
+
+_PIECE_BYTES = 2**25  # of the source, hashed at a time beside the import; torch alone takes 25 times as much memory
 
 NOT_VERIFIED = Cause(
     code="not-verified",
@@ -163,7 +165,8 @@ def _importing() -> Background:
 def _hashing(planned: Plan) -> Background | None:
     """Begin to hash the source, most of which nobody else reads; None where that would download it."""
     path = planned.archive.path
-    return None if isinstance(path, RemotePath) else Background(publish.sha256, path)
+    piece_bytes = _PIECE_BYTES if planned.job.verify else CHUNK_BYTES
+    return None if isinstance(path, RemotePath) else Background(publish.sha256, path, piece_bytes)
 
 
 def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Report]:

@@ -207,14 +207,17 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path, piece_bytes: int = 2**20) -> str:
     """Return the SHA-256 of a file, in hexadecimal.
+
+    Args:
+        piece_bytes: read at a time. While another thread imports, each piece costs a wait for the interpreter of up to
+            5 ms (`sys.getswitchinterval`), in which as much as 8 MB could be hashed.
 
     Raises:
         ArchiveError: the file changed while it was read.
     """
-    # Large pieces: while another thread imports, each costs a wait for the interpreter.
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(2**22))
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(piece_bytes))
     with open_regular(path) as file:
         before = stamp_of(file)
         while count := file.readinto(buffer):  # type: ignore[attr-defined]

@@ -1,16 +1,14 @@
 """Say which packages are installed, and turn an import that fails into a fault of the environment."""
 
-import contextlib
-import gc
 import os
 import platform
 import re
-from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from verify import __version__, settings
 from verify.errors import EnvironmentFault
+from verify.garbage import uncollected
 
 # What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
 _IMPORT_ERRORS = (
@@ -69,22 +67,10 @@ def import_room(name: str) -> Any:
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     try:
-        with _garbage_left():
+        with uncollected():
             return import_module(name)
     except _IMPORT_ERRORS as error:
         raise fault("coqui-tts cannot be imported", error) from error
-
-
-@contextlib.contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Do without the collector of cycles: an import makes a million objects to stay, and a tenth of it was the search in them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:

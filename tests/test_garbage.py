@@ -1,0 +1,64 @@
+"""The collector of cycles is left out for a while, and works as before afterwards."""
+
+import gc
+import weakref
+
+import pytest
+
+from verify.garbage import uncollected
+
+
+class Node:
+    """Something that can hold itself."""
+
+
+def cycle():
+    """Return a weak reference to what only itself holds."""
+    node = Node()
+    node.itself = node
+    return weakref.ref(node)
+
+
+def test_nothing_is_searched_inside_and_everything_afterwards():
+    with uncollected():
+        assert not gc.isenabled()
+        left = cycle()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    assert left() is not None
+    gc.collect()
+    assert left() is None
+
+
+def test_what_was_made_inside_is_old():
+    with uncollected():
+        made = [Node() for _ in range(1000)]
+    old = {id(thing) for thing in gc.get_objects(generation=2)}
+    assert all(id(node) in old for node in made)
+
+
+def test_an_error_leaves_it_enabled():
+    with pytest.raises(ValueError, match="on the way"), uncollected():
+        raise ValueError("on the way")
+    assert gc.isenabled()
+
+
+def test_who_had_it_disabled_keeps_it_so():
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_what_others_froze_stays_frozen():
+    gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        with uncollected():
+            pass
+        assert gc.get_freeze_count() == before > 0
+    finally:
+        gc.unfreeze()
