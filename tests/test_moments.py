@@ -285,3 +285,28 @@ def test_e10_shares_of_other_machines_are_not_looked_at(run, tmp_path, monkeypat
     assert convert(run, tmp_path / "out").code == 2
     assert asked
     assert [path for path in asked if "host" in path] == []
+
+
+# --- the end of the process ---------------------------------------------------------------------------------------
+
+EXIT = """
+import atexit, threading
+from verify import background, cli
+atexit.register(lambda: print("orderly", flush=True))
+def main():
+    {work}
+    return 2
+cli.main = main
+cli.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "said"), [("background.Background(threading.Event().wait, 60)", ""), ("pass", "orderly\n")]
+)
+def test_an_exit_does_not_wait_for_an_import_nor_end_the_interpreter_under_it(work, said):
+    """A thread that imports torch while the interpreter is taken down around it can crash the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXIT.format(work=work)], capture_output=True, text=True, cwd=ROOT, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, said, "")

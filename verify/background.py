@@ -7,6 +7,7 @@ from typing import Any
 from verify.errors import ConversionError
 
 _PATIENCE_SECONDS = 0.2  # waits are short, so that Ctrl-C is heard on Windows too
+_NAME = "xtts-verify background: "  # with which the names of these threads begin
 
 
 class Background:
@@ -16,7 +17,7 @@ class Background:
         self._function, self._arguments = function, arguments
         self._result: Any = None
         self._error: ConversionError | OSError | None = None
-        self._thread = threading.Thread(target=self._run, name=function.__name__, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=_NAME + function.__name__, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -36,3 +37,8 @@ class Background:
         if self._error:
             raise self._error
         return self._result
+
+
+def is_busy() -> bool:
+    """Whether something begun in the background has not ended yet."""
+    return any(thread.name.startswith(_NAME) for thread in threading.enumerate())

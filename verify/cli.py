@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+from verify.background import is_busy
 from verify.commands import parse
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
 from verify.reporting.encoding import prepare_streams
@@ -225,7 +226,7 @@ def run() -> NoReturn:
     with contextlib.suppress(OSError, AttributeError):
         sys.stdout.flush()
         sys.stderr.flush()
-    if any(thread.name == "import" and thread.is_alive() for thread in threading.enumerate()):
+    if is_busy():
         os._exit(code)
     gc.freeze()  # or the interpreter looks for cycles in all that torch and coqui-tts are: a second
     sys.exit(code)
