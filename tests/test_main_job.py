@@ -363,3 +363,22 @@ def test_a_config_inside_the_checkpoint_that_fits_is_offered(make_run, tmp_path,
     (run / "config.json").unlink()
     code, _, err = run_cli(capsys, "inspect", run)
     assert code == 0, err
+
+
+LOADED_ONLY = """
+import gc, sys
+gc.disable()
+from verify import convert
+convert(sys.argv[1], output=sys.argv[2], sample=False)
+print(open("/proc/self/maps").read().count(sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/maps")
+def test_a_model_that_was_only_loaded_lets_go_of_its_file_by_itself(genuine_run, tmp_path):
+    """No search for garbage is made then; a file that is still mapped could not be moved on Windows."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_ONLY, str(genuine_run), str(tmp_path / "out")],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "0"

@@ -43,17 +43,19 @@ def audition(
     report, model = _load(plan, report, watch, written, data)
     if model is None:
         return report
+    wanted = bundle.wanted_voices(plan) if folder and written else ()
     try:
         if script:
             report = _listen(plan, report, script, model, device, folder, watch)
-        if folder and written and (wanted := bundle.wanted_voices(plan)):
+        if folder and wanted:
             with watch.step("hearing the named voices"), timed(plan.seconds, "condition"):
                 voices.write(folder, model, str(model.device) if script else device, wanted, plan.voices)
     except CannotSpeakError as error:
         report = replace(report, causes=(*report.causes, error.cause))
     finally:
         del model
-        models.release()
+        if script or wanted:  # a model that has only been loaded is in no cycle, and a search for them takes 0.3 s
+            models.release()
     return report
 
 
