@@ -97,6 +97,11 @@ def drop_caches() -> None:
     DROP.write_text("3")
 
 
+def times(ratio: float) -> str:
+    """Return how many times as long something takes, as a fraction where it is shorter."""
+    return f"{ratio:.1f}x" if ratio > 0.95 else f"1/{1 / ratio:.1f}"
+
+
 def table(routes: Mapping[str, Route], floor: str, cold: Mapping[str, Route] | None = None) -> str:
     """Return a Markdown table: median and range, the ratio to the route named `floor`, the peak memory."""
     heads = ["route", "median s", "range s", f"against {floor}", "peak MB"] + (["cold cache, s"] if cold else [])
@@ -107,7 +112,7 @@ def table(routes: Mapping[str, Route], floor: str, cold: Mapping[str, Route] | N
             name,
             f"{route.median:.2f}",
             spread,
-            f"{route.median / routes[floor].median:.1f}x",
+            times(route.median / routes[floor].median),
             f"{route.peak_mb:,.0f}",
         ]
         rows.append(row + ([f"{cold[name].median:.2f}" if name in cold else ""] if cold else []))
