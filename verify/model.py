@@ -79,11 +79,9 @@ def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
         SourceError: the installed tokenizers library cannot read the vocabulary.
         UnbuildableError: coqui's constructors refuse the config.
     """
-    stamp = stamp_at(vocab)
     with uncollected():
-        return copy.deepcopy(
-            _skeleton(json.dumps(config, sort_keys=True), vocab, stamp)
-        )  # a tenth of the time of another
+        model = _skeleton(json.dumps(config, sort_keys=True), vocab, stamp_at(vocab))
+        return copy.deepcopy(model)  # a tenth of the time of another
 
 
 @lru_cache(maxsize=1)

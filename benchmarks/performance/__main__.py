@@ -35,6 +35,7 @@ from benchmarks.performance.measure import (
     python,
     run,
     table,
+    times,
 )
 
 DOCS = ROOT / "docs"
@@ -187,7 +188,9 @@ def by_size(bench: Bench) -> str:
             seconds[route].append(found[route].median)
         peaks.append(found[OURS].peak_mb)
         ratio = found[OURS].median / found[CP].median
-        rows.append(f"| {size} | {found[OURS].median:.2f} | {found[CP].median:.2f} | {ratio:.1f}x | {peaks[-1]:.0f} |")
+        rows.append(
+            f"| {size} | {found[OURS].median:.2f} | {found[CP].median:.2f} | {times(ratio)} | {peaks[-1]:.0f} |"
+        )
     pictures.sizes(PICTURES / "sizes.svg", gigabytes, seconds, peaks)
     return "\n".join(rows)
 

@@ -53,28 +53,22 @@ class Loss:
             if len(lost):
                 self.overflow = max(float(lost[np.abs(lost).argmax()]), self.overflow or 0.0, key=abs)
             old, new = old[kept], new[kept]
-        count = len(old)
-        difference, size, mask = desk.difference[:count], desk.size[:count], desk.mask[:count]
-        np.abs(np.subtract(new, old, out=difference), out=difference)
-        np.abs(old, out=size)
-        self.squares += float(np.dot(size, size))
-        self.lost_squares += float(np.dot(difference, difference))
         # of bools: four times as fast as of floats
+        mask = desk.mask[: len(old)]
         was, stayed = (int(np.count_nonzero(np.not_equal(each, 0, out=mask))) for each in (old, new))
         self.to_zero += was - stayed
-        np.putmask(size, np.less(size, _SMALLEST_NORMAL[dtype], out=mask), np.inf)  # these do not count as worst
-        self.worst = max(self.worst, float(np.divide(difference, size, out=difference).max(initial=0)))
+        self.look_past(slice(0), old, new, dtype, desk)
 
-    def look_past(self, odd: np.ndarray, old: np.ndarray, new: np.ndarray, dtype: str, desk: "Desk") -> None:
-        """Take elements into account that are normal numbers before and after, all but those at the indices `odd`."""
+    def look_past(self, odd: np.ndarray | slice, old: np.ndarray, new: np.ndarray, dtype: str, desk: "Desk") -> None:
+        """Take what elements lost into account, but for those at the indices `odd`; the others stayed finite."""
         count = len(old)
-        difference, size = desk.difference[:count], desk.size[:count]
+        difference, size, mask = desk.difference[:count], desk.size[:count], desk.mask[:count]
         np.abs(np.subtract(new, old, out=difference), out=difference)
         np.abs(old, out=size)
         difference[odd] = size[odd] = 0
         self.squares += float(np.dot(size, size))
         self.lost_squares += float(np.dot(difference, difference))
-        np.maximum(size, _SMALLEST_NORMAL[dtype], out=size)  # nothing is divided by zero
+        np.putmask(size, np.less(size, _SMALLEST_NORMAL[dtype], out=mask), np.inf)  # these do not count as worst
         self.worst = max(self.worst, float(np.divide(difference, size, out=difference).max(initial=0)))
 
 
@@ -104,13 +98,17 @@ def cast(floats: np.ndarray, dtype: str) -> np.ndarray:
         if dtype == "float16":
             return _as_float16(single)
         bits = single.view(np.uint32)
-        rounded = bits >> 16
-        rounded &= 1
-        rounded += 0x7FFF
-        rounded += bits
-        rounded >>= 16
+        rounded = _rounded(bits, 16, np.empty_like(bits)) >> 16
         np.putmask(rounded, np.isnan(single), 0x7FC0)
         return rounded.astype(np.uint16)
+
+
+def _rounded(bits: np.ndarray, dropped: int, out: np.ndarray) -> np.ndarray:
+    """Return the bits of float32 elements, rounded to nearest and to even at the last that is not dropped."""
+    np.bitwise_and(np.right_shift(bits, dropped, out=out), 1, out=out)
+    out += (1 << (dropped - 1)) - 1
+    out += bits
+    return out
 
 
 def _as_float16(single: np.ndarray) -> np.ndarray:
@@ -186,10 +184,7 @@ def _halve(floats: np.ndarray, dtype: str, desk: Desk) -> tuple[np.ndarray, np.n
     rounded, sign, back = desk.bits[:count], desk.sign[:count], desk.back[:count]
     np.subtract(np.bitwise_and(bits, 0x7FFFFFFF, out=rounded), half.first, out=rounded)  # below it wraps round
     odd = np.flatnonzero(np.greater_equal(rounded, half.end - half.first, out=desk.mask[:count]))
-    np.bitwise_and(np.right_shift(bits, half.dropped, out=rounded), 1, out=rounded)
-    rounded += (1 << half.dropped - 1) - 1
-    rounded += bits
-    np.right_shift(rounded, half.dropped, out=rounded)
+    np.right_shift(_rounded(bits, half.dropped, rounded), half.dropped, out=rounded)
     np.left_shift(rounded, half.dropped, out=back.view(np.uint32))
     if half.bias:
         rounded -= half.bias

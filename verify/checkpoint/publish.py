@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from verify.checkpoint.damage import source_changed
-from verify.checkpoint.handle import open_regular, stamp_at, stamp_of
+from verify.checkpoint.handle import CHUNK_BYTES, open_regular, stamp_at, stamp_of
 from verify.checkpoint.remote import RemotePath
 from verify.checkpoint.target import foreign, refuse_inputs, refuse_what_stands
 from verify.checkpoint.upload import upload
@@ -207,7 +207,7 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def sha256(path: Path, piece_bytes: int = 2**20) -> str:
+def sha256(path: Path, piece_bytes: int = CHUNK_BYTES) -> str:
     """Return the SHA-256 of a file, in hexadecimal.
 
     Args:

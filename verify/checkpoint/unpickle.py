@@ -71,10 +71,10 @@ _OPCODES: dict[int, Callable[[Machine], Any]] = {
     ord("J"): lambda m: m.stack.append(m.number(I4)),        # BININT
     ord("K"): lambda m: m.stack.append(m.byte()),
     ord("M"): lambda m: m.stack.append(m.number(U2)),
-    0x8A: lambda m: m.stack.append(m.integer(m.byte())),  # LONG1
+    0x8A: lambda m: m.stack.append(m.integer(m.byte())),      # LONG1
     ord("G"): lambda m: m.stack.append(m.number(F8)),        # BINFLOAT
     ord("X"): lambda m: m.stack.append(m.text(m.number(U4))),  # BINUNICODE
-    0x8C: lambda m: m.stack.append(m.text(m.byte())),    # SHORT_BINUNICODE
+    0x8C: lambda m: m.stack.append(m.text(m.byte())),         # SHORT_BINUNICODE
     0x8D: lambda m: m.stack.append(m.text(m.number(U8))),    # BINUNICODE8
     ord("B"): lambda m: m.stack.append(m.take(m.number(U4))),  # BINBYTES
     ord("C"): lambda m: m.stack.append(m.take(m.byte())),
@@ -95,10 +95,10 @@ _OPCODES: dict[int, Callable[[Machine], Any]] = {
     0x85: lambda m: _tuple(m, 1),
     0x86: lambda m: _tuple(m, 2),
     0x87: lambda m: _tuple(m, 3),
-    ord("q"): lambda m: _memoize(m, m.byte()),           # BINPUT
+    ord("q"): lambda m: _memoize(m, m.byte()),                # BINPUT
     ord("r"): lambda m: _memoize(m, m.number(U4)),
     0x94: lambda m: _memoize(m, len(m.memo)),                 # MEMOIZE
-    ord("h"): lambda m: _recall(m, m.byte()),            # BINGET
+    ord("h"): lambda m: _recall(m, m.byte()),                 # BINGET
     ord("j"): lambda m: _recall(m, m.number(U4)),
     ord("c"): lambda m: m.name(m.line(), m.line()),           # GLOBAL
     0x93: _stack_global,
