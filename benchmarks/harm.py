@@ -17,11 +17,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.harms import Run, harms
-from verify import Job, Request, demo_trainer, settings, speaking, verify
-from verify.demo import AUDIO_CODES, SMALL_GPT
+from verify import Job, Request, resources, verify
+from verify.demo import trainer, weights
+from verify.demo.demo import AUDIO_CODES, SMALL_GPT
 from verify.errors import ConversionError, any_error
 
-SENTENCES = settings.load("speaking")["sentence"]
+SENTENCES = resources.load("speaking")["sentence"]
 WRONG_WORDS = 0.1  # character error rate above which a sentence is not the one that was asked for
 
 
@@ -41,8 +42,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
         whole.mkdir()
-        shutil.copyfile(speaking.VOCAB, whole / "vocab.json")
-        demo_trainer.write_checkpoint(whole, SMALL_GPT, AUDIO_CODES, speaking.read())
+        shutil.copyfile(weights.VOCAB, whole / "vocab.json")
+        trainer.write_checkpoint(whole, SMALL_GPT, AUDIO_CODES, weights.read())
         found = [_try("nothing", whole, said, whisper)]
         stages = {f"step {_saved(run)['step']:,}": _tensors(run) for run in args.stage}
         for harm in harms(stages):

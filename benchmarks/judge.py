@@ -18,9 +18,10 @@ import numpy as np
 
 from benchmarks import corpus, damage
 from benchmarks.judge_table import markdown
-from verify.listening import audio, speechiness
-from verify.listening.judge import Measures, judge_measures, measure
-from verify.listening.script import seconds_range
+from verify.audio import clips as audio
+from verify.audio import vad_mos
+from verify.audio.checks import Measures, judge_measures, measure
+from verify.audio.prompts import seconds_range
 
 
 def main():
@@ -77,7 +78,7 @@ def model_rows():
 
 def damaged_rows(clips, each):
     """Return rows of every damage, on as many clips as asked for, taken in turn; babble is made of the other clips."""
-    at_16k = [speechiness.at_network_rate(clip.samples, clip.rate_hz).astype(np.float64) for clip in clips]
+    at_16k = [vad_mos.at_network_rate(clip.samples, clip.rate_hz).astype(np.float64) for clip in clips]
     rows = []
     for number, kind in enumerate(damage.damages()):
         places = [(number * 3 + turn * 7) % len(clips) for turn in range(min(each, len(clips)))]

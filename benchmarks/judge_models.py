@@ -8,8 +8,8 @@ import soundfile
 import torch
 
 from verify import Job, Request, convert
-from verify.demo import demo
-from verify.watch import Silent
+from verify.demo.demo import demo
+from verify.progress import Silent
 
 TEXTS = ("The quick brown fox jumps over the lazy dog.", "There is no need to hurry, we have the whole day.")
 

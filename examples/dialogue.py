@@ -16,8 +16,8 @@ from typing import NamedTuple
 import soundfile
 
 from verify import ConversionError, judge, load_xtts
-from verify.listening.audio import read_clip
-from verify.settings import DEFAULT_REFERENCE
+from verify.audio.clips import read_clip
+from verify.resources import DEFAULT_REFERENCE
 
 
 class Line(NamedTuple):
@@ -80,7 +80,10 @@ def read_dialogue(text: str) -> list[Line]:
 def batch(args: argparse.Namespace, lines: list[Line]) -> int:
     """Speak the lines that are not there yet, and say which clips to listen to."""
     model = load_xtts(args.source, vocab=args.vocab, device=args.device)
-    from verify.listening.speech import condition, speak  # needs torch, which takes seconds: --help does not
+    from verify.coqui.synthesis import (
+        condition,
+        speak,  # needs torch, which takes seconds: --help does not
+    )
 
     clips = {"question": args.question_voice, "answer": args.answer_voice or args.question_voice}
     voices = {speaker: condition(model, [read_clip(path)]) for speaker, path in clips.items()}

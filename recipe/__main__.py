@@ -13,8 +13,8 @@ from TTS.tts.models.xtts import Xtts
 
 from recipe import gpt, model, speaker, vocoder
 from recipe.sentences import HOP, Sentence, make_clip, sentences
-from verify import demo_trainer, speaking
-from verify.demo import AUDIO_CODES, SMALL_GPT
+from verify.demo import trainer, weights
+from verify.demo.demo import AUDIO_CODES, SMALL_GPT
 
 VOCODER = "hifigan_decoder.waveform_decoder."
 STAGES = (25, 200, 600, 1200)  # steps of the vocoder's training whose model is kept as a training checkpoint
@@ -39,7 +39,7 @@ def main() -> None:
     said, xtts = sentences(), model.build()
     _learn_codes(xtts, said, args.out)
     _learn_sound(xtts, _lessons(xtts, said, args.out), args.out, args.steps)
-    np.savez_compressed(args.out / "weights.npz", **speaking.packed(learnt(xtts)))
+    np.savez_compressed(args.out / "weights.npz", **weights.packed(learnt(xtts)))
     print(f"{args.out / 'weights.npz'}: {(args.out / 'weights.npz').stat().st_size:,} bytes")
 
 
@@ -49,7 +49,7 @@ def learnt(xtts: Xtts) -> dict[str, np.ndarray]:
     return {
         key: values.detach().numpy()
         for key, values in xtts.state_dict().items()
-        if not (key.startswith(second) or speaking.is_fixed(key) or speaking.is_seeded(key, tuple(values.shape)))
+        if not (key.startswith(second) or weights.is_fixed(key) or weights.is_seeded(key, tuple(values.shape)))
     }
 
 
@@ -65,9 +65,9 @@ def _learn_codes(xtts: Xtts, said: Sequence[Sentence], out: Path) -> None:
         with Losses(out / "conditioning.csv", "step", "codes", "text", "spread of voices") as losses:
             gpt.train_conditioning(xtts, clips, said, losses.add)
         mute = {key: values for key, values in learnt(xtts).items() if not key.startswith(VOCODER)}
-        np.savez_compressed(kept, **speaking.packed(mute))
+        np.savez_compressed(kept, **weights.packed(mute))
     with np.load(kept) as stored:
-        tensors = {key: torch.from_numpy(values) for key, values in speaking.unpacked(dict(stored)).items()}
+        tensors = {key: torch.from_numpy(values) for key, values in weights.unpacked(dict(stored)).items()}
     xtts.load_state_dict(tensors, strict=False)  # what it lacks is the vocoder, and what has only a seed
 
 
@@ -110,9 +110,9 @@ def _learn_sound(xtts: Xtts, lessons: list[vocoder.Lesson], out: Path, steps: in
 def _write_stage(xtts: Xtts, averaged: nn.Module, run: Path, step: int, loss: float) -> None:
     """Write the model as it is as a genuine training checkpoint, its weights in float32."""
     run.mkdir(exist_ok=True)
-    (run / "vocab.json").write_bytes(speaking.VOCAB.read_bytes())
+    (run / "vocab.json").write_bytes(weights.VOCAB.read_bytes())
     sound = {f"{VOCODER}{key}": value.numpy() for key, value in averaged.state_dict().items()}
-    demo_trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES, learnt(xtts) | sound, step=step, loss=loss)
+    trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES, learnt(xtts) | sound, step=step, loss=loss)
 
 
 class Losses:

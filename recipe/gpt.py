@@ -12,7 +12,7 @@ from TTS.tts.layers.xtts.gpt import GPT
 from TTS.tts.models.xtts import Xtts, wav_to_mel_cloning
 
 from recipe.sentences import Sentence
-from verify.listening.audio import Clip
+from verify.audio.clips import Clip
 
 STEPS = 700
 VOICES_A_STEP = 4

@@ -12,10 +12,11 @@ from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
 from TTS.tts.models.xtts import Xtts
 
 from recipe.sentences import Sentence
-from verify import demo_trainer, settings, speaking
-from verify.demo import AUDIO_CODES, SMALL_GPT
-from verify.listening.audio import Clip
-from verify.listening.speech import Voice, condition, speak
+from verify import resources
+from verify.audio.clips import Clip
+from verify.coqui.synthesis import Voice, condition, speak
+from verify.demo import trainer, weights
+from verify.demo.demo import AUDIO_CODES, SMALL_GPT
 
 VOICES = 16
 
@@ -25,14 +26,14 @@ def build() -> Xtts:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder)
-        torch.save(demo_trainer.small_dvae(AUDIO_CODES).state_dict(), parts / "dvae.pth")
+        torch.save(trainer.small_dvae(AUDIO_CODES).state_dict(), parts / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, parts / "mel_stats.pth")
-        (parts / "vocab.json").write_bytes(speaking.VOCAB.read_bytes())
-        model = GPTTrainer(demo_trainer.training_config(parts, parts, SMALL_GPT, AUDIO_CODES)).xtts
+        (parts / "vocab.json").write_bytes(weights.VOCAB.read_bytes())
+        model = GPTTrainer(trainer.training_config(parts, parts, SMALL_GPT, AUDIO_CODES)).xtts
     for key, values in model.state_dict().items():
-        if speaking.is_seeded(key, tuple(values.shape)):
-            values.copy_(torch.from_numpy(speaking.seeded(key, tuple(values.shape))))
-        elif key.startswith(speaking.SPEAKER_ENCODER) and key.endswith(".bias"):
+        if weights.is_seeded(key, tuple(values.shape)):
+            values.copy_(torch.from_numpy(weights.seeded(key, tuple(values.shape))))
+        elif key.startswith(weights.SPEAKER_ENCODER) and key.endswith(".bias"):
             values.zero_()
     model.eval()  # returns nothing
     return model
@@ -41,7 +42,7 @@ def build() -> Xtts:
 def reference_clips(sentences: Sequence[Sentence]) -> list[Clip]:
     """Return reference clips of many voices: pieces of the project's own clips, higher and lower, louder and quieter."""
     picks = np.random.default_rng(1)
-    paths = [settings.DEFAULT_REFERENCE, *(sentence.clip for sentence in sentences)]
+    paths = [resources.DEFAULT_REFERENCE, *(sentence.clip for sentence in sentences)]
     audio = np.concatenate([librosa.load(path, sr=24000)[0] for path in paths])
     clips = [
         Clip(

@@ -10,7 +10,8 @@ import librosa
 import numpy as np
 import soundfile
 
-from verify import settings, speaking
+from verify import resources
+from verify.demo import weights
 
 RATE_HZ = 24000
 HOP = 256  # samples of the vocoder's output for a frame of its input
@@ -31,8 +32,8 @@ class Sentence:
 def sentences() -> tuple[Sentence, ...]:
     """Return the sentences of `configs/speaking.toml`, with as many codes as their clips are long."""
     found = []
-    for row in settings.load("speaking")["sentence"]:
-        clip, first = speaking.FOLDER / row["clip"], row["first_code"]
+    for row in resources.load("speaking")["sentence"]:
+        clip, first = weights.FOLDER / row["clip"], row["first_code"]
         count = code_count(soundfile.info(clip).frames) if clip.exists() else 0
         found.append(
             Sentence(

@@ -7,7 +7,7 @@ import torchaudio
 from torch import nn
 from TTS.tts.models.xtts import Xtts
 
-from verify.listening.audio import Clip
+from verify.audio.clips import Clip
 
 PIECE_SECONDS = 1.5
 

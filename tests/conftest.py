@@ -32,7 +32,7 @@ def shared_folder(tmp_path_factory) -> Path:
 def record_what_is_said(shared_folder):
     """Keep every cause that is shown or raised, for the test that holds docs/causes.md against them."""
     from verify import errors
-    from verify.reporting import terminal
+    from verify.report import terminal
 
     said.begin(shared_folder / "said")
     show, begin = terminal.show_cause, errors.ConversionError.__init__
@@ -47,8 +47,8 @@ def record_what_is_said(shared_folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(errors.ConversionError, "__init__", begin_and_record)
-        for room in ("terminal", "scare", "sidebyside", "standings", "surroundings"):
-            patch.setattr(f"verify.reporting.{room}.show_cause", show_and_record)
+        for room in ("terminal", "explain", "compare_terminal", "sweep_terminal", "env"):
+            patch.setattr(f"verify.report.{room}.show_cause", show_and_record)
         yield
 
 
@@ -101,11 +101,11 @@ def spoken_demo(tmp_path_factory):
     import contextlib
     import io
 
-    from verify import cli
+    from verify.cli import main
 
     folder, said_to_people = tmp_path_factory.mktemp("spoken") / "demo", io.StringIO()
     with contextlib.redirect_stderr(said_to_people), contextlib.redirect_stdout(io.StringIO()):
-        code = cli.main(["demo", "-o", str(folder)])
+        code = main.main(["demo", "-o", str(folder)])
     return folder, code, said_to_people.getvalue()
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import mutate, seeds
-from verify import cli
+from verify.cli import main as cli
 
 MAX_SECONDS = 5.0
 MAX_GROWTH_BYTES = 300e6

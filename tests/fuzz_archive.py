@@ -65,8 +65,8 @@ def read(path: Path) -> None:
         AssertionError: a record points out of the file, or out of its storage.
     """
     from verify.checkpoint import archive, reader
-    from verify.checkpoint.ledger import build_ledger
-    from verify.checkpoint.sameness import same_bytes
+    from verify.checkpoint.equality import same_bytes
+    from verify.conversion.ledger import build_ledger
     from verify.diagnosis.architecture import read_architecture
     from verify.errors import ConversionError
 

@@ -7,7 +7,7 @@ import struct
 import zipfile
 from pathlib import Path
 
-from verify import cli
+from verify.cli import main
 
 TINY_CONFIG = {
     "model": "xtts",
@@ -82,7 +82,7 @@ def fingerprint(path: Path) -> dict:
 
 def run_cli(capsys, *arguments):
     """Run the command in this process and return (exit status, stdout, stderr with whitespace made single)."""
-    code = cli.main([str(argument) for argument in arguments])
+    code = main.main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return code, captured.out, " ".join(captured.err.split())
 

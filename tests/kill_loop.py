@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from tests import seeds
-from verify import cli
+from verify.cli import main as cli
 
 ROOMS = ("writer.py", "container.py", "publish.py", "reader.py", "pipeline.py")
 FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.scandir", "shutil.rmtree"}

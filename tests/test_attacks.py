@@ -17,7 +17,7 @@ import soundfile
 import torch
 
 from tests.helpers import assert_fault, fingerprint, run_cli, save_tiny, tiny_state
-from verify.checkpoint import publish
+from verify.files import staging
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = str(ROOT / "convert_and_verify.py")
@@ -431,7 +431,7 @@ def test_e6_an_output_that_gets_its_name_back_is_refused_at_the_start(make_run, 
 
 
 def test_e9_the_lock_does_not_depend_on_the_temporary_folder(make_run, tmp_path, capsys, monkeypatch):
-    with publish.staging(tmp_path / "out"):
+    with staging.staging(tmp_path / "out"):
         monkeypatch.setenv("TMPDIR", str(tmp_path))
         code, _, err = run_cli(capsys, make_run(), "-o", tmp_path / "out", "--no-verify")
     assert code == 2
@@ -514,7 +514,7 @@ def test_e8_verify_survives_a_file_that_is_cut_while_it_is_used(converted, tmp_p
     """A mapped file would kill the process with SIGBUS; here it is cut just after it was read."""
     import shutil
 
-    from verify import model
+    from verify.coqui import model
 
     copy = shutil.copytree(converted[0], tmp_path / "model")
     real = model.build_skeleton
@@ -531,7 +531,8 @@ def test_e8_verify_survives_a_file_that_is_cut_while_it_is_used(converted, tmp_p
 
 def test_e7_an_error_that_ctrl_c_left_behind_is_an_interruption(make_run, tmp_path, monkeypatch):
     """torch.save, cut short by Ctrl-C, raises a RuntimeError in its place."""
-    from verify import cli, pipeline
+    from verify.cli import main
+    from verify.commands import convert
 
     def cut_short(*_):
         try:
@@ -539,6 +540,6 @@ def test_e7_an_error_that_ctrl_c_left_behind_is_an_interruption(make_run, tmp_pa
         finally:
             raise RuntimeError("unexpected pos")
 
-    monkeypatch.setattr(pipeline, "convert", cut_short)
+    monkeypatch.setattr(convert, "convert", cut_short)
     with pytest.raises(KeyboardInterrupt):
-        cli.main([str(make_run()), "-o", str(tmp_path / "out")])
+        main.main([str(make_run()), "-o", str(tmp_path / "out")])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.helpers import assert_fault, run_cli
-from verify import settings
+from verify import resources
 from verify.diagnosis import environment
 from verify.diagnosis.architecture import UNKNOWABLE
 
@@ -124,7 +124,7 @@ def test_the_languages_are_those_that_the_installed_coqui_cleans():
     with pytest.raises(NotImplementedError):
         tokenizer.preprocess_text("xin chào", "vi")
     need_a_package = set()
-    for language, sentence in settings.load("sentences").items():
+    for language, sentence in resources.load("sentences").items():
         try:
             assert tokenizer.preprocess_text(sentence["text"].lower(), language.split("-")[0])
         except ImportError:
@@ -440,7 +440,7 @@ def test_the_initial_values_are_those_of_a_live_model():
     from TTS.tts.configs.xtts_config import XttsArgs, XttsConfig
     from TTS.tts.models.xtts import Xtts
 
-    from verify.diagnosis.values import initial_value
+    from verify.diagnosis.weights_check import initial_value
 
     args = XttsArgs(
         gpt_layers=2, gpt_n_model_channels=64, gpt_n_heads=4, decoder_input_dim=64, gpt_number_text_tokens=30,

@@ -13,15 +13,16 @@ import pytest
 import soundfile
 
 from tests.helpers import run_cli, save_tiny
-from verify import model as models
-from verify.checkpoint import difference, reader
-from verify.checkpoint.difference import Held
-from verify.checkpoint.sameness import same_bytes
-from verify.checkpoint.source import Request
+from verify.audio import loudness
+from verify.checkpoint import reader
+from verify.checkpoint.equality import same_bytes
+from verify.conversion import diff
+from verify.conversion.diff import Held
+from verify.coqui import model as models
 from verify.errors import ArchiveError
-from verify.listening import loudness
-from verify.plan import Job, plan
-from verify.reporting import comparepage, players
+from verify.options import Job, Request
+from verify.plan import plan
+from verify.report import compare_page, listen_page
 
 SAY = ("--text", "yes.", "--expect", "sound")
 MOVED = "xtts.gpt.gpt.h.1.mlp.c_fc.weight"
@@ -33,7 +34,7 @@ def comparison(genuine_run, converted, model_parts, tmp_path_factory):
     """(exit status, document, folder) of the genuine run, its converted folder, one with a layer changed, one broken."""
     import torch
 
-    from verify import comparison
+    from verify.commands import compare
 
     root = tmp_path_factory.mktemp("comparison")
     state, config, vocab = model_parts
@@ -48,7 +49,7 @@ def comparison(genuine_run, converted, model_parts, tmp_path_factory):
     (root / "broken.pth").write_bytes(b"PK\x03\x04 and nothing else")
     job = Job(request=Request(source=genuine_run), output=root / "out", texts=("yes.",), expect="sound")
     sources = [genuine_run, converted[0], run, root / "broken.pth"]
-    report = comparison.compare(job, sources)
+    report = compare.compare(job, sources)
     return report, json.loads((root / "out" / "compare.json").read_text()), root / "out"
 
 
@@ -111,7 +112,7 @@ def test_what_is_the_same_is_one_storage_for_both_models(genuine_run, make_run):
     first, other = (plan(Job(request=Request(source=source))) for source in (genuine_run, make_run(change)))
     data, _ = reader.read_tensors(first.ledger.written, QUIET)
     held = Held(tensors=first.ledger.written, data=data)
-    beside, _, found = difference.read_beside(other.ledger.written, held, QUIET)
+    beside, _, found = diff.read_beside(other.ledger.written, held, QUIET)
     here = models.from_bytes(data, first.ledger.written)
     there = models.from_bytes(beside, other.ledger.written)
     apart = [key for key in there if there[key].data_ptr() != here[key].data_ptr()]
@@ -199,7 +200,7 @@ def test_names_from_outside_are_text_on_the_page(comparison, tmp_path):
     report, _, folder = comparison
     evil = '<img src=x onerror="alert(1)">\x1b[2J\u202e'
     models = (dataclasses.replace(report.models[0], path=evil), *report.models[1:])
-    text = comparepage.render(dataclasses.replace(report, models=models, reference=evil), folder)
+    text = compare_page.render(dataclasses.replace(report, models=models, reference=evil), folder)
     assert Elements(text).all("img") == []
     assert not any(char in text for char in "\x1b\u202e")
     assert "&lt;img src=x" in text
@@ -207,8 +208,8 @@ def test_names_from_outside_are_text_on_the_page(comparison, tmp_path):
 
 def test_a_page_without_room_names_the_file_instead(comparison, monkeypatch):
     report, _, folder = comparison
-    monkeypatch.setattr(players, "MOST_SECONDS", 0.0)
-    text = comparepage.render(report, folder)
+    monkeypatch.setattr(listen_page, "MOST_SECONDS", 0.0)
+    text = compare_page.render(report, folder)
     assert len(Elements(text).all("audio")) == 1
     assert "listen to C-01.wav" in text
 
@@ -281,12 +282,12 @@ def read_two(tmp_path, before, after):
     ledgers = []
     for name, state in (("before.pth", before), ("after.pth", after)):
         from verify.checkpoint.archive import read_archive
-        from verify.checkpoint.ledger import build_ledger
+        from verify.conversion.ledger import build_ledger
 
         archive = read_archive(save_tiny(tmp_path / name, {f"xtts.{key}": value for key, value in state.items()}))
         ledgers.append(build_ledger(archive.tensors, same_bytes).written)
     data, _ = reader.read_tensors(ledgers[0], QUIET)
-    return difference.read_beside(ledgers[1], Held(tensors=ledgers[0], data=data), QUIET)
+    return diff.read_beside(ledgers[1], Held(tensors=ledgers[0], data=data), QUIET)
 
 
 def test_a_change_is_the_norm_of_the_difference_over_the_norm_before(tmp_path):
@@ -358,14 +359,14 @@ def test_a_damaged_model_is_refused_though_it_is_compared(tmp_path):
     data[at] ^= 1
     path.write_bytes(data)
     from verify.checkpoint.archive import read_archive
-    from verify.checkpoint.ledger import build_ledger
+    from verify.conversion.ledger import build_ledger
 
     good, bad = (
         build_ledger(read_archive(tmp_path / name).tensors, same_bytes).written for name in ("before.pth", "after.pth")
     )
     held = Held(tensors=good, data=reader.read_tensors(good, QUIET)[0])
     with pytest.raises(ArchiveError, match="CRC-32"):
-        difference.read_beside(bad, held, QUIET)
+        diff.read_beside(bad, held, QUIET)
 
 
 # --- the command ----------------------------------------------------------------------------------------------------

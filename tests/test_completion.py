@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from verify import commands
+from verify.cli import parser
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,10 +77,10 @@ def test_tab_completes_in_bash(bash, typed, completed):
     assert bash(typed) == completed
 
 
-@pytest.mark.parametrize("shell", commands.SHELLS)
+@pytest.mark.parametrize("shell", parser.SHELLS)
 def test_each_script_names_every_command_and_the_options(shell):
     text = script(shell)
-    for word in (*commands.COMMANDS, "speaker-wav", "config-from-weights", "xtts-verify"):
+    for word in (*parser.COMMANDS, "speaker-wav", "config-from-weights", "xtts-verify"):
         assert word in text, word
 
 

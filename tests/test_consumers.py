@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from tests.helpers import run_cli
-from verify import settings
-from verify.checkpoint import profiles
+from verify import resources
+from verify.profiles import profile
 
 PAGE = (Path(__file__).parent.parent / "docs" / "consumers.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -21,14 +21,14 @@ COMMANDS = [
 
 
 def test_every_profile_has_its_command():
-    assert {name for command in COMMANDS for name in re.findall(r"--profile (\S+)", command)} == set(profiles.names())
+    assert {name for command in COMMANDS for name in re.findall(r"--profile (\S+)", command)} == set(profile.names())
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if " -o " in command])
 def test_a_command_of_the_page_runs(command, genuine_run, tmp_path, monkeypatch, capsys):
     """Loaded where voices are to be heard, else only converted: the main job's own tests let it speak."""
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(settings.DEFAULT_REFERENCE, "anna.wav")
+    shutil.copyfile(resources.DEFAULT_REFERENCE, "anna.wav")
     words = [str(genuine_run) if word == "RUN" else word for word in shlex.split(command)]
     heard = any(name in command for name in ("--speaker", "alltalk", "pandrator", "finetune-webui"))
     code, out, err = run_cli(capsys, *words, "--no-sample" if heard else "--no-verify")
@@ -45,7 +45,7 @@ def test_the_python_of_the_page_speaks(genuine_run, tmp_path, monkeypatch, capsy
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torchaudio, "load", None)
-    shutil.copyfile(settings.DEFAULT_REFERENCE, "anna.wav")
+    shutil.copyfile(resources.DEFAULT_REFERENCE, "anna.wav")
     command = next(command for command in COMMANDS if "--profile coqui" in command)
     words = [str(genuine_run) if word == "RUN" else word for word in shlex.split(command)]
     assert run_cli(capsys, *words, "--no-sample")[0] == 0

@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from verify.checkpoint import container, proven, reader, sums, writer, zipdir
+from verify.checkpoint import reader, zip_directory
 from verify.checkpoint.archive import read_archive
-from verify.checkpoint.ledger import build_ledger
-from verify.checkpoint.writer import write_model
+from verify.conversion import proven_file, torch_zip, writer
+from verify.conversion.ledger import build_ledger
+from verify.conversion.writer import write_model
 from verify.errors import ArchiveError, OutputError
+from verify.files import local
 
 ROOT = Path(__file__).parent.parent
 TENSORS = {
@@ -73,10 +75,10 @@ def test_members_are_aligned_stored_and_checksummed(rewritten):
         assert archive.testzip() is None
         infos = archive.infolist()
     with written.path.open("rb") as file:
-        directory = zipdir.read_directory(file, written.bytes)
+        directory = zip_directory.read_directory(file, written.bytes)
         for info in infos:
             assert info.compress_type == zipfile.ZIP_STORED
-            assert zipdir.data_offset(file, directory.members[info.filename]) % 64 == 0
+            assert zip_directory.data_offset(file, directory.members[info.filename]) % 64 == 0
 
 
 def test_the_hash_is_that_of_the_file(rewritten):
@@ -117,7 +119,7 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path, monkeypatch):
     """Sparse, so that it costs no disk: 5 members of 1 GiB of zeros; the last lies beyond 4 GiB."""
     path = tmp_path / "big.pth"
     size = 2**30
-    write = proven.ProvenFile.write
+    write = proven_file.ProvenFile.write
 
     def holed(out, data):  # one byte stands for a hole in place of a GiB of zeros; only offsets are tested here
         write(out, data)
@@ -125,9 +127,9 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path, monkeypatch):
             out.file.seek(size - 1, 1)
             out.back.seek(size, 1)  # reads nothing, which counts as zero
 
-    monkeypatch.setattr(proven.ProvenFile, "write", holed)
+    monkeypatch.setattr(proven_file.ProvenFile, "write", holed)
     with path.open("wb", buffering=0) as file, path.open("rb", buffering=0) as back:
-        out = container.ContainerWriter(proven.ProvenFile(file, back))
+        out = torch_zip.ContainerWriter(proven_file.ProvenFile(file, back))
         for number in range(5):
             out.begin(f"data/{number}", size)
             out.out.add(b"\0")
@@ -135,8 +137,8 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path, monkeypatch):
             out.end(0)
         out.finish()
     with path.open("rb") as file:
-        directory = zipdir.read_directory(file, path.stat().st_size)
-        offsets = [zipdir.data_offset(file, member) for member in directory.members.values()]
+        directory = zip_directory.read_directory(file, path.stat().st_size)
+        offsets = [zip_directory.data_offset(file, member) for member in directory.members.values()]
     assert offsets[-1] > 2**32
     with zipfile.ZipFile(path) as archive:
         assert [info.file_size for info in archive.infolist()] == [size] * 5
@@ -222,7 +224,7 @@ def two_tensors(folder, sums=True):
 @pytest.mark.parametrize("sums", [True, False], ids=["crc", "no crc"])
 def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_published(tmp_path, monkeypatch, sums):
     """Let the disk flip one bit, anywhere: what is read back is then not what was meant."""
-    tensors, write = two_tensors(tmp_path, sums), proven.ProvenFile.write
+    tensors, write = two_tensors(tmp_path, sums), proven_file.ProvenFile.write
     size = write_model(tmp_path / "good.pth", tensors, CONFIG, quiet).bytes
     for number, place in enumerate((0, 200, 3000, 7000, size - 1)):
 
@@ -232,7 +234,7 @@ def test_a_file_that_does_not_hold_what_was_written_is_found_before_it_is_publis
             if 0 <= place - start < len(data):
                 flip_bit(out.file.name, place)
 
-        monkeypatch.setattr(proven.ProvenFile, "write", rot)
+        monkeypatch.setattr(proven_file.ProvenFile, "write", rot)
         with pytest.raises(OutputError, match="reads back with"):
             write_model(tmp_path / f"{number}.pth", tensors, CONFIG, quiet)
 
@@ -294,13 +296,13 @@ def test_safetensors_give_the_same_ledger_and_bytes(converted, tmp_path):
 
 def test_both_ways_of_crc_32_agree(monkeypatch):
     data = np.random.default_rng(0).bytes(300_001)
-    assert sums.crc32(data[70_000:], sums.crc32(data[:70_000])) == zlib.crc32(data)
+    assert local.crc32(data[70_000:], local.crc32(data[:70_000])) == zlib.crc32(data)
     monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)  # as where there is no wheel
     try:
-        assert importlib.reload(sums).crc32 is zlib.crc32
+        assert importlib.reload(local).crc32 is zlib.crc32
     finally:
         monkeypatch.undo()
-        importlib.reload(sums)
+        importlib.reload(local)
 
 
 def test_a_system_without_fdatasync_writes_the_same_file(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from tests import said
 from tests.test_house import MODULES, ROOT
-from verify import commands
+from verify.cli import parser
 
 
 def codes() -> set[str]:
@@ -70,7 +70,7 @@ def test_every_command_line_on_the_pages_parses(page):
         words = shlex.split(line.split("<")[0].split("|")[0], comments=True)
         words = words[1:] if words[0] == "xtts-verify" else words[2:]
         if not {"--help", "--version"} & {*words}:  # which leave at once
-            assert commands.parse(words), line
+            assert parser.parse(words), line
 
 
 def test_command_lines_are_found_on_the_pages():
@@ -96,8 +96,8 @@ def test_the_index_names_every_page():
 
 
 def test_the_examples_of_help_parse(capsys):
-    for name, command in commands.parser()._subparsers._group_actions[0].choices.items():
+    for name, command in parser.parser()._subparsers._group_actions[0].choices.items():
         examples = re.findall(r"^  convert_and_verify\.py (.+)$", command.epilog, re.MULTILINE)
         assert examples
         for example in examples:
-            assert commands.parse(shlex.split(example.split("<")[0])).command == name
+            assert parser.parse(shlex.split(example.split("<")[0])).command == name

@@ -14,9 +14,9 @@ import pytest
 
 from tests import scares
 from tests.helpers import run_cli
-from verify.checkpoint.keytable import KEPT, expand
-from verify.diagnosis.loaderror import MAX_BYTES
-from verify.diagnosis.scare import explain
+from verify.conversion.key_map import KEPT, expand
+from verify.diagnosis.error_text import MAX_BYTES
+from verify.diagnosis.explain import explain
 from verify.errors import ConversionError
 
 ROOT = Path(__file__).parent.parent
@@ -464,7 +464,7 @@ def test_quiet_still_says_what_is_wrong(texts, tmp_path, capsys):
 
 
 def test_standard_input_without_torch_and_fast(texts):
-    code = "import sys\nfrom verify import cli\ncode = cli.main(['explain'])\nprint(code, sorted({'torch', 'TTS', 'transformers'} & sys.modules.keys()))"
+    code = "import sys\nfrom verify.cli import main as cli\ncode = cli.main(['explain'])\nprint(code, sorted({'torch', 'TTS', 'transformers'} & sys.modules.keys()))"
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code], input=texts["vocabulary"], capture_output=True, text=True, check=True, cwd=ROOT
@@ -495,8 +495,8 @@ def test_no_such_file_is_no_traceback(tmp_path, capsys):
 def test_a_model_in_inference_mode_is_told_from_a_file_that_lacks_something(model_parts, tmp_path):
     """`explain_load` on a real Xtts that eval() has changed: its second names are bogus, a tensor that is gone is not."""
     from verify import explain_load
-    from verify.checkpoint.config import inference_config
-    from verify.model import build_skeleton
+    from verify.coqui.model import build_skeleton
+    from verify.source.config import inference_config
 
     state, config, vocab = model_parts
     model = build_skeleton(inference_config(config, "test"), vocab)

@@ -24,7 +24,7 @@ from tests.helpers import (
     save_tiny,
     tiny_state,
 )
-from verify.checkpoint import inert
+from verify.checkpoint import allowlist
 
 ROOT = Path(__file__).parent.parent
 
@@ -742,7 +742,7 @@ def test_e17_an_environment_that_does_not_import(make_run, tmp_path):
 
 def test_every_name_that_calls_something_is_inert():
     """No value of the allow list is a callable of another module: what a pickle names is never looked up."""
-    assert all(call.__module__ == inert.__name__ for call in inert.CALLS.values())
+    assert all(call.__module__ == allowlist.__name__ for call in allowlist.CALLS.values())
 
 
 def test_e14_a_clip_that_cannot_be_used_is_refused_before_the_long_work(make_run, tmp_path, capsys):
@@ -778,7 +778,8 @@ def test_e15_a_language_whose_package_is_missing_is_the_environments_fault(make_
 
 def test_e16_a_gpu_without_room_gives_way_to_the_cpu_under_auto(make_run, tmp_path, capsys, monkeypatch):
     """The GPU is the one thing that is not real here: torch's own error is raised where it would come."""
-    from verify import audition, model
+    from verify.coqui import model
+    from verify.coqui import run as audition
 
     real = model.prepare_for_speech
 

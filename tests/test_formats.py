@@ -11,9 +11,9 @@ from safetensors import safe_open
 
 from tests.helpers import member_span, run_cli, save_tiny
 from verify import Job, Request, convert, load_xtts
-from verify.checkpoint import cast, formats, keytable
-from verify.checkpoint.formats import write_safetensors
 from verify.checkpoint.tensors import TensorRecord
+from verify.conversion import cast, formats, key_map
+from verify.conversion.formats import write_safetensors
 
 HALVES = ("float16", "bfloat16")
 
@@ -60,12 +60,12 @@ def test_nan_stays_nan():
 
 def test_buffers_are_what_a_live_model_calls_so(model_parts):
     """They become float32 under any cast, so the table must know them all and no weight."""
-    from verify.model import build_skeleton
+    from verify.coqui.model import build_skeleton
 
     _, config, vocab = model_parts
     model = build_skeleton(config, vocab)
     buffers = {name for name, value in model.named_buffers() if value.is_floating_point()} & model.state_dict().keys()
-    named = {name for name in model.state_dict() if keytable.is_buffer(name)}
+    named = {name for name in model.state_dict() if key_map.is_buffer(name)}
     assert named == buffers
     assert sum(model.state_dict()[name].nbytes for name in named) < 200_000
 
@@ -87,7 +87,7 @@ def test_every_weight_is_half_and_every_buffer_single(half, converted):
     whole = torch.load(converted[0] / "model.pth", weights_only=True)["model"]
     assert made.keys() == whole.keys()
     for name, value in whole.items():
-        wanted = value if keytable.is_buffer(name) or not value.is_floating_point() else value.half()
+        wanted = value if key_map.is_buffer(name) or not value.is_floating_point() else value.half()
         assert made[name].dtype == wanted.dtype
         assert torch.equal(made[name], wanted)
     assert report.verdict == "pass"
@@ -105,7 +105,7 @@ def test_the_report_says_what_the_cast_cost(half, converted):
         members = {
             name: (value.double(), value.half().double())
             for name, value in whole.items()
-            if keytable.part_of(name) == part["part"] and value.is_floating_point() and not keytable.is_buffer(name)
+            if key_map.part_of(name) == part["part"] and value.is_floating_point() and not key_map.is_buffer(name)
         }
         errors = {name: float((old - new).norm() / old.norm()) for name, (old, new) in members.items() if old.any()}
         normal = [((old - new).abs() / old.abs())[old.abs() >= 2**-14] for old, new in members.values()]

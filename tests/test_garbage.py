@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from verify.garbage import uncollected
+from verify.background import uncollected
 
 
 class Node:

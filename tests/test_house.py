@@ -5,92 +5,127 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
-HEAVY = {"torch", "torchaudio", "TTS", "transformers", "trainer"}
-# Rooms that may import torch and coqui-tts; every other one answers without them.
-HEAVY_ROOMS = {
-    "model.py",
-    "audition.py",
-    "demo_trainer.py",
-    "rehearsal.py",
-    "recital.py",
-    "proof.py",
-    "loading.py",
-    "baseline.py",
-    "voices.py",
-    "sweeping/worker.py",
-    "listening/speech.py",
-    "listening/reading.py",
-    "listening/parity.py",
-    "listening/similarity.py",
+PACKAGE = ROOT / "verify"
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
 }
-MODULES = sorted((ROOT / "verify").rglob("*.py"))
-# Floors from left to right: a room imports only from its own floor or from one to its left.
-ORDER = ["errors", "checks", "settings", "speaking", "tinyvocab", "options", "watch", "background", "garbage", "checkpoint", "diagnosis", "listening", "reporting", "plan", "reproduce", "judging", "bundle", "model", "voices", "rehearsal", "loading", "baseline", "proof", "recital", "audition", "pipeline", "comparison", "sweeping", "sweep", "library", "exporting", "training", "env", "demo_trainer", "demo", "arguments", "completion", "commands", "cli"]  # fmt: skip
+HEAVY = {"torch", "torchaudio", "TTS", "transformers", "trainer"}
+# What works with coqui-tts, and what trains; everything else answers without torch.
+MAY_IMPORT_TORCH = {"coqui", "demo"}
+# The floors: data flows from left to right, so a module imports from its own folder and from those to its left.
+FLOORS = (
+    "errors", "checks", "resources", "progress", "background", "files", "checkpoint", "conversion", "options", "source",
+    "diagnosis", "audio", "result", "plan", "profiles", "coqui", "report", "commands", "training", "sweeping", "demo",
+    "api", "cli",
+)  # fmt: skip
+MOST_IN_A_FOLDER, MOST_AT_THE_TOP = 18, 12
 
 
-def imported(path: Path, for_types: bool = True) -> set[str]:
+def nodes(path: Path) -> Iterator[ast.AST]:
+    """Yield what stands in a module, but for what only type checkers read."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    if not for_types:
-        tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")]  # fmt: skip
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")]  # fmt: skip
+    return ast.walk(tree)
+
+
+def imported(path: Path) -> set[str]:
+    """Return the names of all that a module imports, and of the modules that it names in a string to import them later."""
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            names |= {name if name in MODULES else node.module for name in full}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in MODULES:
+            names.add(node.value)
     return names
 
 
 def floor(name: str) -> str:
-    return name.split(".")[1] if "." in name else ""
+    return name.split(".")[1]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_heavy_rooms_import_torch(path):
-    room = str(path.relative_to(ROOT / "verify"))
-    heavy = {name.split(".")[0] for name in imported(path, for_types=False)} & HEAVY
-    assert not heavy or room in HEAVY_ROOMS
+def ours() -> dict[str, set[str]]:
+    """Return for each module the modules of this package that it imports; the package's own face aside."""
+    return {
+        name: {other for other in imported(path) if other in MODULES and other != "verify"} - {name}
+        for name, path in MODULES.items()
+        if name != "verify"
+    }
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in MODULES if p.name != "__init__.py"], ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_data_flows_to_the_right(path):
-    room = path.relative_to(ROOT / "verify").parts[0].removesuffix(".py")
-    for name in imported(path):
-        if name.startswith("verify.") and not name.startswith("verify.__"):
-            assert ORDER.index(floor(name)) <= ORDER.index(room), f"{room} imports {name}"
+def test_every_folder_and_module_has_its_floor():
+    assert {floor(name) for name in MODULES if name != "verify"} == set(FLOORS)
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in MODULES if p.name != "cli.py"], ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_library_rooms_neither_print_nor_exit_nor_catch_everything(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            assert getattr(node.func, "id", "") not in {"print", "exit"}
-        if isinstance(node, ast.ExceptHandler):
-            assert node.type is not None
-            if getattr(node.type, "id", "") == "Exception":
-                # tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main is; a training
-                # must not end for an export
-                assert str(path.relative_to(ROOT / "verify")) in ("model.py", "sweeping/task.py", "training.py")
+def test_only_what_speaks_or_trains_imports_torch():
+    assert [
+        name
+        for name, path in MODULES.items()
+        if {item.split(".")[0] for item in imported(path)} & HEAVY and floor(name) not in MAY_IMPORT_TORCH
+    ] == []
+
+
+def test_data_flows_down_and_never_back():
+    assert [
+        f"{name} imports {other}"
+        for name, others in ours().items()
+        for other in others
+        if FLOORS.index(floor(other)) > FLOORS.index(floor(name))
+    ] == []
+
+
+def test_there_are_no_circles():
+    TopologicalSorter(ours()).prepare()  # raises CycleError, which names the circle
+
+
+def test_no_folder_is_a_corridor():
+    for folder in {path.parent for path in MODULES.values()}:
+        count = sum(path.parent == folder and path.name != "__init__.py" for path in MODULES.values())
+        assert count <= (MOST_AT_THE_TOP if folder == PACKAGE else MOST_IN_A_FOLDER), folder
+
+
+# tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main is; a training must not end
+# for an export.
+MAY_CATCH_EVERYTHING = {
+    "verify.cli.main",
+    "verify.coqui.model",
+    "verify.sweeping.run_task",
+    "verify.training.callback",
+}
+
+
+def test_the_library_neither_prints_nor_exits_nor_catches_everything():
+    strays = []
+    for name, path in MODULES.items():
+        for node in nodes(path):
+            called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            caught = isinstance(node, ast.ExceptHandler) and getattr(node.type, "id", "BaseException")
+            if called in {"print", "exit"} and name != "verify.cli.main":
+                strays.append(f"{name}:{node.lineno}: {called}")
+            if caught == "BaseException" and node.type is None:
+                strays.append(f"{name}:{node.lineno}: except:")
+            if caught == "Exception" and name not in MAY_CATCH_EVERYTHING:
+                strays.append(f"{name}:{node.lineno}: except Exception")
+    assert strays == []
 
 
 def test_importing_the_package_imports_no_torch():
-    code = "import sys, verify, verify.cli; print(sorted({'torch', 'TTS', 'transformers'} & sys.modules.keys()))"
+    code = "import sys, verify, verify.cli.main; print(sorted({'torch', 'TTS', 'transformers'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
 
 def test_help_answers_without_numpy_or_rich():
     code = (
-        "import sys\nfrom verify import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit:\n"
+        "import sys\nfrom verify.cli import main as cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit:\n"
         "    print(sorted({'torch', 'numpy', 'rich'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -99,7 +134,7 @@ def test_help_answers_without_numpy_or_rich():
 
 def test_inspect_leaves_torch_and_numpy_alone(genuine_checkpoint):
     """`inspect` must answer in a fifth of a second; here only that it never gets near torch, which takes five, and NumPy."""
-    code = f"import sys\nfrom verify import cli\ncli.main(['inspect', {str(genuine_checkpoint)!r}])\nprint(bool({{'torch', 'numpy'}} & sys.modules.keys()))"
+    code = f"import sys\nfrom verify.cli import main as cli\ncli.main(['inspect', {str(genuine_checkpoint)!r}])\nprint(bool({{'torch', 'numpy'}} & sys.modules.keys()))"
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
@@ -111,15 +146,17 @@ def test_inspect_leaves_torch_and_numpy_alone(genuine_checkpoint):
 ROWS = [f"{part}{number}" for part, last in zip("abcde", (11, 13, 7, 13, 17), strict=True) for number in range(1, last + 1)]  # fmt: skip
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_every_row_of_the_matrix_of_faults_has_a_test_with_its_name(row):
-    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
-    assert any(f"\ndef test_{row}_" in source for source in sources)
+def sources() -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
+
+def test_every_row_of_the_matrix_of_faults_has_a_test_with_its_name():
+    text = sources()
+    assert [row for row in ROWS if f"\ndef test_{row}_" not in text] == []
 
 
 def test_the_tests_that_the_security_page_names_are_there():
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    page, text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8"), sources()
     named = set(re.findall(r"`(test_[a-z0-9_]+)(?:\*|\.\.\.)?`", page))
     assert len(named) > 15
-    assert [name for name in named if f"def {name}" not in sources] == []
+    assert [name for name in named if f"def {name}" not in text] == []

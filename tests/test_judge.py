@@ -11,11 +11,13 @@ import pytest
 import soundfile
 
 from benchmarks import damage
-from verify import cli, settings
-from verify.listening import audio, judge, mel, pattern, speechiness, waveform
+from verify import resources
+from verify.audio import checks, mel, signal, vad_mos
+from verify.audio import clips as audio
+from verify.cli import main
 
 ROOT = Path(__file__).parent.parent
-REFERENCE = settings.DEFAULT_REFERENCE
+REFERENCE = resources.DEFAULT_REFERENCE
 RATE_HZ = 16000
 DAMAGES = {(item.kind, item.strength): item for item in damage.damages()}
 
@@ -29,7 +31,7 @@ def speech():
 
 def failed(samples, rate_hz=RATE_HZ, **said):
     return {
-        check.name for check in judge.judge_speech(np.asarray(samples, np.float32), rate_hz, **said) if not check.ok
+        check.name for check in checks.judge_speech(np.asarray(samples, np.float32), rate_hz, **said) if not check.ok
     }
 
 
@@ -100,12 +102,12 @@ def test_mild_harm_is_let_pass(speech, kind, strength):
 )
 def test_each_check_catches_its_damage(monkeypatch, speech, kind, strength, check):
     if not check.startswith("DNSMOS"):  # half a second each, for what is not asked
-        monkeypatch.setattr(speechiness, "opinion", lambda _: dict.fromkeys(("sig", "bak", "ovrl", "p808"), 3.5))
+        monkeypatch.setattr(vad_mos, "opinion", lambda _: dict.fromkeys(("sig", "bak", "ovrl", "p808"), 3.5))
     assert check in failed(harmed(speech[: 3 * RATE_HZ], kind, strength))
 
 
 def test_length_and_pace_are_held_against_the_text(monkeypatch, speech):
-    monkeypatch.setattr(speechiness, "opinion", lambda _: dict.fromkeys(("sig", "bak", "ovrl", "p808"), 3.5))
+    monkeypatch.setattr(vad_mos, "opinion", lambda _: dict.fromkeys(("sig", "bak", "ovrl", "p808"), 3.5))
     seconds = len(speech) / RATE_HZ
     fitting = "a bird in the hand is worth " * round(seconds * 14 / 28)
     assert failed(speech, text=fitting) == set()
@@ -120,19 +122,19 @@ def test_what_is_hardly_a_sound_is_judged_and_fails(samples):
 
 
 def test_every_check_has_a_limit_and_every_limit_a_check(speech):
-    names = {check.name for check in judge.judge_speech(speech[:RATE_HZ], RATE_HZ)}
-    assert names >= set(settings.load("limits")["speech"])
+    names = {check.name for check in checks.judge_speech(speech[:RATE_HZ], RATE_HZ)}
+    assert names >= set(resources.load("limits")["speech"])
 
 
 def test_every_figure_that_is_judged_can_fail(speech):
     """A limit that nothing can cross would be an ornament."""
-    found = judge.measure(speech, RATE_HZ)
-    for field in fields(judge.Measures):
+    found = checks.measure(speech, RATE_HZ)
+    for field in fields(checks.Measures):
         if field.name in ("seconds", "heard_seconds"):
             continue
         worst = [replace(found, **{field.name: value}) for value in (-1000.0, 1000.0)]
-        assert any(not check.ok for item in worst for check in judge.judge_measures(item)), field.name
-    assert all(check.ok for check in judge.judge_measures(found)), asdict(found)
+        assert any(not check.ok for item in worst for check in checks.judge_measures(item)), field.name
+    assert all(check.ok for check in checks.judge_measures(found)), asdict(found)
 
 
 # --- measures -----------------------------------------------------------------------------------------------------
@@ -141,23 +143,23 @@ def test_every_figure_that_is_judged_can_fail(speech):
 def test_silences_are_measured_where_they_are():
     sound = 0.3 * np.random.default_rng(0).standard_normal(RATE_HZ)
     clip = np.concatenate([np.zeros(8000), sound, np.zeros(4000), sound, np.zeros(1600)])
-    silent = waveform.silent_frames(waveform.frame_levels(clip, RATE_HZ))
-    assert waveform.silences(silent) == pytest.approx((0.5, 0.1, 0.25), abs=0.011)
+    silent = signal.silent_frames(signal.frame_levels(clip, RATE_HZ))
+    assert signal.silences(silent) == pytest.approx((0.5, 0.1, 0.25), abs=0.011)
 
 
 @pytest.mark.parametrize("hz", [80, 120, 210, 350])
 def test_pitch_is_that_of_the_pulses(hz):
     time = np.arange(2 * RATE_HZ) / RATE_HZ
     pulses = np.sum([np.cos(2 * np.pi * hz * n * time) / n for n in range(1, 9)], axis=0) * 0.1
-    median, semitones, voiced = waveform.pitch(pulses, RATE_HZ, np.zeros(200, bool))
+    median, semitones, voiced = signal.pitch(pulses, RATE_HZ, np.zeros(200, bool))
     assert median == pytest.approx(hz, rel=0.03)
     assert semitones < 0.5
     assert voiced > 0.95
 
 
 def test_backwards_speech_has_the_opposite_direction(speech):
-    assert pattern.attack_skew(speech) > 0.3
-    assert pattern.attack_skew(speech[::-1]) == pytest.approx(-pattern.attack_skew(speech), abs=0.2)
+    assert signal.attack_skew(speech) > 0.3
+    assert signal.attack_skew(speech[::-1]) == pytest.approx(-signal.attack_skew(speech), abs=0.2)
 
 
 def test_the_mel_spectra_are_those_of_librosa(speech):
@@ -170,9 +172,9 @@ def test_the_mel_spectra_are_those_of_librosa(speech):
 
 def test_the_opinion_is_that_of_speechmos(speech):
     dnsmos = pytest.importorskip("speechmos.dnsmos")
-    piece = np.resize(speech, speechiness.MOS_SAMPLES)
+    piece = np.resize(speech, vad_mos.MOS_SAMPLES)
     theirs = dnsmos.run(piece, RATE_HZ)
-    assert speechiness.opinion(speech) == pytest.approx(
+    assert vad_mos.opinion(speech) == pytest.approx(
         {name: float(theirs[f"{name}_mos"]) for name in ("sig", "bak", "ovrl", "p808")}, abs=1e-3
     )
 
@@ -180,9 +182,9 @@ def test_the_opinion_is_that_of_speechmos(speech):
 def test_the_speech_probability_is_that_of_silero_vad(speech):
     torch = pytest.importorskip("torch")
     silero_vad = pytest.importorskip("silero_vad")
-    clip = speech[: 50 * speechiness.VAD_WINDOW]
+    clip = speech[: 50 * vad_mos.VAD_WINDOW]
     theirs = silero_vad.load_silero_vad(onnx=True).audio_forward(torch.from_numpy(clip), RATE_HZ)[0].numpy()
-    np.testing.assert_allclose(speechiness.speech_probability(clip), theirs, atol=1e-5)
+    np.testing.assert_allclose(vad_mos.speech_probability(clip), theirs, atol=1e-5)
 
 
 # --- the command --------------------------------------------------------------------------------------------------
@@ -199,7 +201,7 @@ def clips(tmp_path_factory, speech):
 
 
 def run(capsys, *words):
-    code = cli.main(["judge", *map(str, words)])
+    code = main.main(["judge", *map(str, words)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -246,7 +248,7 @@ def test_a_file_that_cannot_be_read_is_exit_2_and_the_others_are_judged(capsys, 
 
 
 def test_many_clips_get_a_line_each(capsys, clips, monkeypatch):
-    monkeypatch.setattr(speechiness, "opinion", lambda _: dict.fromkeys(("sig", "bak", "ovrl", "p808"), 1.5))
+    monkeypatch.setattr(vad_mos, "opinion", lambda _: dict.fromkeys(("sig", "bak", "ovrl", "p808"), 1.5))
     monkeypatch.setenv("COLUMNS", "200")
     code, _, err = run(capsys, *[clips / "noise.wav"] * 5)
     assert code == 1
@@ -271,7 +273,7 @@ def test_a_text_that_cannot_be_used_is_refused(capsys, words, says):
 
 
 def test_judging_leaves_torch_alone():
-    code = f"import sys\nfrom verify import cli\ncli.main(['judge', {str(REFERENCE)!r}])\nprint(sorted({{'torch', 'TTS', 'librosa', 'numba'}} & sys.modules.keys()))"
+    code = f"import sys\nfrom verify.cli import main as cli\ncli.main(['judge', {str(REFERENCE)!r}])\nprint(sorted({{'torch', 'TTS', 'librosa', 'numba'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
@@ -283,7 +285,7 @@ def test_judging_leaves_torch_alone():
 def test_similarity_is_told_only_by_an_encoder_that_knows_a_voice_from_noise(monkeypatch, noise_is, found):
     from types import SimpleNamespace
 
-    from verify.listening import similarity
+    from verify.coqui import checks as similarity
 
     sample = SimpleNamespace(seconds=2.0, samples=np.zeros(48000, np.float32), rate_hz=24000)
     monkeypatch.setattr(similarity, "_likeness", lambda _, __, samples, ___: noise_is if samples.any() else 0.8)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from verify.checkpoint import keytable
 from verify.checkpoint.archive import read_archive
-from verify.checkpoint.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, build_ledger
-from verify.checkpoint.sameness import same_bytes
+from verify.checkpoint.equality import same_bytes
 from verify.checkpoint.tensors import TensorRecord
+from verify.conversion import key_map
+from verify.conversion.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, build_ledger
 from verify.errors import LedgerError
 
 
@@ -49,13 +49,13 @@ def live_models():
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_every_name_of_a_live_model_is_kept_by_a_line(live_models, version):
-    unknown = [key for key in live_models[version].state_dict() if keytable.part_of(key) is None]
+    unknown = [key for key in live_models[version].state_dict() if key_map.part_of(key) is None]
     assert unknown == []
 
 
 def test_no_line_of_the_table_keeps_a_name_that_no_model_has(live_models):
-    live = {keytable._NUMBER.sub("#", key) for model in live_models.values() for key in model.state_dict()}
-    assert set(keytable._kept()) - live == set()
+    live = {key_map._NUMBER.sub("#", key) for model in live_models.values() for key in model.state_dict()}
+    assert set(key_map._kept()) - live == set()
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
@@ -68,7 +68,7 @@ def test_aliases_are_the_same_parameter_in_a_live_model(live_models, version):
     added = [key for key in model.state_dict() if key not in before]
     assert len(added) > 20
     for key in added:
-        target = keytable.alias_target(key)
+        target = key_map.alias_target(key)
         assert target is not None, key
         assert live[key] is live[target], f"{key} is not {target}"
 
@@ -112,8 +112,8 @@ def test_a_genuine_run_adds_up(genuine_checkpoint):
 
 
 def test_wrappers_come_off_the_front_only():
-    assert keytable.normalise("module._orig_mod.xtts.gpt.final_norm.bias").text == "gpt.final_norm.bias"
-    assert keytable.normalise("gpt.xtts.final_norm.bias").text == "gpt.xtts.final_norm.bias"
+    assert key_map.normalise("module._orig_mod.xtts.gpt.final_norm.bias").text == "gpt.final_norm.bias"
+    assert key_map.normalise("gpt.xtts.final_norm.bias").text == "gpt.xtts.final_norm.bias"
 
 
 @pytest.mark.parametrize(

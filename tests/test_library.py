@@ -16,9 +16,8 @@ import soundfile
 import verify
 from tests.helpers import fingerprint
 from tests.test_docs import blocks
-from verify import Job, Request, settings
-from verify.options import Options, SourceOptions
-from verify.plan import job_of
+from verify import Job, Request, resources
+from verify.options import Options, SourceOptions, job_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "library.md"
@@ -33,7 +32,7 @@ def place(genuine_run, converted, tmp_path_factory):
     for path in (next(genuine_run.glob("best_model_*.pth")), genuine_run / "config.json"):
         (run / path.name).symlink_to(path)
     shutil.copyfile(converted[0] / "vocab.json", folder / "vocab.json")
-    shutil.copyfile(settings.DEFAULT_REFERENCE, folder / "me.wav")
+    shutil.copyfile(resources.DEFAULT_REFERENCE, folder / "me.wav")
     return folder
 
 

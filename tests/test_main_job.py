@@ -260,9 +260,9 @@ def test_verify_takes_a_training_checkpoint_as_it_is(genuine_checkpoint, genuine
 
 def test_a_model_read_from_the_source_and_a_written_one_are_the_same(genuine_checkpoint, converted):
     from verify.checkpoint.archive import read_archive
-    from verify.checkpoint.ledger import build_ledger
     from verify.checkpoint.reader import read_tensors
-    from verify.model import from_bytes, map_written
+    from verify.conversion.ledger import build_ledger
+    from verify.coqui.model import from_bytes, map_written
 
     tensors = build_ledger(read_archive(genuine_checkpoint).tensors, lambda a, b: True).written
     data, _ = read_tensors(tensors, lambda n: None)
@@ -276,7 +276,7 @@ def test_a_skeleton_speaks_bit_for_bit_like_coquis_own_load(converted):
     from TTS.tts.configs.xtts_config import XttsConfig
     from TTS.tts.models.xtts import Xtts
 
-    from verify import model as models
+    from verify.coqui import model as models
 
     folder, report = converted
     ours = models.build_skeleton(report.config, folder / "vocab.json")
@@ -299,9 +299,9 @@ def _loaded(models, skeleton, folder):
 
 
 def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint):
-    from verify import model as models
     from verify.checkpoint.archive import read_archive
-    from verify.checkpoint.ledger import build_ledger
+    from verify.conversion.ledger import build_ledger
+    from verify.coqui import model as models
 
     folder, report = converted
     ledger = build_ledger(read_archive(genuine_checkpoint).tensors, lambda a, b: True)
@@ -342,7 +342,7 @@ def test_both_ways_to_start_are_one(converted):
 
 def test_what_is_known_not_to_load_is_said_without_writing_it(make_run, tmp_path, capsys, monkeypatch):
     """A wrong config is known from the names and shapes: the model is compared, but 1.8 GB are not written for it."""
-    from verify.checkpoint import writer
+    from verify.conversion import writer
 
     monkeypatch.setattr(writer, "write_model", lambda *_: pytest.fail("wrote a model that cannot load"))
     run = make_run(change_config=lambda config: config["model_args"].update(gpt_layers=3))

@@ -11,9 +11,12 @@ import pytest
 
 from tests import fuzz, seeds
 from tests.helpers import fingerprint
-from verify.checkpoint import publish, recognise, writer
-from verify.checkpoint.container import index_pickle as index
+from verify.checkpoint import archive
+from verify.conversion import writer
+from verify.conversion.torch_zip import index_pickle as index
 from verify.errors import OutputError
+from verify.files import staging
+from verify.files.local import require_regular_file
 
 ROOT = Path(__file__).parent.parent
 posix = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs of POSIX")
@@ -122,7 +125,7 @@ def test_e8_a_source_that_is_replaced_between_reading_its_index_and_its_data(run
 @posix
 @pytest.mark.parametrize("name", ["best_model_7.pth", "speakers_xtts.pth", "config.json", "vocab.json"])
 def test_e8_a_file_that_becomes_a_fifo_is_not_waited_for(run, tmp_path, monkeypatch, name):
-    looked = recognise.require_regular_file
+    looked = require_regular_file
 
     def swap(path):
         size = looked(path)
@@ -131,7 +134,7 @@ def test_e8_a_file_that_becomes_a_fifo_is_not_waited_for(run, tmp_path, monkeypa
             os.mkfifo(path)
         return size
 
-    monkeypatch.setattr(recognise, "require_regular_file", swap)
+    monkeypatch.setattr(archive, "require_regular_file", swap)
     with fuzz.deadline(20):
         done = convert(run, tmp_path / "out")
     assert not done.escaped
@@ -152,16 +155,16 @@ def test_case_an_input_in_the_output_is_found_by_what_it_is_and_not_by_its_spell
         other.symlink_to(folder)
         monkeypatch.setattr(Path, "resolve", lambda self, strict=False: self)  # macOS keeps the spelling too
     with pytest.raises(OutputError, match="is the input"):
-        publish.check_target(other, [folder / "vocab.json"], force=True)
+        staging.check_target(other, [folder / "vocab.json"], force=True)
 
 
 def test_case_two_spellings_share_their_lock_and_leftovers_where_the_system_takes_them_for_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(publish, "CASE_BLIND", True)
+    monkeypatch.setattr(staging, "CASE_BLIND", True)
     left = tmp_path / ".inference.staging-0123abcd" / "replaced"
     left.mkdir(parents=True)
-    with publish.staging(tmp_path / "Inference"):
+    with staging.staging(tmp_path / "Inference"):
         assert (tmp_path / "Inference").is_dir()
-        with pytest.raises(OutputError, match="another run"), publish.staging(tmp_path / "inference"):
+        with pytest.raises(OutputError, match="another run"), staging.staging(tmp_path / "inference"):
             pass
 
 
@@ -174,8 +177,8 @@ import sys
 from pathlib import Path
 from tests import seeds
 from tests.fuzz import measure
-from verify.checkpoint import publish
-publish.CASE_BLIND = True
+from verify.files import staging
+staging.CASE_BLIND = True
 place = Path(sys.argv[1]) / "d"
 run = seeds.run_folder(place / "run")
 (run / "vocab.json").rename(run / "Vocab.JSON")
@@ -291,7 +294,8 @@ def test_e10_shares_of_other_machines_are_not_looked_at(run, tmp_path, monkeypat
 
 EXIT = """
 import atexit, threading
-from verify import background, cli
+from verify import background
+from verify.cli import main as cli
 atexit.register(lambda: print("orderly", flush=True))
 def main():
     {work}

@@ -19,7 +19,7 @@ def hook(event, args):
         asked.append([event, str(args)[:200]])
 INNOCENT = {"socket.gethostname"}  # reads a name from the kernel
 sys.addaudithook(hook)
-from verify import cli
+from verify.cli import main as cli
 codes = [cli.main(command) for command in json.loads(sys.argv[1])]
 print(json.dumps({"codes": codes, "asked": asked}), file=sys.__stdout__)
 """
@@ -72,6 +72,8 @@ def test_the_whole_main_job_asks_for_no_socket(genuine_run, tmp_path):
 
 
 def test_the_hook_does_hear_a_socket():
-    code = FORBIDDEN.replace("from verify import cli", "class cli:\n    main = lambda w: __import__('socket').socket()")
+    code = FORBIDDEN.replace(
+        "from verify.cli import main as cli", "class cli:\n    main = lambda w: __import__('socket').socket()"
+    )
     done = subprocess.run([sys.executable, "-c", code, "[[]]"], capture_output=True, text=True, check=False)
     assert "PermissionError: socket.__new__" in done.stderr

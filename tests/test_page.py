@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from verify import Job, Request, cli, commands, reproduce
-from verify.reporting import page, pictures
+from verify import Job, Request
+from verify import options as reproduce
+from verify.cli import main, parser
+from verify.report import page, pictures
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}\u202egnp.exe"
 CHECKS = [
@@ -226,10 +228,10 @@ def test_silence_and_a_single_sample_are_drawn_too():
 def test_the_command_makes_the_same_job_again(words):
     source, *options = words
     request = ["convert", *options, "--", source]
-    job = cli._job(commands.parse(request))
+    job = main._job(parser.parse(request))
     again = shlex.split(reproduce.command(job, "convert"))
     assert again[:2] == ["python", "convert_and_verify.py"]
-    assert cli._job(commands.parse(again[2:])) == job
+    assert main._job(parser.parse(again[2:])) == job
 
 
 def test_the_command_says_verify_where_that_was_asked():
@@ -242,7 +244,7 @@ def test_the_command_says_verify_where_that_was_asked():
 def test_a_run_leaves_its_page_and_names_it(converted, capsys):
     from rich.console import Console
 
-    from verify.reporting import terminal
+    from verify.report import terminal
 
     folder, report = converted
     text = (folder / "report.html").read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ import soundfile
 import torch
 
 from tests.helpers import run_cli
-from verify import Job, Request, convert, settings
-from verify.checkpoint import profiles
+from verify import Job, Request, convert, resources
+from verify.profiles import profile as profiles
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("alltalk", "auralis", "coqui", "ebook2audiobook", "finetune-webui", "pandrator")
@@ -103,7 +103,7 @@ def test_ebook2audiobook_takes_the_zip(made):
 
 
 def test_the_zip_is_the_same_each_time(made, tmp_path):
-    from verify.bundle import write_zip
+    from verify.profiles.bundle import write_zip
 
     folder, report = made("ebook2audiobook")
     files = {"model.pth": folder / "model.pth", "ref.wav": folder / "reference.wav"}
@@ -127,7 +127,7 @@ def test_auralis_finds_every_name_in_the_file_that_it_looks_in(made, model_parts
     from safetensors.torch import load_file
     from torch import nn
 
-    from verify.model import build_skeleton
+    from verify.coqui.model import build_skeleton
 
     folder, _ = made("auralis")
     state, config, vocab = model_parts
@@ -247,7 +247,7 @@ def test_verify_passes_a_whole_bundle(made, capsys):
     ],
 )
 def test_a_bundle_that_cannot_be_whole_is_refused(converted, tmp_path, capsys, options, says):
-    options = [option.replace("CLIP", str(settings.DEFAULT_REFERENCE)) for option in options]
+    options = [option.replace("CLIP", str(resources.DEFAULT_REFERENCE)) for option in options]
     for dry in ((), ("--dry-run",)):
         code, out, err = run_cli(capsys, converted[0], *options, *dry, "-o", tmp_path / "out", "--json")
         assert code == 2
@@ -353,7 +353,7 @@ def test_the_tts_api_speaks_with_a_named_voice_and_without_ffmpeg(voiced, tmp_pa
 
 def test_a_named_voice_joins_those_that_are_there(voiced, tmp_path, capsys):
     folder, _ = voiced
-    speaker = ("--speaker", f"Zoë={settings.DEFAULT_REFERENCE}")
+    speaker = ("--speaker", f"Zoë={resources.DEFAULT_REFERENCE}")
     code, _, err = run_cli(capsys, folder, *speaker, "--no-sample", "-o", tmp_path / "more")
     assert code == 0, err
     old, new = (torch.load(place / "speakers_xtts.pth", weights_only=True) for place in (folder, tmp_path / "more"))
@@ -371,7 +371,7 @@ def test_a_speaker_that_is_none_is_refused(converted, tmp_path, capsys, speaker,
 
 
 def test_the_command_to_make_it_again_names_all_of_it():
-    from verify.reproduce import command
+    from verify.options import command
 
     request = Request(source=Path("run"), speakers=("Ana=a b.wav", "Bob=c.wav"))
     job = Job(request=request, profile="alltalk", dtype="float16", format="safetensors")

@@ -17,8 +17,8 @@ def test_the_original_and_the_converted_folder_say_the_same(genuine_run, tmp_pat
 
 
 def test_one_other_token_or_sample_is_a_difference():
-    from verify.listening.speech import Sample
-    from verify.proof import same
+    from verify.audio.clips import Sample
+    from verify.coqui.original import same
 
     take = Sample(
         samples=np.zeros(100, np.float32), rate_hz=24000, text="so.", language="en", device="cpu", seed=0, tokens=3,
@@ -35,7 +35,7 @@ def test_one_other_token_or_sample_is_a_difference():
 
 def test_a_changed_weight_is_heard_by_the_proof(genuine_run, tmp_path, capsys, monkeypatch):
     """Let the conversion be at fault: the proof must find it, whatever the byte comparison says."""
-    from verify import model
+    from verify.coqui import model
 
     load = model.load_strictly
 

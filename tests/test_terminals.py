@@ -112,7 +112,7 @@ def test_help_and_completion_can_be_written_in_every_code_page(encoding):
 
 
 def test_every_sign_of_ours_has_plain_letters():
-    from verify.reporting.encoding import _PLAIN
+    from verify.cli.streams import _PLAIN
 
     ours = {
         char

@@ -15,11 +15,9 @@ import soundfile
 
 from tests.conftest import made_once
 from tests.helpers import save_tiny
-from verify import exporting
-from verify.checkpoint import exports
-from verify.exporting import OPEN_FILES_STAY
-from verify.reporting import dashboard
-from verify.training import export_best
+from verify.training import exports, process, tensorboard
+from verify.training.callback import export_best
+from verify.training.process import OPEN_FILES_STAY
 
 needs_links = pytest.mark.skipif(OPEN_FILES_STAY, reason="Windows: exports make way for the trainer instead")
 
@@ -113,7 +111,7 @@ def test_tensorboard_shows_the_figures_and_plays_the_sample(trained, events):
 def test_the_speaker_similarity_is_shown_where_it_was_measured():
     heard = {"speaker_similarity": 0.81, "speaker_similarity_of_base": None}
     document = {"verdict": "fail", "checks": None, "samples": [heard]}
-    assert dict(dashboard.figures(document)) == {"passed": 0.0, "speaker_similarity": 0.81}
+    assert dict(tensorboard.figures(document)) == {"passed": 0.0, "speaker_similarity": 0.81}
 
 
 # --- what goes wrong: the callbacks as the Trainer calls them, on runs that no training is needed for ---------------
@@ -187,7 +185,7 @@ def test_a_best_model_that_the_trainer_removed_is_told(trainer, told, monkeypatc
 
 
 def test_on_windows_an_export_makes_way_before_the_trainer_removes_its_source(trainer, told, monkeypatch, genuine_run):
-    monkeypatch.setattr(exporting, "OPEN_FILES_STAY", True)
+    monkeypatch.setattr(process, "OPEN_FILES_STAY", True)
     callbacks = export_best()
     callbacks["on_init_end"](trainer)
     shutil.copyfile(next(genuine_run.glob("best_model_*.pth")), trainer.output_path / "best_model_3.pth")

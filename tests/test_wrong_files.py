@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.helpers import assert_fault, save_tiny
-from verify.model import _parameters_on_meta
+from verify.coqui.model import _parameters_on_meta
 
 # what is said -> (module below TTS, class, module of the config, its class)
 COQUI_MODELS = {

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from verify import demo, settings, tinyvocab
+from verify import resources
+from verify.coqui import selftest
+from verify.demo import demo
 
 RATE_HZ = 22050
 
@@ -16,7 +18,7 @@ def write_dataset(folder: Path, count: int = 6) -> None:
     """Fill `folder` with clips of 3.3 s and more, cut from the reference that ships with the project, in LJSpeech form."""
     import librosa
 
-    audio, rate = soundfile.read(settings.DEFAULT_REFERENCE, dtype="float32")
+    audio, rate = soundfile.read(resources.DEFAULT_REFERENCE, dtype="float32")
     audio = librosa.resample(audio, orig_sr=rate, target_sr=RATE_HZ)
     (folder / "wavs").mkdir(parents=True)
     rows = []
@@ -52,7 +54,7 @@ def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
     from TTS.tts.datasets import load_tts_samples
     from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
 
-    from verify import demo_trainer
+    from verify.demo import trainer
 
     use_true_stderr()
 
@@ -63,11 +65,11 @@ def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
     kept_load, torchaudio.load = torchaudio.load, load_audio
     try:
         torch.manual_seed(0)
-        tinyvocab.write_vocab(out / "vocab.json")
+        selftest.write_vocab(out / "vocab.json")
         write_dataset(out / "dataset")
-        torch.save(demo_trainer.small_dvae(demo.AUDIO_CODES).state_dict(), out / "dvae.pth")
+        torch.save(trainer.small_dvae(demo.AUDIO_CODES).state_dict(), out / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, out / "mel_stats.pth")
-        config = demo_trainer.training_config(out, out, demo.SMALL_GPT, demo.AUDIO_CODES)
+        config = trainer.training_config(out, out, demo.SMALL_GPT, demo.AUDIO_CODES)
         config.output_path, config.run_name, config.epochs = str(out / "training"), "XTTS_FT", epochs
         config.batch_size = config.eval_batch_size = 2
         config.num_loader_workers = config.num_eval_loader_workers = 0

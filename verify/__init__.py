@@ -11,14 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from verify.checkpoint.source import Request
-    from verify.diagnosis.scare import explain_load
+    from verify.api import compare, convert, inspect, judge, load_xtts, verify
+    from verify.diagnosis.explain import explain_load
     from verify.errors import Cause, ConversionError
-    from verify.library import compare, convert, inspect, judge, load_xtts, verify
-    from verify.options import Options
-    from verify.plan import Job
-    from verify.reporting.report import Report
-    from verify.training import export_best
+    from verify.options import Job, Options, Request
+    from verify.result import Report
+    from verify.training.callback import export_best
+
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,18 +39,18 @@ __all__ = [
 _HOMES = {
     "Cause": "errors",
     "ConversionError": "errors",
-    "Job": "plan",
+    "Job": "options",
     "Options": "options",
-    "Report": "reporting.report",
-    "Request": "checkpoint.source",
-    "compare": "library",
-    "convert": "library",
-    "explain_load": "diagnosis.scare",
-    "export_best": "training",
-    "inspect": "library",
-    "judge": "library",
-    "load_xtts": "library",
-    "verify": "library",
+    "Report": "result",
+    "Request": "options",
+    "compare": "api",
+    "convert": "api",
+    "explain_load": "diagnosis.explain",
+    "export_best": "training.callback",
+    "inspect": "api",
+    "judge": "api",
+    "load_xtts": "api",
+    "verify": "api",
 }
 
 

@@ -96,3 +96,21 @@ def cause_of(error: Exception) -> Cause:
 def without_urls(text: str) -> str:
     """Return the text with "(URL)" in place of every URL: one may hold a password."""
     return re.sub(r"\S*://\S+", "(URL)", text)
+
+
+TRUNCATED_HINT = "Copy or download it again. If training was killed while saving, use an older one: --checkpoint STEP."
+
+
+def crc_error(key: str, member: str, stored: int, computed: int) -> ArchiveError:
+    """Return the error for data whose CRC-32 is not the one that the container states."""
+    return ArchiveError(
+        "crc-mismatch",
+        f"{key} (member {member}) is damaged: CRC-32 stored {stored:08x}, computed {computed:08x}",
+        "The file changed after it was written: copy or download it again. torch.load would have loaded this silently.",
+        (key,),
+    )
+
+
+def source_changed(path: object) -> ArchiveError:
+    """Return the error for a file of which what was read first and what was read last are two versions."""
+    return ArchiveError("source-changed", f"{path} changed while it was read", "Wait until training has saved it.")

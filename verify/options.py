@@ -1,8 +1,14 @@
 """The options of the library, called as on the command line, for type checkers and editors."""
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
+
+from verify.checks import SCALE, ZEROED, Check
+from verify.conversion import dtypes
+from verify.files.remote import place
 
 AnyPath = str | Path
 
@@ -39,3 +45,133 @@ class Options(SourceOptions, total=False):
     format: str  # "pth" or "safetensors"
     dtype: str  # "keep", "float32", "float16" or "bfloat16"
     profile: str | None  # the program that is to run the result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user pointed at; None means: find it."""
+
+    source: Path
+    checkpoint: str = "best"
+    config: Path | None = None
+    vocab: Path | None = None
+    base: Path | None = None
+    speaker_wavs: tuple[Path, ...] = ()
+    speakers: tuple[str, ...] = ()  # NAME=FILE: clips of voices that the result is to know by name
+    follow: bool = True  # whether paths inside the config may lead out of the run folder
+    config_from_weights: bool = False  # let the weights correct the config
+
+    def __post_init__(self) -> None:
+        # A library's user may well pass text, and one clip where there may be several.
+        for name in ("source", "config", "vocab", "base"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, place(value))
+        clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
+        object.__setattr__(self, "speaker_wavs", tuple(map(place, clips)))
+        object.__setattr__(
+            self, "speakers", (self.speakers,) if isinstance(self.speakers, str) else tuple(self.speakers)
+        )
+
+
+# Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
+SOUND_CHECKS = frozenset(
+    {"finite", "audible", "plausible length", "cached logits", "same as the original", ZEROED, SCALE}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What the user asked for."""
+
+    request: Request
+    output: Path | None = None
+    texts: tuple[str, ...] = ()
+    language: str | None = None
+    seed: int = 0
+    seeds: int = 1  # takes of each sentence, with consecutive seeds
+    transcribe: str | None = None  # a faster-whisper model
+    prove: bool = False  # let the original speak beside the converted model
+    device: str = "auto"
+    expect: str = "speech"
+    sample: bool = True
+    verify: bool = True
+    force: bool = False
+    keep_failed: bool = False
+    format: str = dtypes.PTH
+    dtype: str = dtypes.KEEP
+    profile: str | None = None  # the program that is to run the result
+
+    def __post_init__(self) -> None:
+        if self.output is not None:
+            object.__setattr__(self, "output", place(self.output))
+        object.__setattr__(self, "texts", (self.texts,) if isinstance(self.texts, str) else tuple(self.texts))
+        if self.expect not in ("speech", "sound"):
+            raise ValueError(f"expect is {self.expect!r}: pass 'speech' or 'sound'")
+
+    def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
+        """Return the names of those checks that decide the verdict.
+
+        Args:
+            heard: whether the model spoke; where it did not, untrained weights are no reason to refuse it.
+        """
+        names = frozenset(check.name for check in checks)
+        return names if heard and self.expect == "speech" else names & SOUND_CHECKS
+
+
+def job_of(source: str | Path, **options: Any) -> Job:
+    """Return the job of keyword options, which are those of `Request` and of `Job`.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    about_source = {name: options.pop(name) for name in Request.__slots__ if name in options}
+    return Job(request=Request(source=place(source), **about_source), **options)
+
+
+# Fields that are not called like their option; every other one is.
+_OPTIONS = {"texts": "text", "speaker_wavs": "speaker-wav", "speakers": "speaker"}
+_TAKEN_AWAY = {"sample", "verify", "follow"}  # True unless `--no-NAME`
+_PROGRAM = "python convert_and_verify.py"
+
+
+def command(job: Job, name: str) -> str:
+    """Return the command with every option that differs from its default, quoted for a POSIX shell.
+
+    Args:
+        name: `convert`, which needs no name, or another command.
+    """
+    return " ".join([_PROGRAM, *([name] if name != "convert" else []), *map(shlex.quote, words(job))])
+
+
+def words(job: Job) -> list[str]:
+    """Return the words behind the command's name: the source, and every option that differs from its default."""
+    source = job.request.source
+    # A folder may be called like a command, or begin like an option.
+    first = str(source) if "/" in str(source) or "\\" in str(source) else f"./{source}"
+    return [first, *_options(job.request, skip="source"), *_options(job, skip="request")]
+
+
+def _options(holder: Any, skip: str) -> Iterator[str]:
+    """Yield the options for the fields of a dataclass that differ from their default."""
+    for field in fields(holder):
+        value = getattr(holder, field.name)
+        default = field.default if field.default is not MISSING else None
+        if field.name == skip or value == default:
+            continue
+        option = f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}"
+        if field.name in _TAKEN_AWAY:
+            yield f"--no-{field.name}"
+        elif value is True:
+            yield option
+        else:
+            for one in value if isinstance(value, tuple) else (value,):
+                yield from _with_value(option, one)
+
+
+def _with_value(option: str, value: str | int | Path) -> Iterator[str]:
+    """Yield an option and its value, in one word where the value begins like an option."""
+    if str(value).startswith("-"):
+        yield f"{option}={value}"
+    else:
+        yield option
+        yield str(value)

@@ -1,88 +1,31 @@
 """Everything that can be known without torch and without writing: what is there, and what would happen to it."""
 
 import contextlib
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import archive as archives
-from verify.checkpoint import base as bases
-from verify.checkpoint import kinds
 from verify.checkpoint.archive import Archive
-from verify.checkpoint.base import Base, Likeness
-from verify.checkpoint.companions import Found, Source, gather
-from verify.checkpoint.config import inference_config
-from verify.checkpoint.keytable import names_of
-from verify.checkpoint.ledger import Ledger, build_ledger
-from verify.checkpoint.remote import place
-from verify.checkpoint.sameness import same_bytes
-from verify.checkpoint.source import Request, find_checkpoint
+from verify.checkpoint.equality import same_bytes
 from verify.checkpoint.tensors import TensorRecord
-from verify.checks import SCALE, ZEROED, Check
-from verify.diagnosis import fit, parts, tokens
+from verify.conversion.key_map import names_of
+from verify.conversion.ledger import Ledger, build_ledger
+from verify.diagnosis import components, config_check, vocab_check
 from verify.diagnosis.architecture import Architecture, read_architecture
-from verify.diagnosis.causes import explain
-from verify.diagnosis.vocabulary import Vocabulary, read_vocabulary
+from verify.diagnosis.attribution import explain
 from verify.errors import Cause, ConversionError, any_error
-from verify.reporting.report import Report
+from verify.options import Job, Request
+from verify.progress import timed
+from verify.result import Report
+from verify.source import base as bases
+from verify.source.base import Base, Likeness
+from verify.source.companions import Found, Source, gather
+from verify.source.config import inference_config
+from verify.source.find import find_checkpoint
+from verify.source.vocabulary import Vocabulary, read_vocabulary
 
 Voices = dict[str, dict[str, TensorRecord]]
-
-# Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
-SOUND_CHECKS = frozenset(
-    {"finite", "audible", "plausible length", "cached logits", "same as the original", ZEROED, SCALE}
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the user asked for."""
-
-    request: Request
-    output: Path | None = None
-    texts: tuple[str, ...] = ()
-    language: str | None = None
-    seed: int = 0
-    seeds: int = 1  # takes of each sentence, with consecutive seeds
-    transcribe: str | None = None  # a faster-whisper model
-    prove: bool = False  # let the original speak beside the converted model
-    device: str = "auto"
-    expect: str = "speech"
-    sample: bool = True
-    verify: bool = True
-    force: bool = False
-    keep_failed: bool = False
-    format: str = kinds.PTH
-    dtype: str = kinds.KEEP
-    profile: str | None = None  # the program that is to run the result
-
-    def __post_init__(self) -> None:
-        if self.output is not None:
-            object.__setattr__(self, "output", place(self.output))
-        object.__setattr__(self, "texts", (self.texts,) if isinstance(self.texts, str) else tuple(self.texts))
-        if self.expect not in ("speech", "sound"):
-            raise ValueError(f"expect is {self.expect!r}: pass 'speech' or 'sound'")
-
-    def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
-        """Return the names of those checks that decide the verdict.
-
-        Args:
-            heard: whether the model spoke; where it did not, untrained weights are no reason to refuse it.
-        """
-        names = frozenset(check.name for check in checks)
-        return names if heard and self.expect == "speech" else names & SOUND_CHECKS
-
-
-def job_of(source: str | Path, **options: Any) -> Job:
-    """Return the job of keyword options, which are those of `Request` and of `Job`.
-
-    Raises:
-        TypeError: there is no such option.
-    """
-    about_source = {name: options.pop(name) for name in Request.__slots__ if name in options}
-    return Job(request=Request(source=place(source), **about_source), **options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +53,14 @@ class Plan:
             SourceError: none was found.
         """
         if self.source.vocab is None:
-            raise tokens.no_vocab(self.architecture, self.source.searched)
+            raise vocab_check.no_vocab(self.architecture, self.source.searched)
         return self.source.vocab.path
 
     def foreseen(self) -> tuple[Cause, ...]:
         """The causes with the names that the file is known to lack without a model to compare it with."""
         wanted = names_of(self.architecture.fields.get("gpt_layers", 0), self.architecture.version)
         lacking = sorted(wanted - self.ledger.written.keys())
-        return parts.half_parts(explain(self.causes, lacking, (), {}), self.base, self.ledger)
+        return components.half_parts(explain(self.causes, lacking, (), {}), self.base, self.ledger)
 
     def report(self, **found: Any) -> Report:
         """Return the report of this plan with what later steps found."""
@@ -135,16 +78,6 @@ class Plan:
         )
 
 
-@contextlib.contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time that the block takes to `seconds[name]`."""
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
-
-
 def plan(job: Job) -> Plan:
     """Read and map the source without torch and without writing.
 
@@ -157,19 +90,23 @@ def plan(job: Job) -> Plan:
         archive = archives.read_archive(checkpoint)
         own = build_ledger(archive.tensors, same_bytes)
         base = bases.read_base(job.request.base)
-        parts.require_xtts(archive, own, filling=base is not None)
+        components.require_xtts(archive, own, filling=base is not None)
         source = gather(job.request, checkpoint, archive.config)
         ledger, likeness = bases.fill(own, base), bases.likeness(own, base)
-        found = fit.with_lost_layers(read_architecture(ledger.by_name), source.config, archive.config)
+        found = config_check.with_lost_layers(read_architecture(ledger.by_name), source.config, archive.config)
         config, about_config = _config(found, source, archive, job.request)
-        known = [*archive.warnings, *parts.unknown_keys(ledger), *parts.filled_parts(ledger, base)]
-        known += [*parts.missing_parts(ledger.written, job.request.base), *parts.missing_layers(found), *about_config]
+        known = [*archive.warnings, *components.unknown_keys(ledger), *components.filled_parts(ledger, base)]
+        known += [
+            *components.missing_parts(ledger.written, job.request.base),
+            *components.missing_layers(found),
+            *about_config,
+        ]
         voices, refused = _readable_voices(source)
         known += refused
         source = replace(source, speakers=None) if refused else source
         tokens, about_tokens = _vocabulary(found, source, config, job.request)
         known += about_tokens
-        known += parts.unchanged(likeness, base, checkpoint) if not any_error(known) else ()
+        known += components.unchanged(likeness, base, checkpoint) if not any_error(known) else ()
     return Plan(
         job=job,
         archive=archive,
@@ -181,7 +118,7 @@ def plan(job: Job) -> Plan:
         architecture=found,
         vocabulary=tokens,
         voices=voices,
-        causes=parts.half_parts(known, base, ledger),
+        causes=components.half_parts(known, base, ledger),
         seconds=seconds,
     )
 
@@ -194,7 +131,7 @@ def inspect(job: Job) -> Report:
     """
     planned = plan(job)
     if planned.source.vocab is None:
-        note = replace(tokens.no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
+        note = replace(vocab_check.no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
         return planned.report(causes=(*planned.foreseen(), note))
     return planned.report(causes=planned.foreseen())
 
@@ -207,17 +144,19 @@ def _config(
     args, origin = config["model_args"], source.config_origin
     causes: list[Cause] = []
     if request.config_from_weights:
-        config["model_args"], changed = fit.from_weights(found, args, origin)
+        config["model_args"], changed = config_check.from_weights(found, args, origin)
         causes += changed
         args = config["model_args"]
-    wrong = (*fit.config_causes(found, args, origin), *fit.contradictions(found, args, origin))
+    wrong = (*config_check.config_causes(found, args, origin), *config_check.contradictions(found, args, origin))
     embedded = archive.config.get("model_args") if archive.config else None
     if isinstance(embedded, dict):
-        if wrong and not (fit.config_causes(found, embedded, "") or fit.contradictions(found, embedded, "")):
+        if wrong and not (
+            config_check.config_causes(found, embedded, "") or config_check.contradictions(found, embedded, "")
+        ):
             hint = "The config inside the checkpoint fits: take the other away (no --config, no config.json beside it)."
             wrong = tuple(replace(cause, hint=hint) for cause in wrong)
         elif not wrong:
-            causes += fit.second_opinion(found, args, origin, embedded, named=request.config is not None)
+            causes += config_check.second_opinion(found, args, origin, embedded, named=request.config is not None)
     return config, [*wrong, *causes]
 
 
@@ -233,13 +172,13 @@ def _vocabulary(
         "gpt_start_text_token": vocabulary.start,
         "gpt_stop_text_token": vocabulary.stop,
     }
-    causes = tokens.vocabulary_causes(found, vocabulary, source.vocab)
+    causes = vocab_check.vocabulary_causes(found, vocabulary, source.vocab)
     if any(cause.code == "vocab-rows" for cause in causes) and (fitting := _fitting(found, source)):
         hint = f"{fitting.path} ({fitting.origin}) has as many tokens as the weights have rows: pass it with --vocab."
         causes = [replace(cause, hint=hint) if cause.code == "vocab-rows" else cause for cause in causes]
     of_base = request.base / "vocab.json" if request.base else None
     if of_base and of_base.is_file() and of_base != source.vocab.path:
-        causes += tokens.order_causes(vocabulary, source.vocab, read_vocabulary(of_base), of_base)
+        causes += vocab_check.order_causes(vocabulary, source.vocab, read_vocabulary(of_base), of_base)
     return vocabulary, causes
 
 

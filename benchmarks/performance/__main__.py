@@ -248,11 +248,12 @@ def put(section: str, text: str) -> None:
 
 def make(folder: Path) -> None:
     """Write a run at the size of XTTS v2 with coqui's own GPTTrainer, optimizer included."""
-    from verify import demo, demo_trainer, tinyvocab
+    from verify.coqui import selftest
+    from verify.demo import demo, trainer
 
     folder.mkdir(parents=True)
-    tinyvocab.write_vocab(folder / "vocab.json")
-    demo_trainer.write_checkpoint(folder, {}, demo.AUDIO_CODES)
+    selftest.write_vocab(folder / "vocab.json")
+    trainer.write_checkpoint(folder, {}, demo.AUDIO_CODES)
 
 
 def main() -> None:

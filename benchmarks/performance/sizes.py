@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from verify.checkpoint import container
 from verify.checkpoint.archive import read_archive
-from verify.checkpoint.ledger import build_ledger
-from verify.checkpoint.proven import ProvenFile
+from verify.conversion import torch_zip
+from verify.conversion.ledger import build_ledger
+from verify.conversion.proven_file import ProvenFile
 
 GB = 10**9
 LAYER = "gpt.gpt.h.0."
@@ -71,8 +71,8 @@ def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
             example, dtype="float32", shape=(elements,), stride=(1,), storage_bytes=elements * 4
         )
     with path.open("xb") as file:
-        out = container.ContainerWriter(_Plain(file))
-        out.add("data.pkl", container.index_pickle(kept | holes, copy.deepcopy(config)))
+        out = torch_zip.ContainerWriter(_Plain(file))
+        out.add("data.pkl", torch_zip.index_pickle(kept | holes, copy.deepcopy(config)))
         out.add("byteorder", b"little")
         for number, record in enumerate(kept.values()):
             out.begin(f"data/{number}", record.bytes)

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import torch
 
-from verify import load_xtts, settings
+from verify import load_xtts, resources
 
 TEXT = "The quick brown fox jumps over the lazy dog."
 TOKENS = 60  # untrained weights never stop
@@ -16,7 +16,7 @@ TOKENS = 60  # untrained weights never stop
 
 def speak(model, dtype: str) -> tuple[float, np.ndarray, np.ndarray]:
     """Return (tokens a second, latents `(tokens, width)`, samples)."""
-    audio, rate = soundfile.read(settings.DEFAULT_REFERENCE, dtype="float32")
+    audio, rate = soundfile.read(resources.DEFAULT_REFERENCE, dtype="float32")
     audio = torch.from_numpy(audio).reshape(1, -1)
     latents, voice = model.get_gpt_cond_latents(audio, rate), model.get_speaker_embedding(audio, rate)
     if dtype == "bfloat16":  # the GPT alone: numpy cannot take what the vocoder would then return

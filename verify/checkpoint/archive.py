@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from verify.checkpoint import inert, recognise, safetensors_header, unpickle, zipdir
-from verify.checkpoint.contents import split
-from verify.checkpoint.damage import TRUNCATED_HINT, crc_error, explain_truncation, list_blocked, no_index
-from verify.checkpoint.handle import open_regular, stamp_of
-from verify.checkpoint.remote import RemotePath
-from verify.checkpoint.sums import crc32
+from verify.checkpoint import allowlist, file_type, safetensors, unpickle, zip_directory
+from verify.checkpoint.file_type import explain_truncation, list_blocked, no_index
+from verify.checkpoint.layout import split
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
-from verify.errors import ArchiveError, Cause, counted
+from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, counted, crc_error
+from verify.files.local import crc32, open_regular, require_regular_file, stamp_of
+from verify.files.remote import RemotePath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +38,17 @@ def read_archive(path: Path) -> Archive:
         ArchiveError: the file is truncated, damaged, of another kind, or holds no state dict.
         UnsafePickleError: its pickle names code.
     """
-    size = recognise.require_regular_file(path)
+    size = require_regular_file(path)
     with open_regular(path) as file:
         head = file.read(512)
-        if head.startswith(recognise.ZIP_MAGIC):
+        if head.startswith(file_type.ZIP_MAGIC):
             return _read_zip(path, file, size)
-        if safetensors_header.looks_like(head, size):
+        if safetensors.looks_like(head, size):
             return _read_safetensors(path, file, size)
         if head.startswith(b"\x80"):  # legacy or bare pickle: list the code it names before saying that it is not read
             file.seek(0)
             list_blocked(file.read(unpickle.MAX_PICKLE_BYTES))
-        recognise.refuse_other_format(path, head, size)
+        file_type.refuse_other_format(path, head, size)
         raise AssertionError  # pragma: no cover: refuse_other_format always raises
 
 
@@ -67,10 +66,10 @@ def _read_zip(path: Path, file: BinaryIO, size: int) -> Archive:
     )
 
 
-def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zipdir.Directory, str, Any]:
+def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zip_directory.Directory, str, Any]:
     """Return the directory, the folder name inside the container, and what its index describes."""
     try:
-        directory = zipdir.read_directory(file, size)
+        directory = zip_directory.read_directory(file, size)
     except ArchiveError as error:
         if error.cause.code == "truncated":
             raise explain_truncation(path, file, size) from error
@@ -85,7 +84,7 @@ def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zipdir.Directory,
             f"{path} is a TorchScript program, not a checkpoint of weights",
             "TorchScript carries code. Pass the checkpoint that it was traced from.",
         )
-    zipdir.require_stored(directory)
+    zip_directory.require_stored(directory)
     _require_usual_layout(file, directory, prefix)
     root, _ = unpickle.loads(_read_index(file, directory.members[f"{prefix}data.pkl"]))
     return directory, prefix, root
@@ -97,31 +96,31 @@ def read_voices(path: Path) -> dict[str, dict[str, TensorRecord]]:
     Raises:
         ArchiveError: it is damaged, names code, or holds anything but tensors of voices.
     """
-    size = recognise.require_regular_file(path)
+    size = require_regular_file(path)
     with open_regular(path) as file:
-        if file.read(4) != recognise.ZIP_MAGIC:
+        if file.read(4) != file_type.ZIP_MAGIC:
             file.seek(0)
-            recognise.refuse_other_format(path, file.read(512), size)
+            file_type.refuse_other_format(path, file.read(512), size)
         directory, prefix, root = _read_root(path, file, size)
         if not isinstance(root, dict) or not all(isinstance(voice, dict) for voice in root.values()):
             raise ArchiveError("not-speakers", f"{path} does not hold voices by name")
         voices: dict[str, dict[str, TensorRecord]] = {}
         for name, voice in root.items():
             for part, spec in voice.items():
-                if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, inert.TensorSpec)):
+                if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, allowlist.TensorSpec)):
                     raise ArchiveError("not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor")
                 voices.setdefault(name, {})[part] = _record(path, file, directory, prefix, f"{name}.{part}", spec)
         return voices
 
 
-def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
+def _read_index(file: BinaryIO, member: zip_directory.Member) -> bytes:
     """Return data.pkl, bounded and checked against its CRC-32."""
     if member.bytes > unpickle.MAX_PICKLE_BYTES:
         raise ArchiveError(
             "pickle-limit",
             f"data.pkl has {member.bytes:,} bytes; {unpickle.MAX_PICKLE_BYTES:,} is the limit (a real XTTS checkpoint has 0.25 MB)",
         )
-    file.seek(zipdir.data_offset(file, member))
+    file.seek(zip_directory.data_offset(file, member))
     data = file.read(member.bytes)
     if len(data) != member.bytes:
         raise ArchiveError("truncated", f"data.pkl ends after {len(data):,} of {member.bytes:,} bytes", TRUNCATED_HINT)
@@ -131,7 +130,7 @@ def _read_index(file: BinaryIO, member: zipdir.Member) -> bytes:
     return data
 
 
-def _require_usual_layout(file: BinaryIO, directory: zipdir.Directory, prefix: str) -> None:
+def _require_usual_layout(file: BinaryIO, directory: zip_directory.Directory, prefix: str) -> None:
     """Refuse a byte order that is not little, and junk where torch writes the alignment of storages."""
     order = _small_member(file, directory, f"{prefix}byteorder")
     if order not in (None, b"little"):  # torch before 2.1 did not write it
@@ -145,18 +144,20 @@ def _require_usual_layout(file: BinaryIO, directory: zipdir.Directory, prefix: s
         raise ArchiveError("bad-container", f"member .storage_alignment says {alignment!r}, not a number")
 
 
-def _small_member(file: BinaryIO, directory: zipdir.Directory, name: str) -> bytes | None:
+def _small_member(file: BinaryIO, directory: zip_directory.Directory, name: str) -> bytes | None:
     member = directory.members.get(name)
     if member is None:
         return None
-    file.seek(zipdir.data_offset(file, member))
+    file.seek(zip_directory.data_offset(file, member))
     return file.read(min(member.bytes, 16))
 
 
-def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str, key: str, spec: Any) -> TensorRecord:
+def _record(
+    path: Path, file: BinaryIO, directory: zip_directory.Directory, prefix: str, key: str, spec: Any
+) -> TensorRecord:
     """Return the record of one tensor, having held its shape against its storage and its storage against its member."""
-    kind = spec.kind if isinstance(spec, inert.OddTensor) else spec.storage.kind
-    if isinstance(spec, inert.OddTensor) or kind not in STORAGES:
+    kind = spec.kind if isinstance(spec, allowlist.OddTensor) else spec.storage.kind
+    if isinstance(spec, allowlist.OddTensor) or kind not in STORAGES:
         raise ArchiveError(
             "tensor-kind",
             f"{key} is a {kind} tensor; only dense tensors of the usual dtypes are read",
@@ -165,7 +166,7 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
         )
     dtype, item_bytes = STORAGES[kind]
     member = _member(directory, prefix, key, spec.storage, item_bytes)
-    usual = zipdir.usual_offset(member) if isinstance(path, RemotePath) else None
+    usual = zip_directory.usual_offset(member) if isinstance(path, RemotePath) else None
     elements = math.prod(spec.shape)
     last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
     if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
@@ -183,7 +184,7 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
         stride=spec.stride,
         offset=spec.offset * item_bytes,
         storage=member.name,
-        storage_start=usual or zipdir.data_offset(file, member),
+        storage_start=usual or zip_directory.data_offset(file, member),
         unread_header=member if usual else None,
         storage_bytes=member.bytes,
         crc=member.crc,
@@ -192,8 +193,8 @@ def _record(path: Path, file: BinaryIO, directory: zipdir.Directory, prefix: str
 
 
 def _member(
-    directory: zipdir.Directory, prefix: str, key: str, storage: inert.Storage, item_bytes: int
-) -> zipdir.Member:
+    directory: zip_directory.Directory, prefix: str, key: str, storage: allowlist.Storage, item_bytes: int
+) -> zip_directory.Member:
     """Return the member that holds a tensor's storage, having held its size against the index."""
     name = f"{prefix}data/{storage.member}"
     member = directory.members.get(name)
@@ -210,7 +211,7 @@ def _member(
     return member
 
 
-def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) -> tuple[Cause, ...]:
+def _warnings(directory: zip_directory.Directory, tensors: tuple[TensorRecord, ...]) -> tuple[Cause, ...]:
     found = []
     if directory.trailing_bytes:
         found.append(
@@ -234,7 +235,7 @@ def _warnings(directory: zipdir.Directory, tensors: tuple[TensorRecord, ...]) ->
 
 
 def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
-    entries, metadata = safetensors_header.read(path, file, size)
+    entries, metadata = safetensors.read(path, file, size)
     tensors = tuple(
         TensorRecord(
             path=path,

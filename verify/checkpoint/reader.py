@@ -7,15 +7,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from verify.checkpoint import zipdir
-from verify.checkpoint.damage import crc_error, source_changed
-from verify.checkpoint.handle import CHUNK_BYTES, Stamp, open_regular, stamp_at, stamp_of
-from verify.checkpoint.kinds import is_float
-from verify.checkpoint.remote import RemotePath
-from verify.checkpoint.sums import crc32
-from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
-from verify.checkpoint.values import Scan, Values
-from verify.errors import ArchiveError
+from verify.checkpoint import zip_directory
+from verify.checkpoint.tensor_stats import Scan, Values
+from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord, is_float
+from verify.errors import ArchiveError, crc_error, source_changed
+from verify.files.local import CHUNK_BYTES, Stamp, crc32, open_regular, stamp_at, stamp_of
+from verify.files.remote import RemotePath
 
 _BUFFERS = 8
 
@@ -77,7 +74,7 @@ class TensorReader:
         """Yield the elements in row-major order; the taker hands each chunk to `release` when it is done with it."""
         if (
             record.unread_header
-            and zipdir.data_offset(self._file(record), record.unread_header) != record.storage_start
+            and zip_directory.data_offset(self._file(record), record.unread_header) != record.storage_start
         ):
             raise ArchiveError("bad-container", f"{record.key}: its data does not begin where torch puts it")
         if not record.fills_storage:

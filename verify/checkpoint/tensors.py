@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from verify.checkpoint.handle import Stamp
-from verify.checkpoint.zipdir import Member
+from verify.checkpoint.zip_directory import Member
+from verify.files.local import Stamp
 
 # torch storage class -> (dtype, bytes an element)
 STORAGES = {
@@ -77,3 +77,8 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
         strides.append(step)
         step *= size
     return tuple(reversed(strides))
+
+
+def is_float(dtype: str) -> bool:
+    """Whether tensors of this dtype hold floats that `values.as_floats` takes."""
+    return dtype.endswith(("float16", "float32", "float64"))

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from verify.checkpoint.machine import MARK, Machine
+from verify.checkpoint.pickle_machine import MARK, Machine
 from verify.errors import ArchiveError
 
 # A genuine XTTS trainer file of the real size has 0.25 MB of pickle and 71,000 opcodes.

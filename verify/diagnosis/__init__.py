@@ -1,1 +1,1 @@
-"""The diagnosis floor: what the weights call for, held against config and vocabulary. Nothing here imports torch."""
+"""What is wrong and the next step: architecture, components, config, vocabulary, weights, environment; error texts."""

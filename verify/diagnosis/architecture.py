@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verify.checkpoint.tensors import TensorRecord
-from verify.diagnosis.vocabulary import base_version
+from verify.source.vocabulary import base_version
 
 # config field -> (tensor, axis, what the axis has more than the field); offsets from TTS/tts/layers/xtts/gpt.py:
 # max_mel_tokens = gpt_max_audio_tokens + 2 + max_conditioning_inputs (1), max_text_tokens = gpt_max_text_tokens + 2.

@@ -3,12 +3,16 @@
 import os
 import platform
 import re
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from verify import __version__, settings
-from verify.errors import EnvironmentFault
-from verify.garbage import uncollected
+from packaging.requirements import Requirement
+from packaging.version import InvalidVersion
+
+from verify import __version__, resources
+from verify.background import uncollected
+from verify.errors import Cause, EnvironmentFault
 
 # What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
 _IMPORT_ERRORS = (
@@ -54,7 +58,7 @@ def installed(name: str) -> str | None:
 
 def lacking_languages() -> dict[str, tuple[str, ...]]:
     """Return the languages for which coqui-tts needs packages that are not installed, with their names."""
-    needs = settings.load("packages")["languages"]
+    needs = resources.load("packages")["languages"]
     lacking = {language: tuple(name for name in names if installed(name) is None) for language, names in needs.items()}
     return {language: names for language, names in lacking.items() if names}
 
@@ -79,9 +83,56 @@ def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
     known = next((means for pattern, means in KNOWN_FAULTS if re.search(pattern, said, re.IGNORECASE)), None)
     because = "; ".join(part for part in (known, said) if part)
     listed = ", ".join(f"{package} {version or 'missing'}" for package, version in versions().items())
-    together = " ".join(f"'{line}'" for line in settings.requirements() if line.startswith(PACKAGES))
+    together = " ".join(f"'{line}'" for line in resources.requirements() if line.startswith(PACKAGES))
     return EnvironmentFault(
         "environment",
         f"environment, not checkpoint: {what}{f' ({because})' if because else ''}; {listed}",
         f"Install the versions that fit, together: pip install {together}. --no-verify converts without them.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package that must fit: the installed version, None where there is none, and the versions that were tested."""
+
+    name: str
+    installed: str | None
+    wanted: str
+    fits: bool
+
+
+def packages() -> tuple[Package, ...]:
+    """Return what this project needs, as `pyproject.toml` states it, beside what is installed."""
+    found = []
+    for line in resources.requirements():
+        wanted = Requirement(line)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        there = installed(wanted.name)
+        found.append(
+            Package(name=wanted.name, installed=there, wanted=str(wanted.specifier), fits=_fits(there, wanted))
+        )
+    return tuple(found)
+
+
+def _fits(there: str | None, wanted: Requirement) -> bool:
+    if there is None:
+        return False
+    try:
+        return wanted.specifier.contains(there, prereleases=True)
+    except InvalidVersion:  # a build by hand: nobody can say
+        return True
+
+
+def package_causes(found: tuple[Package, ...]) -> tuple[Cause, ...]:
+    """Return a warning for each package that is not one of the tested versions (`package-version`)."""
+    return tuple(
+        Cause(
+            code="package-version",
+            severity="warning",
+            message=f"{package.name} {package.installed or 'is not installed'}: tested with {package.wanted or 'any version'}",
+            hint=f"pip install '{package.name}{package.wanted}'",
+        )
+        for package in found
+        if not package.fits
     )

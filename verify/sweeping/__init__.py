@@ -1,1 +1,1 @@
-"""The floor of the sweep: which checkpoints, what is kept of each, and whose hands do the work."""
+"""Every checkpoint of every run through the main job: candidates, workers, what is kept of each."""

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verify.checkpoint import publish
-from verify.checkpoint import target as targets
 from verify.errors import OutputError
+from verify.files import output, staging
 from verify.sweeping.task import Outcome
 
 RESULTS, SETTINGS, RESULT = "results", "settings.json", "result.json"
@@ -53,18 +52,18 @@ class Store:
                 (new / name).write_bytes(data)
             elif not (self.folder / REFERENCE).exists():
                 self.write(REFERENCE, data)
-        publish.write_json(new / RESULT, {"identity": dict(identity), "found": outcome.found})
+        staging.write_json(new / RESULT, {"identity": dict(identity), "found": outcome.found})
         for file in new.iterdir():
-            publish.flush(file)
+            staging.flush(file)
         shutil.rmtree(place, ignore_errors=True)
         os.replace(new, place)
-        publish.flush(place.parent)
+        staging.flush(place.parent)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file of the sweep, whole or not at all."""
         new = self.folder / RESULTS / f"{_HALF_DONE}{secrets.token_hex(4)}"
         new.write_bytes(data)
-        publish.flush(new)
+        staging.flush(new)
         os.replace(new, self.folder / name)
 
 
@@ -85,8 +84,8 @@ def opened(target: Path, inputs: Sequence[Path], settings: Mapping[str, Any], fo
     Raises:
         OutputError: it is an input, something else, another sweep (without `force`), or another run is writing it.
     """
-    targets.refuse_inputs(target, inputs)
-    with publish.locked(target):
+    output.refuse_inputs(target, inputs)
+    with staging.locked(target):
         _require_ours(target, settings, force)
         results = target / RESULTS
         if force and target.exists():
@@ -113,7 +112,7 @@ def _require_ours(target: Path, settings: Mapping[str, Any], force: bool) -> Non
         OutputError: it is not.
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        targets.refuse_what_stands(target, force)
+        output.refuse_what_stands(target, force)
     if not target.exists():
         return
     others = sorted(entry.name for entry in target.iterdir() if entry.name not in NAMES)

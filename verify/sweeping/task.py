@@ -1,12 +1,10 @@
 """One checkpoint's work, as it travels to whoever does it, and what comes back. No torch until it is done."""
 
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from verify.diagnosis import environment
-from verify.errors import Cause, ConversionError, cause_of
-from verify.listening.script import Script
+from verify.audio.prompts import Script
+from verify.errors import Cause
 from verify.plan import Plan
 
 
@@ -34,16 +32,3 @@ class Outcome:
     found: dict[str, Any] | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     cause: Cause | None = None
-
-
-def do(task: Task) -> Outcome:
-    """Do the task in this process; the edge of a process, where every error becomes a cause."""
-    try:
-        return environment.import_room("verify.sweeping.worker").work(task)
-    except MemoryError:
-        hint = "Pass a smaller --jobs, or close other programs."
-        return Outcome(cause=Cause(code="out-of-memory", severity="error", message="memory ran out", hint=hint))
-    except Exception as error:  # a worker that dies of it could not tell it
-        if os.environ.get("XTTS_VERIFY_DEBUG") and not isinstance(error, (ConversionError, OSError)):
-            raise
-        return Outcome(cause=cause_of(error))

@@ -1,0 +1,1 @@
+"""Sound without torch: clips, prompts, signal, VAD and MOS, the checks, transcription."""

@@ -1,0 +1,183 @@
+"""Judge a waveform: each check is data, with what was measured, its limit, unit and a hint."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from verify import resources
+from verify.checks import Check
+from verify.errors import OutputError, SourceError
+from verify.files.local import local_copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """What the model said: samples `(samples,)` at 24 kHz, and how it came about."""
+
+    samples: np.ndarray
+    rate_hz: int
+    text: str
+    language: str
+    device: str
+    seed: int
+    tokens: int
+    token_bound: int
+    stopped: bool
+    synthesis_seconds: float
+    codes: tuple[int, ...]  # audio tokens, the stop token aside
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of synthesis a second of audio: below 1 is faster than real time."""
+        return self.synthesis_seconds / self.seconds if self.seconds else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the `sample` part of report.json, without its path."""
+        return {
+            "text": self.text,
+            "language": self.language,
+            "device": self.device,
+            "seed": self.seed,
+            "tokens": self.tokens,
+            "token_bound": self.token_bound,
+            "stopped": self.stopped,
+            "seconds": round(self.seconds, 3),
+            "synthesis_seconds": round(self.synthesis_seconds, 3),
+            "real_time_factor": round(self.real_time_factor, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clip:
+    """Mono samples `(samples,)`, float32 within -1 to 1, and what the file was."""
+
+    samples: np.ndarray
+    rate_hz: int
+    path: Path
+    channels: int = 1
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+
+def dbfs(value: float) -> float:
+    """Return a level relative to full scale in dB; silence is -120."""
+    return max(-120.0, 20 * math.log10(value)) if value > 0 else -120.0
+
+
+def rms(samples: np.ndarray) -> float:
+    """Return the root mean square of the samples."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+
+
+def judge_sound(
+    samples: np.ndarray, rate_hz: int, seconds_range: tuple[float, float] | None = None
+) -> tuple[Check, ...]:
+    """Run the basic checks on mono samples `(samples,)`: finite, audible, not clipped, centred, of a plausible length.
+
+    Args:
+        seconds_range: shortest and longest plausible length for the text, where there is one.
+    """
+    limits = resources.load("limits")["sound"]
+    finite = np.isfinite(samples)
+    clean = samples[finite] if finite.any() else np.zeros(1, np.float32)
+    bad = int(len(samples) - finite.sum())
+    level = round(dbfs(rms(clean - clean.mean(dtype=np.float64))), 1)  # an offset is no sound
+    clipped = round(float(np.mean(np.abs(clean) >= limits["clipped_level"])), 5)
+    offset = round(float(abs(clean.mean(dtype=np.float64))), 4)
+    seconds = len(samples) / rate_hz
+    shortest, longest = seconds_range or (limits["shortest_seconds"], math.inf)
+    # fmt: off
+    rows = (
+        ("finite", bad, 0, 0, "samples", "NaN or Inf: the weights or the half-precision range are broken."),
+        ("audible", level, limits["quietest_rms_dbfs"], math.inf, "dBFS", "Near silence: the vocoder's weights may be zero."),
+        ("not clipped", clipped, 0, limits["clipped_share"], "share of samples", "Crackle: the vocoder overshoots."),
+        ("centred", offset, 0, limits["dc_offset"], "of full scale", "The signal does not swing around zero."),
+        ("plausible length", round(seconds, 2), round(shortest, 2), round(longest, 2), "s",
+         "Too short or too long for the text: it stops early, stutters or never stops."),
+    )
+    # fmt: on
+    return tuple(check(*row) for row in rows)
+
+
+def check(name: str, measured: float, low: float, high: float, unit: str, hint: str) -> Check:
+    """Return the check that a measurement lies within its limits; an infinite or, below, a zero one is not told."""
+    if high == math.inf:
+        limit = f">= {low:g}"
+    elif low == -math.inf:
+        limit = f"<= {high:g}"
+    else:
+        limit = f"<= {high:g}" if low == 0 else f"{low:g} to {high:g}"
+    return Check(name=name, ok=low <= measured <= high, measured=measured, limit=limit, unit=unit, hint=hint)
+
+
+def read_clip(path: Path, longest_seconds: float | None = None) -> Clip:
+    """Read a clip as mono float32, at most the longest reference or as many seconds as are given.
+
+    Raises:
+        SourceError: it is not audio that soundfile reads, or too large.
+    """
+    limits = resources.load("limits")["reference"]
+    if path.stat().st_size > limits["largest_bytes"]:
+        raise SourceError(
+            "bad-clip",
+            f"{path} has {path.stat().st_size:,} bytes; {limits['largest_bytes']:,} is the limit",
+            "Cut a clip of 3 to 30 s.",
+        )
+    try:
+        with local_copy(path) as opened, soundfile.SoundFile(opened) as file:
+            rate, channels = file.samplerate, file.channels
+            data = file.read(
+                frames=int((longest_seconds or limits["longest_seconds"]) * rate), dtype="float32", always_2d=True
+            )
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
+        raise SourceError(
+            "bad-clip",
+            f"{path} is not audio that can be read ({error})",
+            "Pass a WAV, FLAC, OGG or MP3 clip of 3 to 30 s.",
+        ) from error
+    return Clip(samples=data.mean(axis=1), rate_hz=rate, path=path, channels=channels)
+
+
+def require_usable(clip: Clip) -> None:
+    """Check that a clip can serve as reference voice.
+
+    Raises:
+        SourceError: it is too short, silent, not finite, or sampled too coarsely; the message says what was measured.
+    """
+    limits = resources.load("limits")["reference"]
+    level = dbfs(rms(clip.samples)) if np.isfinite(clip.samples).all() else math.nan
+    found = ""
+    if clip.rate_hz < limits["lowest_rate_hz"]:
+        found = f"is sampled at {clip.rate_hz:,} Hz; {limits['lowest_rate_hz']:,} Hz is the least"
+    elif clip.seconds < limits["shortest_seconds"]:
+        found = f"is {clip.seconds:.2f} s long; {limits['shortest_seconds']:g} s is the least"
+    elif not level >= limits["quietest_rms_dbfs"]:
+        found = f"is silent ({level:.0f} dBFS)" if level == level else "holds NaN or Inf"
+    if found:
+        raise SourceError(
+            "bad-clip",
+            f"the reference clip {clip.path} {found}",
+            "Pass 3 to 30 s of one voice with --speaker-wav FILE.",
+        )
+
+
+def write_wav(path: Path, samples: np.ndarray, rate_hz: int) -> None:
+    """Write mono 16-bit PCM; samples beyond full scale are clipped, NaN becomes silence.
+
+    Raises:
+        OutputError: the disk is full or cannot be written.
+    """
+    try:
+        soundfile.write(path, np.clip(np.nan_to_num(samples), -1.0, 1.0), rate_hz, subtype="PCM_16")
+    except soundfile.LibsndfileError as error:
+        raise OutputError("cannot-write", f"{path.name} could not be written: {error}", "Free some space.") from error

@@ -1,0 +1,97 @@
+"""Make sense of what the index of a container describes: the state dict, and the plain data beside it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from verify.checkpoint import allowlist, file_type
+from verify.errors import ArchiveError, counted
+
+MAX_PLAIN_DEPTH = 32
+
+
+MAX_PLAIN_VALUES = 100_000
+
+
+_CHARACTERS_A_VALUE = 32  # so much text costs as much of the budget as one value more: one text may be named many times
+
+
+def split(path: Path, root: Any) -> dict[str, Any]:
+    """Separate the state dict from the plain data beside it, and name the layout."""
+    if not isinstance(root, dict):
+        raise _no_state_dict(path, root)
+    wrapper = next((name for name in ("model", "state_dict") if isinstance(root.get(name), dict)), None)
+    state = root[wrapper] if wrapper else root
+    tensors = sum(isinstance(value, (allowlist.TensorSpec, allowlist.OddTensor)) for value in state.values())
+    if not tensors:
+        raise _no_state_dict(path, root)
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, (allowlist.TensorSpec, allowlist.OddTensor)):
+            raise ArchiveError(
+                "not-a-state-dict",
+                f"{path}: the state dict has {key!r:.80} with a value of type {type(value).__name__}, not a tensor",
+            )
+    if wrapper is None:
+        return {"layout": "state_dict", "state": state, "plain": {}}
+    budget = [MAX_PLAIN_VALUES]
+    config = plain(root.get("config"), budget)
+    trained = "optimizer" in root or any(key.startswith("xtts.") for key in state)
+    return {
+        "layout": "trainer" if trained else "inference",
+        "state": state,
+        "plain": {
+            "config": config if isinstance(config, dict) else None,
+            "step": root["step"] if type(root.get("step")) is int else None,
+            "epoch": root["epoch"] if type(root.get("epoch")) is int else None,
+            "date": root["date"][:100] if isinstance(root.get("date"), str) else None,
+            "loss": plain(root.get("model_loss"), budget),
+        },
+    }
+
+
+def _no_state_dict(path: Path, root: Any) -> ArchiveError:
+    """Return the error that says what stands in place of the state dict."""
+    if isinstance(root, allowlist.TensorSpec):
+        shape = "x".join(map(str, root.shape))
+        what = (
+            f"one tensor of shape {shape}: this looks like mel_stats.pth"
+            if root.shape == (80,)
+            else f"one tensor of shape {shape}"
+        )
+    elif isinstance(root, dict):
+        names = ", ".join(repr(name)[:60] for name in list(root)[:10])
+        voices = [value for value in root.values() if isinstance(value, dict) and "gpt_cond_latent" in value]
+        what = (
+            f"voices: this looks like speakers_xtts.pth ({counted(len(voices), 'voice')})"
+            if voices
+            else f"no model; the top-level names are {names or 'none'}"
+        )
+    else:
+        what = f"a value of type {type(root).__name__} in place of a state dict"
+    return ArchiveError("not-a-state-dict", f"{path} holds {what}", file_type.TRAINING_FILE_HINT)
+
+
+def _name(key: Any) -> str:
+    return str(key[:200] if isinstance(key, (str, bytes)) else key)[:200]
+
+
+def plain(value: Any, budget: list[int], depth: int = 0) -> Any:
+    """Return pickled plain data as JSON-like values; an object of a known class becomes its state, the rest None.
+
+    Raises:
+        ArchiveError: it nests deeper than 32, or holds more than 100,000 values or 3.2 million characters.
+    """
+    budget[0] -= 1 + (len(value) // _CHARACTERS_A_VALUE if isinstance(value, str) else 0)
+    if depth > MAX_PLAIN_DEPTH or budget[0] < 0:
+        raise ArchiveError("pickle-limit", "the config inside the checkpoint is nested too deep or holds too much")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN; a diverged loss is still worth saying
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    if isinstance(value, dict):
+        return {_name(key): plain(item, budget, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, budget, depth + 1) for item in value]
+    if isinstance(value, allowlist.Instance) and isinstance(value.state, dict):
+        return plain(value.state, budget, depth + 1)
+    return None

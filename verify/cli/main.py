@@ -1,0 +1,231 @@
+"""Arguments in, exit code out: the one place that prints, and the one boundary where errors become exit codes."""
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from verify.background import is_busy
+from verify.cli.parser import parse
+from verify.cli.streams import prepare_streams
+from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
+
+# Commands whose reports have a room of their own.
+_SHOWN_BY = {
+    "compare": "compare_terminal",
+    "sweep": "sweep_terminal",
+    "judge": "judge",
+    "explain": "explain",
+    "env": "env",
+    "profiles": "profiles",
+}
+_ctrl_c = threading.Event()
+
+
+def _job(args: argparse.Namespace) -> Any:
+    from verify.options import Job, Request
+
+    request = Request(
+        source=args.sources[0] if args.command in ("compare", "sweep") else args.source,
+        checkpoint=getattr(args, "checkpoint", "best"),
+        config=args.config,
+        vocab=args.vocab,
+        base=args.base,
+        speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
+        speakers=tuple(getattr(args, "speaker", ())),
+        follow=not args.no_follow,
+        config_from_weights=args.config_from_weights,
+    )
+    if args.command == "inspect":
+        return Job(request=request)
+    return Job(
+        request=request,
+        output=args.output,
+        texts=_texts(args),
+        language=args.language,
+        seed=args.seed,
+        seeds=args.seeds,
+        transcribe=args.transcribe,
+        prove=getattr(args, "prove", False),
+        device=args.device,
+        expect=args.expect,
+        sample=not getattr(args, "no_sample", False),
+        verify=not getattr(args, "no_verify", False),
+        force=args.force,
+        keep_failed=getattr(args, "keep_failed", False),
+        format=getattr(args, "format", "pth"),
+        dtype=getattr(args, "dtype", "keep"),
+        profile=getattr(args, "profile", None),
+    )
+
+
+def _texts(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the sentences of `--text` and of `--texts`, one a line."""
+    from verify.audio.prompts import read_texts
+
+    return (*args.text, *(read_texts(args.texts) if args.texts else ()))
+
+
+def _do(args: argparse.Namespace, watch: Any) -> Any:
+    """Do the command and return its report."""
+    from verify import api
+
+    if args.command == "judge":
+        return api.judge(*args.clips, text=args.text, language=args.language, expect=args.expect, watch=watch)
+    if args.command == "explain":
+        from verify.diagnosis import error_text, explain
+        from verify.report.explain import ScareReport
+
+        return ScareReport(scare=explain.explain(error_text.pasted(args.text)))
+    if args.command == "env":
+        from verify.commands import env
+
+        return env.look_around(watch)
+    if args.command == "profiles":
+        from verify.report.profiles import Listing
+
+        return Listing()
+    if args.command == "demo":
+        from verify.demo import demo
+
+        return demo.demo(args.output, args.force, watch)
+    if args.command == "inspect":
+        return api.inspect(_job(args))
+    if args.command == "compare":
+        from verify.commands import compare
+
+        return compare.compare(_job(args), args.sources, watch)
+    if args.command == "sweep":
+        from verify.sweeping.sweep import Hands, sweep
+
+        return sweep(_job(args), args.sources, Hands(jobs=args.jobs, threads=args.threads, ray=args.ray), watch)
+    if args.command == "verify":
+        return api.verify(_job(args), watch)
+    if args.dry_run:
+        from verify.commands import convert
+
+        return convert.dry_run(_job(args))
+    return api.convert(_job(args), watch)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; nothing but a usage error leaves by another way.
+
+    0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
+    """
+    args = parse(sys.argv[1:] if arguments is None else arguments)
+    from verify.progress import Silent
+    from verify.report import terminal
+
+    screen = terminal.console()
+    watch = terminal.TerminalWatch(screen)
+    try:
+        report = _do(args, _Attentive(Silent() if args.quiet else watch))
+    except ConversionError as error:
+        return _refuse(error.cause, error.exit_code, args, screen)
+    except OSError as error:
+        return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
+    except Exception as error:  # the boundary: a fault of ours must not greet a user with a traceback
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
+        if os.environ.get("XTTS_VERIFY_DEBUG"):
+            raise
+        return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
+    with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
+        _show(report, args, watch)
+    if args.json:
+        _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
+    elif getattr(report, "output", None):
+        _emit(report.output)
+    return report.exit_code
+
+
+def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
+    """Show the report of the command for people."""
+    from verify.report import terminal
+
+    if args.command in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
+        import_module(f"verify.report.{_SHOWN_BY[args.command]}").show(report, watch.screen, args.quiet)
+    elif not args.quiet:
+        terminal.show(report, watch)
+    elif report.verdict != "pass":
+        terminal.show_outcome(report, watch.screen)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is what is behind the error: torch.save, cut short, raises a RuntimeError in its place."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any) -> int:
+    from verify.report.terminal import show_cause
+    from verify.result import document
+
+    show_cause(cause, screen)
+    if args.json:
+        _emit(json.dumps(document(verdict="error", causes=(cause,)), indent=2))
+    return exit_code
+
+
+def _emit(text: str) -> None:
+    """Print the result; a reader that went away, as `head` does, is no fault of the run."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more on its way out, which must find something that takes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Attentive:
+    """Passes on what it hears of the work, and a Ctrl-C that some package swallowed while it was imported."""
+
+    def __init__(self, watch: Any) -> None:
+        self.watch, self.found = watch, watch.found
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Any]:
+        """Do the step, then ask whether Ctrl-C came."""
+        with self.watch.step(name, total, unit) as progress:
+            yield progress
+        if _ctrl_c.is_set():
+            raise KeyboardInterrupt
+
+
+def _hear_ctrl_c(*_: Any) -> None:
+    _ctrl_c.set()
+    raise KeyboardInterrupt
+
+
+def run() -> NoReturn:
+    """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
+    signal.signal(signal.SIGINT, _hear_ctrl_c)
+    prepare_streams()
+    try:
+        code = main()
+    except KeyboardInterrupt as stop:
+        code = EXIT_INTERRUPTED
+        with contextlib.suppress(OSError, AttributeError):
+            sys.stderr.write(f"interrupted; {stop if stop.args else 'nothing was left behind'}\n")
+    except OSError as error:  # stdout itself: a full disk behind it
+        code = EXIT_COULD_NOT_RUN
+        with contextlib.suppress(OSError, AttributeError):
+            sys.stderr.write(f"error: the result could not be printed: {error.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if is_busy():
+        os._exit(code)
+    gc.freeze()  # or the interpreter looks for cycles in all that torch and coqui-tts are: a second
+    sys.exit(code)

@@ -1,0 +1,140 @@
+"""Write a new file and prove what it holds, on threads of its own: read back, its CRC-32 and SHA-256 taken."""
+
+import hashlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from verify.errors import OutputError
+from verify.files.local import crc32
+
+Release = Callable[[memoryview], None]  # takes a chunk's buffer back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a part of the file is to hold."""
+
+    end: int
+    crc: int
+    blame: Callable[[], None]
+
+
+_Items = queue.Queue[tuple[memoryview, Release] | _Part | None]  # None ends a thread
+
+
+class ProvenFile:
+    """A new file, written by a second thread that reads it back; a third takes its SHA-256 and the CRC-32 of each part.
+
+    What is hashed is what the file holds, not what was meant for it.
+    """
+
+    def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
+        self.file, self.back, self.position = file, back, 0
+        self._to_write: _Items = queue.Queue(maxsize=8)
+        self._to_hash: _Items = queue.Queue(maxsize=8)
+        self._error: OSError | None = None
+        self._broken: list[tuple[_Part, int]] = []  # parts that hold something else, with their CRC-32
+        self._sha256 = hashlib.sha256()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._write, self._hash)]
+        for thread in self._threads:
+            thread.start()
+
+    def _write(self) -> None:
+        while True:
+            item = self._to_write.get()
+            if isinstance(item, tuple) and not self._error:
+                try:
+                    self.write(item[0])
+                    self.read_back(item[0])
+                except OSError as error:
+                    self._error = error  # raised on the caller's thread
+            self._to_hash.put(item)
+            if item is None:
+                return
+
+    def _hash(self) -> None:
+        found = 0
+        while (item := self._to_hash.get()) is not None:
+            if isinstance(item, _Part):
+                if found != item.crc:
+                    self._broken.append((item, found))
+                found = 0
+            else:
+                data, release = item
+                found = crc32(data, found)
+                self._sha256.update(data)
+                release(data)
+
+    def write(self, data: memoryview) -> None:
+        """Write all of `data` at the end."""
+        written = 0
+        while written < len(data):  # an unbuffered file may take less than it was given
+            written += self.file.write(data[written:])
+
+    def read_back(self, buffer: memoryview) -> None:
+        """Fill `buffer` with what the file now holds where so many bytes were just written."""
+        filled = 0
+        while filled < len(buffer) and (count := self.back.readinto(buffer[filled:])):  # type: ignore[attr-defined]
+            filled += count
+        buffer[filled:] = bytes(len(buffer) - filled)
+
+    def prove(self, data: memoryview, release: Release = lambda _: None) -> None:
+        """Have `data` written, and hashed what the file then holds, which is put into `data`.
+
+        When it is hashed it is handed to `release`, and must not be changed before.
+
+        Raises:
+            OSError: what came before could not be written.
+        """
+        self.position += len(data)
+        self._to_write.put((data, release))
+        self._raise_error()
+
+    def expect(self, crc: int, blame: Callable[[], None] = lambda: None) -> None:
+        """Say that what was proven since the last call must have this CRC-32.
+
+        Args:
+            blame: called before the error, on the caller's thread; it may know of another culprit than the disk, and raise.
+
+        Raises:
+            OutputError: this part, or one before it, reads back as something else (`read-back`). It may be found as late as
+                by `finish`, as the other threads are behind.
+            OSError: it could not be written.
+        """
+        self._to_write.put(_Part(end=self.position, crc=crc, blame=blame))
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error:
+            raise self._error
+        if self._broken:
+            part, found = self._broken[0]
+            part.blame()
+            raise OutputError(
+                "read-back",
+                f"{self.file.name}: what was written before byte {part.end:,} with CRC-32 {part.crc:08x} reads back with {found:08x}",
+                "The disk or the memory changes data: check both, or write elsewhere with -o DIR.",
+            )
+
+    def add(self, data: bytes) -> int:
+        """Write little, and return its CRC-32; raises as `expect`."""
+        crc = crc32(data)
+        self.prove(memoryview(bytearray(data)))
+        self.expect(crc)
+        return crc
+
+    def finish(self) -> str:
+        """Return the SHA-256 of everything written, in hexadecimal; raises as `expect`."""
+        self.close()
+        self._raise_error()
+        return self._sha256.hexdigest()
+
+    def close(self) -> None:
+        """Stop the threads; may be called again."""
+        if self._threads:
+            self._to_write.put(None)
+        while self._threads:
+            self._threads.pop().join()

@@ -1,0 +1,77 @@
+"""Hold cached generation against one teacher-forced pass: a check of the environment, not of the checkpoint."""
+
+import math
+
+import numpy as np
+import torch
+from TTS.tts.models.xtts import Xtts
+
+from verify import resources
+from verify.audio.clips import Sample
+from verify.checks import Check
+from verify.coqui.synthesis import Voice, device_faults, encode
+
+
+@torch.inference_mode()
+def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
+    """Compare the logits of cached generation with those of one teacher-forced pass over the same tokens.
+
+    They are the same function computed two ways; where they differ, the installed transformers breaks generation.
+    Logits are `(tokens, gpt_num_audio_tokens)`; the difference is a share of the largest one.
+    """
+    limits = resources.load("limits")["logits"]
+    gpt = model.gpt
+    tokens = encode(model, text, language)
+    with device_faults(model):
+        codes, generated = gpt.generate(
+            voice.latents.to(model.device),
+            tokens,
+            do_sample=False,
+            max_new_tokens=limits["tokens"],
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+        cached = torch.stack([step[0] for step in generated.logits])
+        inputs = torch.nn.functional.pad(tokens, (1, 0), value=gpt.start_text_token)
+        inputs = torch.nn.functional.pad(inputs, (0, 1), value=gpt.stop_text_token)
+        said = torch.nn.functional.pad(codes[:, :-1], (1, 0), value=gpt.start_audio_token)
+        text_emb = gpt.text_embedding(inputs) + gpt.text_pos_embedding(inputs)
+        mel_emb = gpt.mel_embedding(said) + gpt.mel_pos_embedding(said)
+        _, forced = gpt.get_logits(
+            text_emb, gpt.text_head, mel_emb, gpt.mel_head, prompt=voice.latents.to(model.device)
+        )
+    forced = forced[0].transpose(0, 1)  # get_logits returns (1, classes, tokens)
+    share = float((cached - forced).abs().max() / forced.abs().max().clamp_min(1e-12))
+    return Check(
+        name="cached logits",
+        ok=share <= limits["difference_share"],
+        measured=share,
+        limit=f"<= {limits['difference_share']:g}",
+        unit="of the largest logit",
+        hint="environment, not checkpoint: this transformers breaks cached generation; install the pinned versions.",
+    )
+
+
+SHORTEST_EMBEDDED_SECONDS = 0.5
+# An encoder without training finds everything alike: 1.00 for noise. Where it takes noise for the voice, it knows none.
+NOISE_IS_THE_VOICE = 0.95
+
+
+@torch.inference_mode()
+def speaker_similarity(model: Xtts, voice: Voice, sample: Sample) -> float | None:
+    """Return the cosine of the sample's and the reference's embedding by the model's own speaker encoder, -1 to 1.
+
+    None where the sample is too short or not finite, or where the encoder cannot tell a voice from noise. Reported, not
+    demanded: what a good voice reaches is not known here.
+    """
+    if sample.seconds < SHORTEST_EMBEDDED_SECONDS or not np.isfinite(sample.samples).all():
+        return None
+    noise = 0.1 * np.random.default_rng(0).standard_normal(len(sample.samples)).astype(np.float32)
+    likeness, of_noise = (_likeness(model, voice, samples, sample.rate_hz) for samples in (sample.samples, noise))
+    return round(likeness, 3) if math.isfinite(likeness) and of_noise < NOISE_IS_THE_VOICE else None
+
+
+def _likeness(model: Xtts, voice: Voice, samples: np.ndarray, rate_hz: int) -> float:
+    with device_faults(model):
+        embedding = model.get_speaker_embedding(torch.from_numpy(samples).unsqueeze(0).to(model.device), rate_hz)
+    return float(torch.nn.functional.cosine_similarity(embedding.flatten(), voice.embedding.flatten(), dim=0))

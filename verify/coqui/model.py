@@ -1,0 +1,246 @@
+"""Build a real `Xtts`, compare it with the file name by name, load the file strictly, and prove every byte of it."""
+
+import contextlib
+import copy
+import gc
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from TTS.tts.configs.xtts_config import XttsConfig
+from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
+from TTS.tts.models.xtts import Xtts
+
+from verify.background import uncollected
+from verify.checkpoint.reader import Progress, TensorReader
+from verify.checkpoint.tensors import TensorRecord
+from verify.errors import SourceError
+from verify.files.local import Stamp, local_copy, stamp_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """One tensor whose shape in the file is not the model's."""
+
+    key: str
+    checkpoint: tuple[int, ...]
+    model: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """How the file fits the model, all lists complete; `strict` says whether `load_state_dict(strict=True)` succeeded."""
+
+    strict: bool
+    matched: int
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    mismatched: tuple[Mismatch, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        return not (self.missing or self.unexpected or self.mismatched)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whether the loaded tensors are the source's, byte for byte; `different` names those that are not."""
+
+    tensors: int
+    bytes: int
+    different: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        return not self.different
+
+
+class UnbuildableError(SourceError):
+    """The config's own fields contradict each other."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception in one line, with its type where it says nothing itself."""
+    return f"{type(error).__name__}: {str(error)[:300]}" if str(error) else type(error).__name__
+
+
+def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
+    """Return an `Xtts` of this config with its parameters on the meta device: no memory, no random numbers.
+
+    Raises:
+        SourceError: the installed tokenizers library cannot read the vocabulary.
+        UnbuildableError: coqui's constructors refuse the config.
+    """
+    with uncollected():
+        model = _skeleton(json.dumps(config, sort_keys=True), vocab, stamp_at(vocab))
+        return copy.deepcopy(model)  # a tenth of the time of another
+
+
+@lru_cache(maxsize=1)
+def _skeleton(config: str, vocab: Path, stamp: Stamp | None) -> Xtts:
+    """Build the model; the last one is kept, for the next checkpoint of the run.
+
+    Args:
+        config: as JSON.
+        stamp: of the vocabulary.
+    """
+    xtts_config = XttsConfig()
+    xtts_config.from_dict(json.loads(config))
+    xtts_config.model_args.gpt_number_text_tokens = None  # unset: the GPT is built once, when the tokenizer is known
+    with local_copy(vocab) as file:
+        try:
+            tokenizer = VoiceBpeTokenizer(str(file))
+        except Exception as error:  # tokenizers raises nothing narrower for a file that it cannot read
+            raise SourceError(
+                "bad-vocab",
+                f"{vocab} is not a tokenizer: {str(error)[:200]}",
+                "Pass the run's vocab.json: --vocab FILE.",
+            ) from error
+    try:
+        with _parameters_on_meta(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = Xtts(xtts_config)
+            model.tokenizer = tokenizer
+            model.init_models()
+    except (AssertionError, ValueError, RuntimeError, TypeError, ZeroDivisionError, IndexError) as error:
+        raise UnbuildableError("unbuildable", f"no Xtts can be built from this config: {describe(error)}") from error
+    return model
+
+
+@contextlib.contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Move each parameter to the meta device when it is registered; buffers stay real, as torchaudio computes with them.
+
+    The idea is that of accelerate's `init_empty_weights(include_buffers=False)`.
+    """
+    register = nn.Module.register_parameter
+
+    def register_on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        register(module, name, parameter)
+        if parameter is not None and parameter.device.type != "meta":
+            module._parameters[name] = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+
+    nn.Module.register_parameter = register_on_meta  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def compare(model: Xtts, tensors: Mapping[str, TensorRecord]) -> LoadReport:
+    """Hold names and shapes of the tensors against the model, before anything is loaded."""
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    missing = tuple(key for key in expected if key not in tensors)
+    unexpected = tuple(key for key in tensors if key not in expected)
+    mismatched = tuple(
+        Mismatch(key=key, checkpoint=record.shape, model=expected[key])
+        for key, record in tensors.items()
+        if key in expected and record.shape != expected[key]
+    )
+    matched = len(tensors) - len(unexpected) - len(mismatched)
+    return LoadReport(strict=False, matched=matched, missing=missing, unexpected=unexpected, mismatched=mismatched)
+
+
+def map_written(path: Path) -> dict[str, torch.Tensor]:
+    """Return the state dict of a file that this tool wrote, mapped from the disk by the loader of its format."""
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["model"]
+
+
+def from_bytes(data: Mapping[str, np.ndarray], tensors: Mapping[str, TensorRecord]) -> dict[str, torch.Tensor]:
+    """Return the state dict of tensors that were read as bytes, without copying them."""
+    return {
+        key: torch.from_numpy(data[key]).view(getattr(torch, record.dtype)).reshape(record.shape)
+        for key, record in tensors.items()
+    }
+
+
+def wrong_kinds(model: Xtts, tensors: Mapping[str, TensorRecord]) -> dict[str, tuple[str, str]]:
+    """Return the tensors that are whole numbers where the model has floats, or the reverse: name to both dtypes."""
+    expected = model.state_dict()
+    return {
+        key: (record.dtype, str(expected[key].dtype).removeprefix("torch."))
+        for key, record in tensors.items()
+        if key in expected and getattr(torch, record.dtype).is_floating_point != expected[key].is_floating_point()
+    }
+
+
+def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadReport) -> LoadReport:
+    """Assign the mapped tensors to the model with `load_state_dict(strict=True, assign=True)`: nothing is copied.
+
+    Call it before `init_gpt_for_inference()`, which gives the model second names for tensors that it already has.
+    """
+    model.load_state_dict(dict(state), strict=True, assign=True)
+    return LoadReport(strict=True, matched=report.matched)
+
+
+def prove_identity(
+    model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress, dtypes: Mapping[str, str] | None = None
+) -> Identity:
+    """Compare every tensor of the loaded model with the source's bytes, read again where they are at hand.
+
+    Args:
+        dtypes: of the tensors that were cast: those are compared with what torch itself makes of the source's elements.
+
+    Raises:
+        ArchiveError: the source changed or is cut short.
+    """
+    loaded = model.state_dict()
+    different, total = [], 0
+    with TensorReader(progress) as reader:
+        for key, record in tensors.items():
+            data, wanted = _bytes_of(loaded[key]), (dtypes or {}).get(key, record.dtype)
+            total += len(data)
+            if not (
+                _holds_cast(reader, record, wanted, data) if wanted != record.dtype else reader.holds(record, data)
+            ):
+                different.append(key)
+    return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
+
+
+def _holds_cast(reader: TensorReader, record: TensorRecord, dtype: str, data: np.ndarray) -> bool:
+    """Whether the bytes `(bytes,)` are what torch makes of the tensor's elements in another dtype."""
+    position, equal = 0, True
+    for chunk in reader.chunks(record):
+        wanted = _cast_by_torch(chunk, record.dtype, dtype)
+        equal = equal and np.array_equal(wanted, data[position : position + len(wanted)])
+        position += len(wanted)
+        del wanted
+        reader.release(chunk)
+    return equal and position == len(data)
+
+
+def _cast_by_torch(chunk: memoryview, old: str, new: str) -> np.ndarray:
+    """Return the elements of a chunk in another dtype, as bytes; as they are where the dtype stays."""
+    if old == new:
+        return np.frombuffer(chunk, np.uint8)
+    elements = torch.frombuffer(bytearray(chunk), dtype=getattr(torch, old))
+    return _bytes_of(elements.to(getattr(torch, new)))
+
+
+def _bytes_of(tensor: torch.Tensor) -> np.ndarray:
+    """Return the tensor's data as bytes, without a copy where it is contiguous."""
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def prepare_for_speech(model: Xtts, device: str) -> Xtts:
+    """Make the loaded model ready to speak: float32, in inference mode, on the device."""
+    model.float()
+    model.eval()  # Xtts overrides it: builds gpt_inference, which is why the load comes first
+    return model.to(device)
+
+
+def release() -> None:
+    """Let go of mapped files and GPU memory, so that the folder can be moved on every system."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,73 @@
+"""Let the original speak beside the converted model: same tokens, same samples, bit for bit. For `--prove`."""
+
+import pickle
+
+import numpy as np
+import torch
+from TTS.tts.models.xtts import Xtts
+
+from verify.audio.clips import Sample
+from verify.audio.prompts import Script
+from verify.checks import Check
+from verify.coqui import model as models
+from verify.coqui import synthesis
+from verify.errors import SourceError
+from verify.plan import Plan
+from verify.progress import Watch, timed
+
+# What Xtts.get_compatible_checkpoint_state_dict (coqui-tts 0.28) does to a training checkpoint, in its own terms.
+PREFIX = "xtts."
+TRAINING_ONLY = ("torch_mel_spectrogram_style_encoder.", "torch_mel_spectrogram_dvae.", "dvae.")
+
+
+def prove(plan: Plan, script: Script, take: Sample, device: str, watch: Watch) -> Check:
+    """Return whether the original says the same as the converted model's take, bit for bit.
+
+    The original is read by torch, mapped from the disk, and conditioned on the reference by itself.
+    """
+    with watch.step("loading the original"), timed(plan.seconds, "prove"):
+        original = _original(plan)
+        with synthesis.device_faults(original):
+            models.prepare_for_speech(original, device)
+            voice = synthesis.condition(original, script.clips)
+    steps = take.tokens + 2
+    with watch.step("letting the original speak", steps, "tokens") as progress, timed(plan.seconds, "prove"):
+        said = synthesis.speak(original, voice, take.text, take.language, take.seed, progress)
+    return same(take, said)
+
+
+def same(ours: Sample, theirs: Sample) -> Check:
+    """Return the check that two takes have the same tokens and the same samples."""
+    alike = ours.samples.shape == theirs.samples.shape
+    off = (
+        float(np.abs(ours.samples - theirs.samples).max()) if alike and ours.samples.size else 0.0 if alike else np.inf
+    )
+    equal = ours.codes == theirs.codes and np.array_equal(ours.samples, theirs.samples)
+    return Check(
+        name="same as the original",
+        ok=equal,
+        measured=off,
+        limit="<= 0",
+        unit="of full scale",
+        hint=f"The original says {len(theirs.codes)} tokens, the converted model {len(ours.codes)}: the conversion is at fault.",
+    )
+
+
+def _original(plan: Plan) -> Xtts:
+    """Return the model that torch and coqui's own rule make of the source.
+
+    Raises:
+        SourceError: torch refuses to read it.
+    """
+    path = plan.archive.path
+    try:
+        saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise SourceError(
+            "cannot-prove", f"--prove: torch does not read {path.name} with weights_only=True", "Leave --prove away."
+        ) from error
+    state = saved.get("model", saved)
+    kept = {key.removeprefix(PREFIX): value for key, value in state.items() if not key.startswith(TRAINING_ONLY)}
+    model = models.build_skeleton(plan.config, plan.vocab)
+    model.load_state_dict(kept, strict=True, assign=True)
+    return model

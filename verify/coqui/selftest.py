@@ -1,0 +1,81 @@
+"""Try the installed packages on a tiny model with random weights: what fails here, no checkpoint is to blame for."""
+
+import json
+import os
+import string
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from TTS.tts.configs.xtts_config import XttsArgs, XttsConfig
+from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
+from TTS.tts.models.xtts import Xtts
+
+from verify import resources
+from verify.checks import Check
+from verify.coqui import checks, synthesis
+from verify.source.vocabulary import read_vocabulary
+
+TINY = {"gpt_layers": 1, "gpt_n_model_channels": 64, "gpt_n_heads": 4, "decoder_input_dim": 64}
+CONDITIONING_LATENTS = 32  # of the perceiver, see TTS/tts/layers/xtts/gpt.py
+TEXT = "Does generation work here?"
+
+
+def rehearse(device: str = "cpu") -> Check:
+    """Hold cached generation of a tiny random Xtts against one teacher-forced pass.
+
+    Raises:
+        EnvironmentFault: the packages do not work together at all.
+    """
+    with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = _tiny_model(Path(folder) / "vocab.json")
+        voice = synthesis.Voice(latents=torch.randn(1, CONDITIONING_LATENTS, 64), embedding=torch.zeros(1, 512, 1))
+    with synthesis.device_faults(model):
+        model.eval()  # coqui's own, which builds gpt_inference and returns nothing
+        model.to(device)
+    return checks.check_cache(model, voice, TEXT, "en")
+
+
+def _tiny_model(vocab: Path) -> Xtts:
+    write_vocab(vocab)
+    tokens = read_vocabulary(vocab)
+    args = XttsArgs(
+        gpt_number_text_tokens=tokens.size,
+        gpt_start_text_token=tokens.start,
+        gpt_stop_text_token=tokens.stop,
+        gpt_use_perceiver_resampler=True,
+        **TINY,
+    )
+    model = Xtts(XttsConfig(model_args=args))
+    model.tokenizer = VoiceBpeTokenizer(str(vocab))
+    return model
+
+
+def devices() -> tuple[str, ...]:
+    """Return the devices that torch sees, as `--device` names them, with what they are."""
+    found = [f"cpu ({os.cpu_count()} cores, torch uses {torch.get_num_threads()})"]
+    for number in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(number).total_memory
+        found.append(f"cuda:{number} ({torch.cuda.get_device_name(number)}, {memory / 1e9:.0f} GB)")
+    return (*found, *(["mps"] if torch.backends.mps.is_available() else []))
+
+
+def write_vocab(path: Path) -> None:
+    """Write a character tokenizer with XTTS's special tokens, in the format of the tokenizers library."""
+    languages = [f"[{name}]" for name in resources.load("sentences")]
+    tokens = ["[STOP]", "[UNK]", "[SPACE]", *string.ascii_lowercase, *string.digits, *".,!?'-:;", *languages, "[START]"]
+    ids = {token: number for number, token in enumerate(tokens)}
+    path.write_text(json.dumps(_tokenizer(ids), ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _tokenizer(ids: dict[str, int]) -> dict[str, Any]:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    special = [{"id": number, "content": token, **flags} for token, number in ids.items() if token.startswith("[")]
+    return {
+        "version": "1.0",
+        "added_tokens": special,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "model": {"type": "BPE", "unk_token": "[UNK]", "vocab": ids, "merges": []},
+    }

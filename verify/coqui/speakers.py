@@ -1,0 +1,41 @@
+"""Let the model listen to clips, and write the voices that it hears as the `speakers_xtts.pth` that coqui reads."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from verify.audio.clips import Clip
+from verify.checkpoint import archive
+from verify.conversion import writer
+from verify.coqui import model as models
+from verify.coqui import synthesis
+from verify.plan import Voices
+from verify.profiles.profile import VOICE_PARTS
+
+FILE = "speakers_xtts.pth"
+
+
+@torch.inference_mode()
+def write(folder: Path, model: Any, device: str, wanted: Mapping[str, Sequence[Clip]], known: Voices) -> None:
+    """Write the speakers file of the folder anew: the voices that are known, and those that the model hears in the clips.
+
+    Each has its parts in the order in which coqui reads them, by position: latents `(1, 32, channels)` and embedding
+    `(1, 512, 1)`, both float32. A wanted voice takes the place of a known one of its name.
+
+    Raises:
+        ConversionError: the device has no room, or the disk is full.
+    """
+    heard = {}
+    with synthesis.device_faults(model):
+        models.prepare_for_speech(model, device)
+        for name, clips in wanted.items():
+            voice = synthesis.condition(model, clips)
+            parts = zip(VOICE_PARTS, (voice.latents, voice.embedding), strict=True)
+            heard[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
+    saved = folder / f"{FILE}.heard"
+    torch.save(heard, saved)
+    (folder / FILE).unlink(missing_ok=True)
+    writer.write_voices(folder / FILE, {**known, **archive.read_voices(saved)})
+    saved.unlink()

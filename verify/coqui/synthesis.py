@@ -1,0 +1,225 @@
+"""Let a loaded `Xtts` speak: condition on the reference voice, synthesize one sentence, and check the cache on the way."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+import torchaudio
+from transformers import StoppingCriteria, StoppingCriteriaList
+from TTS.tts.models.xtts import Xtts
+
+from verify import resources
+from verify.audio.clips import Clip, Sample
+from verify.checks import Check
+from verify.errors import CannotSpeakError, ConversionError, EnvironmentFault, SourceError
+
+CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
+LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Voice:
+    """Conditioning of a reference voice: latents `(1, 32, channels)` for the GPT, embedding `(1, 512, 1)` for the vocoder."""
+
+    latents: torch.Tensor
+    embedding: torch.Tensor
+
+
+class _TokenCounter(StoppingCriteria):
+    """Never stops anything; tells the progress of each new token."""
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self.progress = progress
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        self.progress(1)
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+
+def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
+    """Return the voice of the clips, as `Xtts.get_conditioning_latents` computes it, without its FFmpeg.
+
+    Uses `max_ref_len`, `gpt_cond_len` and `gpt_cond_chunk_len` of the model's config, in seconds.
+    """
+    config = model.config
+    audios, embeddings = [], []
+    for clip in clips:
+        audio = _at_conditioning_rate(clip)
+        audio = audio[:, : CONDITIONING_RATE_HZ * config.max_ref_len].clamp(-1, 1)
+        if config.sound_norm_refs:
+            audio = audio / audio.abs().max() * 0.75
+        embeddings.append(model.get_speaker_embedding(audio, CONDITIONING_RATE_HZ))
+        audios.append(audio)
+    latents = model.get_gpt_cond_latents(
+        torch.cat(audios, dim=-1),
+        CONDITIONING_RATE_HZ,
+        length=config.gpt_cond_len,
+        chunk_length=config.gpt_cond_chunk_len,
+    )
+    return Voice(latents=latents, embedding=torch.stack(embeddings).mean(dim=0))
+
+
+def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
+    """Return the clip `(1, samples)` at 22050 Hz, resampled as coqui does it where the two rates have a small ratio.
+
+    torchaudio's filter bank grows with the reduced ratio: 44101 Hz would need 12 GB.
+    """
+    samples = clip.samples
+    if clip.rate_hz // math.gcd(clip.rate_hz, CONDITIONING_RATE_HZ) > LARGEST_RATIO:
+        samples = librosa.resample(samples, orig_sr=clip.rate_hz, target_sr=CONDITIONING_RATE_HZ)
+        return torch.from_numpy(samples).unsqueeze(0)
+    return torchaudio.functional.resample(torch.from_numpy(samples).unsqueeze(0), clip.rate_hz, CONDITIONING_RATE_HZ)
+
+
+def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progress: Callable[[int], None]) -> Sample:
+    """Synthesize `text` with the sampling settings of the model's config; the seed makes it repeatable on one machine.
+
+    Raises:
+        EnvironmentFault: transformers and coqui-tts do not fit together.
+        ConversionError: the GPU has no room (`out-of-memory`).
+    """
+    config, bound = model.config, token_bound(model, text, language)
+    torch.manual_seed(seed)
+    began = time.perf_counter()
+    with _recorded_codes(model) as codes, device_faults(model):
+        result = model.inference(
+            text,
+            language,
+            voice.latents,
+            voice.embedding,
+            temperature=config.temperature,
+            length_penalty=config.length_penalty,
+            repetition_penalty=config.repetition_penalty,
+            top_k=config.top_k,
+            top_p=config.top_p,
+            max_new_tokens=bound,
+            stopping_criteria=StoppingCriteriaList([_TokenCounter(progress)]),
+        )
+    spent = time.perf_counter() - began
+    stopped = bool(codes[-1][0, -1] == model.args.gpt_stop_audio_token)
+    said = codes[-1][0].tolist()
+    return Sample(
+        samples=np.atleast_1d(result["wav"]).astype(np.float32),
+        rate_hz=model.args.output_sample_rate,
+        text=text,
+        language=language,
+        device=str(model.device),
+        seed=seed,
+        tokens=len(said) - stopped,
+        token_bound=bound,
+        stopped=stopped,
+        synthesis_seconds=spent,
+        codes=tuple(said[: len(said) - stopped]),
+    )
+
+
+def stop_check(sample: Sample) -> Check:
+    """Return whether the model ended the sentence by itself, within the bound that the text gives."""
+    return Check(
+        name="stop token",
+        ok=sample.stopped,
+        measured=sample.tokens,
+        limit=f"< {sample.token_bound}",
+        unit="tokens",
+        hint="The GPT never ended the sentence: barely trained, or damaged. --expect sound asks for no more than sound.",
+    )
+
+
+@contextlib.contextmanager
+def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
+    """Keep what `gpt.generate` returns inside `Xtts.inference`, which gives only sound back: codes `(1, tokens)`."""
+    codes: list[torch.Tensor] = []
+    generate = model.gpt.generate
+
+    def recorded(*args: Any, **kwargs: Any) -> torch.Tensor:
+        codes.append(generate(*args, **kwargs))
+        return codes[-1]
+
+    model.gpt.generate = recorded
+    try:
+        yield codes
+    finally:
+        del model.gpt.generate
+
+
+@contextlib.contextmanager
+def device_faults(model: Xtts) -> Iterator[None]:
+    """Tell a full GPU, packages that do not fit together, and a model that cannot speak from one another."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ConversionError(
+            "out-of-memory", f"{model.device} ran out of memory while speaking", "Run again with --device cpu."
+        ) from error
+    except (TypeError, AttributeError, NotImplementedError, ImportError) as error:
+        raise EnvironmentFault(
+            "environment",
+            f"environment, not checkpoint: coqui-tts and transformers do not fit together ({type(error).__name__}: {error})",
+            "Install the versions that pyproject.toml pins.",
+        ) from error
+    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+        raise CannotSpeakError(
+            "cannot-speak",
+            f"the model loads but cannot speak ({type(error).__name__}: {str(error)[:300]})",
+            "Compare the inference fields of config.json with those of the base model.",
+        ) from error
+
+
+def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
+    """Return the text as token ids `(1, tokens)` on the model's device.
+
+    Raises:
+        EnvironmentFault: the installed coqui-tts lacks a package for the language.
+        SourceError: the text is too long for the model.
+    """
+    try:
+        ids = model.tokenizer.encode(text.strip().lower(), lang=language)
+    except ImportError as error:
+        extra = language.split("-")[0]
+        raise EnvironmentFault(
+            "language-package",
+            f"coqui-tts needs another package to read {language!r}: {error}",
+            f"pip install 'coqui-tts[{extra}]'",
+        ) from error
+    except (ValueError, OverflowError, IndexError, KeyError, NotImplementedError) as error:
+        # num2words and its like, on odd numbers, and on any number in Hindi
+        raise SourceError(
+            "bad-text",
+            f"coqui-tts cannot read the text ({type(error).__name__}: {str(error)[:200]})",
+            "Pass another --text.",
+        ) from error
+    if len(ids) >= model.args.gpt_max_text_tokens:
+        raise SourceError(
+            "text-too-long",
+            f"the text has {len(ids)} tokens; the model takes fewer than {model.args.gpt_max_text_tokens}",
+            "Pass a shorter --text.",
+        )
+    return torch.tensor(ids, dtype=torch.int32, device=model.device).unsqueeze(0)
+
+
+def known_check(model: Xtts, ids: torch.Tensor) -> Check:
+    """Return whether the vocabulary knows the text: the share of `[UNK]` among its token ids `(1, tokens)`."""
+    unknown = model.tokenizer.tokenizer.token_to_id("[UNK]")
+    share = float((ids == unknown).float().mean()) if unknown is not None and ids.numel() else 0.0
+    limit = resources.load("limits")["text"]["unknown_share"]
+    return Check(
+        name="known tokens",
+        ok=share <= limit,
+        measured=share,
+        limit=f"<= {limit:g}",
+        unit="share of [UNK]",
+        hint="vocab.json does not know these letters: another vocabulary, or another script than the language's.",
+    )
+
+
+def token_bound(model: Xtts, text: str, language: str) -> int:
+    """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause."""
+    tokens_per_second = model.args.input_sample_rate / model.args.gpt_code_stride_len
+    seconds = len(text) / resources.load("sentences")[language]["slowest"] + 1.0
+    return min(int(seconds * tokens_per_second), model.args.gpt_max_audio_tokens)

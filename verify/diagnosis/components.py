@@ -1,0 +1,203 @@
+"""Which parts of an XTTS the file holds: none of them, half of them, some that nobody knows, or the base's unchanged."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from verify.checkpoint import file_type
+from verify.checkpoint.archive import Archive
+from verify.checkpoint.tensors import TensorRecord
+from verify.conversion.key_map import GPT_ALONE, part_of
+from verify.conversion.ledger import ALIAS, FILLED, KEPT, RENAMED, Ledger
+from verify.diagnosis.architecture import Architecture
+from verify.diagnosis.attribution import ranges, summary
+from verify.errors import Cause, SourceError, counted
+from verify.files.remote import RemotePath
+from verify.source.base import Base, Likeness
+
+# part of the key table -> how the names of its tensors begin
+PARTS = {
+    "GPT": ("gpt.gpt.", "gpt.text_", "gpt.mel_", "gpt.final_norm."),
+    "conditioning": ("gpt.conditioning_", "gpt.prompt_"),
+    "vocoder": ("hifigan_decoder.waveform_decoder.",),
+    "speaker encoder": ("hifigan_decoder.speaker_encoder.",),
+    "mel stats": ("mel_stats",),
+}
+
+
+def require_xtts(archive: Archive, ledger: Ledger, filling: bool) -> None:
+    """Refuse a file that holds nothing of an XTTS, or nothing of its GPT where no base fills it.
+
+    Raises:
+        SourceError: with what the file looks like.
+    """
+    kept = {entry.target for entry in ledger.entries if entry.fate in (KEPT, RENAMED)}
+    has = sorted({part for name in kept if (part := part_of(name))})
+    if "GPT" in has and not _is_tortoise(ledger, kept):
+        return
+    if has and filling:
+        return
+    keys = {record.key for record in archive.tensors}
+    other = file_type.TORTOISE if "GPT" in has else file_type.other_file(keys)
+    if not has:
+        what = f"holds no XTTS weights: {f'this looks like {other}' if other else 'its tensors are ' + summary(sorted(keys), 5)}"
+    else:
+        what = f"holds no GPT, only {_listed(has)}: this looks like {other or 'parts of an XTTS saved by themselves'}"
+    raise SourceError("not-xtts", f"{archive.path} {what}", file_type.TRAINING_FILE_HINT)
+
+
+def _is_tortoise(ledger: Ledger, kept: set[str]) -> bool:
+    """Whether the GPT is Tortoise's, the ancestor of XTTS's: saved by itself, with no name that tells XTTS v1 or v2."""
+    alone = any(entry.reason == GPT_ALONE for entry in ledger.entries)
+    conditioned = any(name.startswith("gpt.conditioning_encoder.") for name in kept)
+    return (
+        alone
+        and conditioned
+        and not any(name.startswith(("gpt.conditioning_perceiver.", "gpt.prompt_")) for name in kept)
+    )
+
+
+def missing_parts(tensors: Mapping[str, TensorRecord], base: Path | None) -> tuple[Cause, ...]:
+    """Return one cause for the parts of an XTTS of which there is nothing at all (`missing-parts`).
+
+    Args:
+        base: the folder of `--base`, where it was given and did not hold them either.
+    """
+    there = {part_of(name) for name in tensors}
+    absent = [part for part in PARTS if part not in there]
+    if not absent:
+        return ()
+    hint = "Fill them from the model that it was tuned from: --base DIR with its model.pth."
+    if base is not None:
+        hint = f"{base} (--base) holds no model with them: pass the folder of a whole XTTS model."
+    return (
+        Cause(
+            code="missing-parts",
+            severity="error",
+            message=f"the file holds no {_listed(absent, 'or')}",
+            hint=hint,
+            prefixes=tuple(prefix for part in absent for prefix in PARTS[part]),
+        ),
+    )
+
+
+def _listed(words: Sequence[str], last: str = "and") -> str:
+    """Return `a, b and c`."""
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def missing_layers(architecture: Architecture) -> tuple[Cause, ...]:
+    """Return one cause for GPT layers that are lost between others that are there (`missing-layers`)."""
+    layers, all_layers = architecture.layers, architecture.fields.get("gpt_layers", 0)
+    lost = sorted(set(range(all_layers)) - set(layers)) if layers else []
+    if not lost:
+        return ()
+    told = f"; gpt_layers is {all_layers}, the weights call for {layers[-1] + 1}, and the config inside the checkpoint agrees"
+    told = told if all_layers > layers[-1] + 1 else ""
+    return (
+        Cause(
+            code="missing-layers",
+            severity="error",
+            message=f"GPT layer{'s' * (len(lost) > 1)} {ranges(lost)} of 0-{all_layers - 1} {'are' if len(lost) > 1 else 'is'} "
+            f"not in the file: gpt.gpt.h.{{{ranges(lost)}}}.*{told}",
+            hint="Layers of another model would not fit to these: get a whole copy, or save the checkpoint again.",
+            prefixes=tuple(f"gpt.gpt.h.{number}." for number in lost),
+        ),
+    )
+
+
+def unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
+    """Return one cause for the tensors that no line of the key table knows (`unknown-keys`)."""
+    if not ledger.unknown:
+        return ()
+    count = len(ledger.unknown)
+    return (
+        Cause(
+            code="unknown-keys",
+            severity="error",
+            message=f"{count:,} tensor{'s' * (count > 1)} in the file belong{'s' * (count == 1)} to no XTTS: {summary(ledger.unknown)}",
+            hint="Nothing is left out in silence. If they are yours to drop, delete them from the state dict and save it again.",
+            keys=tuple(entry.target for entry in ledger.entries if entry.record.key in ledger.unknown),
+        ),
+    )
+
+
+def unchanged(found: Iterable[Likeness], base: Base | None, source: Path) -> tuple[Cause, ...]:
+    """Return a warning where every tensor of the GPT, which is what training changes, equals the base's (`unchanged`)."""
+    gpt = next((part for part in found if part.part == "GPT"), None)
+    if base is None or gpt is None or gpt.identical < gpt.tensors or base.path.samefile(source):
+        return ()  # a base that is the source itself is equal to it, which is no news
+    return (
+        Cause(
+            code="unchanged",
+            severity="warning",
+            message=f"all {gpt.tensors:,} tensors of the GPT equal those of the base ({base.path}): training changed nothing",
+            hint="Take a later checkpoint (--checkpoint last), and look whether the run's loss ever fell.",
+        ),
+    )
+
+
+def filled_parts(ledger: Ledger, base: Base | None) -> tuple[Cause, ...]:
+    """Return a note of the parts that came from the base (`filled`); a warning where the GPT is one of them."""
+    found = Counter(part_of(entry.target) or "" for entry in ledger.entries if entry.fate == FILLED)
+    if not found or base is None:
+        return ()
+    listed = _listed([f"{part} ({counted(number, 'tensor')})" for part, number in found.items()])
+    is_bare = "GPT" in found
+    return (
+        Cause(
+            code="filled",
+            severity="warning" if is_bare else "note",
+            message=f"from the base ({base.path}), because the file holds none of it: {listed}",
+            hint="Training changes the GPT, and the file holds none: this speaks as the base does." if is_bare else "",
+        ),
+    )
+
+
+def half_parts(found: Iterable[Cause], base: Base | None, ledger: Ledger) -> tuple[Cause, ...]:
+    """Return the causes with the base's share in them: why it was not used for a half part, and what is its own fault."""
+    held = base.tensors if base else {}
+    filled = {entry.target for entry in ledger.entries if entry.fate == FILLED}
+    found = [
+        _of_base(cause, base) if base and cause.keys and filled.issuperset(cause.keys) else cause for cause in found
+    ]
+    why = "The base holds them, but tensors of two trainings do not make one part. Get an undamaged copy."
+    return tuple(
+        replace(cause, hint=why)
+        if cause.code in ("missing-keys", "missing-layers") and cause.keys and all(key in held for key in cause.keys)
+        else cause
+        for cause in found
+    )
+
+
+def _of_base(cause: Cause, base: Base) -> Cause:
+    """Return the cause as one of the base, from which all of its tensors came."""
+    return replace(
+        cause,
+        message=f"the base ({base.path}): {cause.message.replace('in the file', 'in it')}",
+        hint="The fault is the base's, not the file's: pass another --base.",
+    )
+
+
+def require_provable(ledger: Ledger, archive: Archive) -> None:
+    """Refuse before the long work a source that coqui itself would not load as it is.
+
+    Raises:
+        SourceError: parts come from the base, names had to be mended, or it is no file of torch's.
+    """
+    if isinstance(archive.path, RemotePath):
+        message = f"--prove: torch reads only files of this machine, not {archive.path}"
+        raise SourceError("cannot-prove", message, "Download the checkpoint first, or leave --prove away.")
+    mended = sum(ledger.count(fate) for fate in (FILLED, RENAMED, ALIAS))
+    if mended or archive.layout == "safetensors":
+        why = (
+            "it is a safetensors file"
+            if archive.layout == "safetensors"
+            else f"{mended:,} of its names had to be mended or filled"
+        )
+        raise SourceError(
+            "cannot-prove",
+            f"--prove: coqui cannot load {archive.path.name} by itself, so there is nothing to compare with: {why}",
+            "Leave --prove away: every tensor is compared with the source byte for byte anyway.",
+        )

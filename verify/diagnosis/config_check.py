@@ -1,0 +1,163 @@
+"""Hold the config against the weights: field by field what each says, and what only one of them can know."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from verify import resources
+from verify.diagnosis.architecture import EXPLAINS, UNKNOWABLE, Architecture
+from verify.errors import Cause
+
+OTHER_CONFIG = "Pass the config.json of the run that made this checkpoint: --config FILE."
+Args = Mapping[str, Any]
+MOST_LAYERS = 256  # as configs/xtts.toml bounds gpt_layers
+
+
+def says(model_args: Args, field: str) -> Any:
+    """Return the value of a field, that of `XttsArgs` where the config is silent."""
+    value = model_args.get(field)
+    return resources.load("xtts")["defaults"].get(field) if value is None else value
+
+
+def config_causes(architecture: Architecture, model_args: Args, origin: str) -> tuple[Cause, ...]:
+    """Return one cause for the fields in which config and weights differ (`config-mismatch`), with both values of each."""
+    wrong = differences(architecture, model_args)
+    if not wrong:
+        return ()
+    pairs = "; ".join(
+        f"{field} is {_show(value, field, model_args)}, the weights call for {_show(need)}"
+        for field, (value, need) in wrong.items()
+    )
+    if "gpt_use_perceiver_resampler" in wrong:
+        pairs += f" (the weights are XTTS {architecture.version}, the config is one of {'v1' if architecture.version == 'v2' else 'v2'})"
+    return (
+        Cause(
+            code="config-mismatch",
+            severity="error",
+            message=f"the config ({origin}) does not fit the weights: {pairs}",
+            hint=config_hint(wrong),
+            prefixes=tuple(prefix for field in wrong for prefix in EXPLAINS.get(field, ())),
+        ),
+    )
+
+
+def differences(architecture: Architecture, model_args: Args) -> dict[str, tuple[Any, Any]]:
+    """Return the fields in which config and weights differ, the text rows aside, which vocab.json has: (config, weights)."""
+    needed = {**_codes(architecture, model_args), **architecture.fields}
+    return {
+        field: (value, need)
+        for field, need in needed.items()
+        if field != "gpt_number_text_tokens" and (value := says(model_args, field)) is not None and value != need
+    }
+
+
+def _codes(architecture: Architecture, model_args: Args) -> dict[str, int]:
+    """Return the start and stop code where the config's lie beyond the audio codes that the weights have.
+
+    Every published XTTS starts and stops with its last two codes; a dvae beside the weights tells it for certain.
+    """
+    codes = architecture.fields.get("gpt_num_audio_tokens")
+    last_two = {"gpt_start_audio_token": 2, "gpt_stop_audio_token": 1}
+    return {field: codes - above for field, above in last_two.items() if codes and says(model_args, field) >= codes}
+
+
+def with_lost_layers(architecture: Architecture, config: Args, embedded: Args | None) -> Architecture:
+    """Return the architecture with the layers that both configs know and that the file lacks at its end.
+
+    One config may be another run's; where the one that was saved with the weights says the same, the layers are lost.
+    """
+    told = [_model_args(one).get("gpt_layers") for one in (config, embedded)]
+    here = architecture.fields.get("gpt_layers")
+    if here and told[0] == told[1] and type(told[0]) is int and here < told[0] <= MOST_LAYERS:
+        return replace(architecture, fields={**architecture.fields, "gpt_layers": told[0]})
+    return architecture
+
+
+def _model_args(config: Args | None) -> Args:
+    args = config.get("model_args") if config else None
+    return args if isinstance(args, dict) else {}
+
+
+def config_hint(wrong: Mapping[str, tuple[Any, Any]]) -> str:
+    """Return the next step where fields of the config are not what the weights call for: field to (config, weights)."""
+    value, need = wrong.get("gpt_layers", (0, 0))
+    if value > need:
+        lost = f"layer {need} is" if value == need + 1 else f"layers {need} to {value - 1} are"
+        return f"Either {lost} lost from the file (get a whole one), or pass the config.json of its run: --config FILE."
+    return f"{OTHER_CONFIG[:-1]}, or take what the weights tell: --config-from-weights."
+
+
+def contradictions(architecture: Architecture, model_args: Args, origin: str) -> tuple[Cause, ...]:
+    """Return a cause for each field that cannot be true beside the others, whatever the shapes (`config-contradiction`)."""
+    defaults = resources.load("xtts")["defaults"]
+    value = {field: says(model_args, field) for field in defaults} | architecture.fields
+    found = []
+    if value["gpt_n_model_channels"] % value["gpt_n_heads"]:
+        found.append(
+            f"gpt_n_heads is {value['gpt_n_heads']}, which does not divide the width {value['gpt_n_model_channels']}"
+        )
+    if value["decoder_input_dim"] != value["gpt_n_model_channels"] and "decoder_input_dim" in architecture.fields:
+        found.append(
+            f"the vocoder takes latents of width {value['decoder_input_dim']}, the GPT makes them "
+            f"{value['gpt_n_model_channels']} wide: they are of two models"
+        )
+    return tuple(
+        Cause(
+            code="config-contradiction",
+            severity="error",
+            message=f"the config ({origin}): {message}",
+            hint=OTHER_CONFIG,
+        )
+        for message in found
+    )
+
+
+def second_opinion(
+    architecture: Architecture, model_args: Args, origin: str, embedded: Args, named: bool
+) -> tuple[Cause, ...]:
+    """Return a cause where the config inside the checkpoint differs in what no shape can tell (`config-differs`).
+
+    Args:
+        embedded: `model_args` of the config that was saved with the weights.
+        named: the user chose the config with --config, so that it is a warning and no error.
+    """
+    fields = [field for field in architecture.unknown if field in embedded or field in model_args]
+    pairs = [
+        f"{field} is {_show(says(model_args, field), field, model_args)}, inside {_show(says(embedded, field))}"
+        for field in fields
+        if says(model_args, field) != says(embedded, field)
+    ]
+    if not pairs:
+        return ()
+    return (
+        Cause(
+            code="config-differs",
+            severity="warning" if named else "error",
+            message=f"the config ({origin}) is not the one inside the checkpoint, in what no shape can tell: "
+            + "; ".join(pairs),
+            hint="The one inside was saved with the weights: take the other away, or name the right one with --config.",
+        ),
+    )
+
+
+def from_weights(architecture: Architecture, model_args: Args, origin: str) -> tuple[dict[str, Any], tuple[Cause, ...]]:
+    """Return `model_args` with every field that the weights determine, and a note of what that changed.
+
+    What they do not tell (`Architecture.unknown`) stays as the config, or else `XttsArgs`, says, and is named.
+    """
+    changed = differences(architecture, model_args)
+    pairs = ", ".join(f"{name} {_show(old, name, model_args)} → {_show(new)}" for name, (old, new) in changed.items())
+    unknown = ", ".join(f"{field} {_show(says(model_args, field), field, model_args)}" for field in UNKNOWABLE)
+    is_guessed = "gpt_n_heads" not in model_args  # the rates and the prompt hardly ever differ from the default
+    note = Cause(
+        code="config-from-weights",
+        severity="warning" if is_guessed else "note",
+        message=f"the config ({origin}) follows the weights: {pairs or 'nothing had to change'}",
+        hint=f"No shape tells these, listen whether they are right: {unknown}.",
+    )
+    return {**model_args, **{field: new for field, (_, new) in changed.items()}}, (note,)
+
+
+def _show(value: Any, field: str = "", model_args: Args | None = None) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{text} (the default)" if model_args is not None and model_args.get(field) is None else text

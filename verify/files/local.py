@@ -1,0 +1,104 @@
+"""Open a file without ever waiting for it, and know it again: what was a regular file may be another thing by now."""
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from verify.errors import SourceError
+from verify.files.remote import RemotePath
+
+CHUNK_BYTES = 2**19  # read at a time
+
+Stamp = tuple[int, int, int]  # size, time of change in ns, inode: what tells one version of a file from the next
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, unbuffered; one at a URL is read by ranges.
+
+    Raises:
+        SourceError: it has become a FIFO, a device or a folder since it was looked at; none of them is waited for.
+    """
+    if isinstance(path, RemotePath):
+        from verify.files.remote_file import RemoteFile
+
+        return cast(BinaryIO, RemoteFile(path))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SourceError("not-a-file", f"{path} is not a regular file any more", "Wait until it is, or pass another.")
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+@contextlib.contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """Give a small file under a path of this machine, for packages that open files by name.
+
+    Raises:
+        SourceError: it is at a URL and cannot be read.
+    """
+    if not isinstance(path, RemotePath):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="xtts-verify-") as folder, open_regular(path) as file:
+        copy = Path(folder) / "copy"
+        copy.write_bytes(file.read(path.stat().st_size))
+        yield copy
+
+
+def stamp_of(file: BinaryIO) -> Stamp:
+    """Return the stamp of an open file."""
+    return _stamp(getattr(file, "status", None) or os.fstat(file.fileno()))  # the status of a file at a URL
+
+
+def stamp_at(path: Path) -> Stamp | None:
+    """Return the stamp of what stands at the path now, or None where nothing does."""
+    if isinstance(path, RemotePath):
+        path.forget()
+    try:
+        return _stamp(path.stat())
+    except OSError:
+        return None
+    except SourceError as error:  # of a file at a URL
+        if error.cause.code == "missing":
+            return None
+        raise
+
+
+def _stamp(status: Any) -> Stamp:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def require_regular_file(path: Path) -> int:
+    """Return the size of the file in bytes, having refused anything but a regular file before opening it.
+
+    Raises:
+        SourceError: the path is a FIFO, a device, a socket or a folder, or the file is empty.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kinds = (
+            (stat.S_ISFIFO, "a FIFO"),
+            (stat.S_ISCHR, "a device"),
+            (stat.S_ISBLK, "a device"),
+            (stat.S_ISSOCK, "a socket"),
+        )
+        kind = next((name for test, name in kinds if test(status.st_mode)), "a folder")
+        raise SourceError(
+            "not-a-file", f"{path} is {kind}, not a regular file", "Pass a .pth, a .safetensors or a run folder."
+        )
+    if status.st_size == 0:
+        raise SourceError("empty-file", f"{path} is empty (0 bytes)", "Copy or download it again.")
+    return status.st_size
+
+
+try:
+    from zlib_ng.zlib_ng import crc32
+except ImportError:  # no wheel for this processor
+    from zlib import crc32
+
+__all__ = ["crc32"]

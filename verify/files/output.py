@@ -1,0 +1,134 @@
+"""Where the output of a request goes, and what it must not be."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from verify.errors import OutputError
+from verify.files.protocols import WEB
+from verify.files.remote import RemotePath
+
+TRAINING_MARK = "training.json"  # in an export that the training callback made, and may take away again
+OUTPUT_NAMES = frozenset(
+    [
+        "model.pth",
+        "model.safetensors",
+        "config.json",
+        "vocab.json",
+        "speakers_xtts.pth",
+        "dvae.pth",
+        "mel_stats.pth",
+        "reference.wav",
+        "sample.wav",
+        "report.json",
+        "report.html",
+        "compare.json",
+        "compare.html",
+        TRAINING_MARK,
+    ]
+)
+# Of the layout that Auralis reads.
+OUTPUT_FOLDERS = {
+    "core_xttsv2": frozenset(["config.json", "xtts-v2.safetensors"]),
+    "gpt": frozenset(["config.json", "gpt2_model.safetensors", "tokenizer.json", "tokenizer_config.json"]),
+}
+_TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
+
+
+def default_output(source: Path) -> Path:
+    """Return `inference/` in a run folder, `<stem>-inference/` beside a file, or that here where the source is at a URL."""
+    if isinstance(source, RemotePath):
+        return Path(f"{source.name if source.is_dir() else source.stem}-inference")
+    return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
+
+
+def failed(target: Path) -> Path:
+    """Return where `--keep-failed` keeps what did not load."""
+    return target.with_name(f"{target.name}.failed")
+
+
+def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a target that is an input or holds one, or whose parent is not there.
+
+    Raises:
+        OutputError: it is so.
+    """
+    for path in inputs:
+        if _same(target, path) or _holds(target, path):
+            raise OutputError(
+                "output-is-input",
+                f"the output {target} is the input {path}, or holds it",
+                "Write elsewhere with -o DIR.",
+            )
+    if isinstance(target, RemotePath):
+        if target.scheme in WEB:
+            message = f"{target}: a web server takes no folders"
+            raise OutputError(
+                "cannot-write", message, "Write to s3://, gs:// or hf://, or to a folder of this machine."
+            )
+        return
+    if not target.parent.is_dir():
+        what = "is not a folder" if target.parent.exists() else "is not there"
+        raise OutputError(
+            "no-parent", f"the output's parent {target.parent} {what}", "Make it first, or write elsewhere with -o DIR."
+        )
+
+
+def refuse_what_stands(target: Path, force: bool) -> None:
+    """Refuse a target at whose name something stands that may not be replaced.
+
+    Raises:
+        OutputError: a link, a file, files of others, or any folder without `force`.
+    """
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        kind = "a symbolic link" if target.is_symlink() else "not a folder"
+        raise OutputError("output-not-a-folder", f"the output {target} is {kind}", "Write elsewhere with -o DIR.")
+    if not target.exists():
+        return
+    if not force:
+        raise OutputError(
+            "output-exists",
+            f"the output {target} exists already",
+            "Pass --force to replace it, or -o DIR to write elsewhere.",
+        )
+    if error := foreign(target):
+        raise error
+
+
+def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
+    """Return the error for files of others in the target, which may have moved to `folder` already."""
+    names = sorted(_not_ours(folder or target, f"{target.name}.zip"))
+    if not names:
+        return None
+    return OutputError(
+        "output-has-other-files",
+        f"{target} holds files that this tool did not write: {', '.join(names[:5])}",
+        "--force replaces the whole folder: move them out first, or write elsewhere with -o DIR.",
+    )
+
+
+def _not_ours(folder: Path, bundle: str) -> Iterator[str]:
+    """Yield the names in an output folder that this tool does not write; `bundle` is that of its ZIP."""
+    for entry in folder.iterdir():
+        name = entry.name
+        if name in OUTPUT_FOLDERS and entry.is_dir() and not entry.is_symlink():
+            yield from (f"{name}/{inner.name}" for inner in entry.iterdir() if inner.name not in OUTPUT_FOLDERS[name])
+        elif not (name in OUTPUT_NAMES or name == bundle or _TAKE.fullmatch(name)):
+            yield name
+
+
+def _same(a: Path, b: Path) -> bool:
+    if isinstance(a, RemotePath) or isinstance(b, RemotePath):
+        return a == b
+    return a.exists() and b.exists() and os.path.samefile(a, b)
+
+
+def _holds(folder: Path, path: Path) -> bool:
+    """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
+    if isinstance(folder, RemotePath) or isinstance(path, RemotePath):
+        return isinstance(folder, RemotePath) and isinstance(path, RemotePath) and path.url.startswith(f"{folder.url}/")
+    if not folder.is_dir():
+        return False
+    candidates = (path.resolve(), path.parent.resolve() / path.name)
+    return any(_same(folder, parent) for candidate in candidates for parent in candidate.parents)

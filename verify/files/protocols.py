@@ -1,0 +1,216 @@
+"""Ask other machines through fsspec, which is imported when the first URL is asked for, and say what was wrong.
+
+So no network code is loaded for files on this machine. No text from here holds a URL with its secrets."""
+
+import contextlib
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from verify.errors import EnvironmentFault, SourceError, without_urls
+
+WEB = ("http", "https")
+
+
+Answer = TypeVar("Answer")
+
+
+PAUSES_SECONDS = (0.5, 2.0, 5.0)  # before a web server that broke off is asked again
+
+
+_CONNECT_SECONDS, _SILENCE_SECONDS = 20, 60  # how long a web server may take to answer, and to send the next bytes
+
+
+_REFUSED, _GONE = (401, 403, 407), (404, 410)  # https://www.rfc-editor.org/rfc/rfc9110#name-client-error-4xx
+
+
+# Errors that are neither OSError nor ValueError; looked up only where their package is loaded already.
+_FAULTS = (
+    "asyncio.exceptions.TimeoutError",  # in Python 3.10
+    "aiohttp.ClientError",
+    "botocore.exceptions.BotoCoreError",
+    "botocore.exceptions.ClientError",
+    "gcsfs.retry.HttpError",
+    "google.auth.exceptions.GoogleAuthError",
+    "huggingface_hub.errors.HfHubHTTPError",
+    "httpx.HTTPError",
+    "httpx2.HTTPError",
+)
+
+
+# Packages that log tracebacks, which go to stderr unless somebody listens; that the call failed is told by its error.
+_TALKATIVE = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio")
+
+
+_PERMISSION = {
+    "s3": "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket FSSPEC_S3_ANON=true.",
+    "gs": "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
+    "hf": "Run `hf auth login` or set HF_TOKEN, and accept the terms on the model's page if it has any.",
+    "remote": "Pass a link that carries its permission (a presigned one), put user and password into ~/.netrc, or download it first.",
+}
+
+
+class Address(Protocol):
+    """A URL; as text it shows no secrets."""
+
+    @property
+    def url(self) -> str:
+        """The URL with all its secrets."""
+
+    @property
+    def scheme(self) -> str:
+        """What stands before the colon."""
+
+    @property
+    def extra(self) -> str:
+        """The extra of this project that brings what reads it."""
+
+
+def _hush() -> None:
+    import logging  # fsspec has it already; files on this machine need none
+
+    for logger in map(logging.getLogger, _TALKATIVE):
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+
+
+def filesystem(path: Address) -> tuple[Any, str]:
+    """Return fsspec's file system for a URL, and the path in it.
+
+    Raises:
+        SourceError: fsspec does not know such URLs.
+        EnvironmentFault: a package for them is not installed.
+    """
+    options: dict[str, Any] = {}
+    try:
+        import fsspec
+
+        _hush()
+
+        if path.scheme in WEB:
+            import aiohttp
+
+            wait = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+            options = {"headers": {"Accept-Encoding": "identity"}}
+            options["client_kwargs"] = {"timeout": wait, "trust_env": True}
+        return fsspec.core.url_to_fs(path.url, **options)
+    except ImportError as error:
+        hint = f"pip install 'xtts-verify[{path.extra}]'" if path.extra else " ".join(str(error).split())
+        message = f"{path}: a package that reads {path.scheme}:// is not installed"
+        raise EnvironmentFault("missing-package", message, hint) from error
+    except ValueError as error:
+        message = f"{path}: fsspec knows no {path.scheme}:// URLs, or not this one"
+        raise SourceError("bad-url", message, "Check the URL, or download the file and pass its path.") from error
+    except OSError as error:  # some connect at once
+        raise explain(path, error) from error
+
+
+def ask(path: Address) -> dict[str, Any] | None:
+    """Return what the server says of it, as fsspec's `info` has it; None where there is nothing.
+
+    Raises:
+        SourceError: it refuses, or cannot be reached.
+    """
+    fs, name = filesystem(path)
+    with explained(path):
+        fs.invalidate_cache()
+        return _probe(path, fs, name) if path.scheme in WEB else fs.info(name)
+
+
+def missing(path: Address) -> SourceError:
+    """Return the error for a URL at which nothing is."""
+    hint = "Check the URL; that of a folder at a web server ends with a slash."
+    return SourceError("missing", f"{path} is not there", hint)
+
+
+def _probe(path: Address, fs: Any, url: str) -> dict[str, Any] | None:
+    """Ask a web server for the first byte: the answer tells size and version, and whether it sends parts at all.
+
+    A HEAD request would not do: a presigned link allows GET alone, and servers leave `Accept-Ranges` out.
+    """
+    from fsspec.asyn import sync
+
+    code, headers = sync(fs.loop, _first_byte, fs, url)
+    if code in _GONE:
+        return None
+    if code in _REFUSED:
+        raise refused(path, f"HTTP status {code}")
+    if code not in (200, 206, 416):  # 416: there is no first byte, the file is empty
+        raise unreachable(path, f"HTTP status {code}")
+    total = headers.get("Content-Range", "").rpartition("/")[2]
+    found = {name: headers[name] for name in ("ETag", "Last-Modified") if name in headers}
+    kind = "page" if "html" in headers.get("Content-Type", "") else "file"
+    return {"type": kind, "size": int(total) if total.isdigit() else None, "partial": code != 200, **found}
+
+
+def persistently(path: Address, ask: Callable[[], Answer]) -> Answer:
+    """Return what `ask` gives, asked again where a web server breaks off; packages for other kinds of URL do that themselves.
+
+    Raises:
+        SourceError: it did so each time.
+    """
+    for pause in PAUSES_SECONDS if path.scheme in WEB else ():
+        try:
+            return ask()
+        except SourceError as error:
+            if error.cause.code != "remote-unreachable":
+                raise
+            time.sleep(pause)
+    return ask()
+
+
+@contextlib.contextmanager
+def explained(path: Address) -> Iterator[None]:
+    """Turn what any of the packages below raises into an error that says what to do.
+
+    Raises:
+        SourceError: it was raised.
+    """
+    try:
+        yield
+    except _faults() as error:
+        raise explain(path, error) from error
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    named = (name.rpartition(".") for name in _FAULTS)
+    loaded = (getattr(sys.modules.get(module), kind, None) for module, _, kind in named)
+    return (OSError, ValueError, *(kind for kind in loaded if kind))
+
+
+def explain(path: Address, error: BaseException) -> SourceError:
+    """Return the error for what a package raised: not there, not allowed, or not to be had now."""
+    response = getattr(error, "response", None)
+    code = getattr(error, "status", None) or getattr(error, "code", None) or getattr(response, "status_code", None)
+    if isinstance(error, FileNotFoundError) or code in _GONE:
+        return missing(path)
+    if isinstance(error, PermissionError) or code in _REFUSED or "Credentials" in type(error).__name__:
+        return refused(path, scrubbed(error))
+    return unreachable(path, scrubbed(error))
+
+
+def refused(path: Address, detail: str) -> SourceError:
+    """Return the error for a file that the server does not give to this user."""
+    hint = _PERMISSION.get(path.extra, "Give the credentials that fsspec looks for, or download it first.")
+    return SourceError("remote-refused", f"{path}: access refused ({detail})", hint)
+
+
+def unreachable(path: Address, detail: str) -> SourceError:
+    """Return the error for a server that cannot be reached, or broke off."""
+    hint = "Check the address and the connection, and try again; or download the file first."
+    return SourceError("remote-unreachable", f"{path} cannot be read: {detail}", hint)
+
+
+def scrubbed(error: BaseException) -> str:
+    """Return the text of an error in one line, without any URL or query in it: they may hold secrets."""
+    text = without_urls(re.sub(r"\S*\?\S+", "(URL)", " ".join(str(error).split())))
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+async def _first_byte(fs: Any, url: str) -> tuple[int, Any]:
+    session = await fs.set_session()
+    headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
+    async with session.get(fs.encode_url(url), headers=headers) as answer:
+        return answer.status, answer.headers

@@ -1,0 +1,242 @@
+"""Name files at a URL as if they were paths: s3://, gs://, hf://, http(s):// and whatever else fsspec knows.
+
+What is shown of a URL never holds a password, a token or a signature.
+"""
+
+import hashlib
+import re
+import stat
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from verify.errors import ArchiveError, SourceError
+from verify.files.protocols import WEB, ask, explained, filesystem, missing, persistently
+
+EXTRAS = {"http": "remote", "https": "remote", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "hf": "hf"}
+# What a web server that lists nothing may hold in a run or model folder, the most likely first.
+USUAL_CHECKPOINTS = ("best_model.pth", "model.pth", "model.safetensors")
+_SUFFIXES = (".pth", ".safetensors", ".json", ".wav")
+_PAGE_HINT = "Pass the link of the file itself; on huggingface.co write /resolve/ for /blob/, or hf://USER/REPO/FILE."
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(.*)", re.DOTALL)
+_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\](?![/\\])")  # what pathlib makes of it
+# Facts of a file in fsspec's `info` that change with its content; each kind of server gives some of them.
+_VERSION = ("ETag", "etag", "VersionId", "generation", "blob_id", "LastModified", "Last-Modified", "mtime", "created")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What `os.stat` would tell of a remote file; `st_mtime_ns` is another number for another version of it."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_mode: int = stat.S_IFREG
+    st_ino: int = 0
+    st_dev: int = -1
+
+
+class RemotePath:
+    """A file or folder at a URL, with those methods of a `Path` that the rooms use. Text made of it is safe to show."""
+
+    __slots__ = ("_info", "_is_folder", "_met", "path", "query", "root")
+
+    def __init__(self, root: str, path: str, query: str = "", is_folder: bool = False) -> None:
+        self.root = root  # "https://user:password@host", "s3://bucket"
+        self.path = path.rstrip("/")  # "/run/best_model_3.pth"
+        self.query = query  # "?X-Amz-Signature=...", of http and https alone
+        self._is_folder = is_folder or path.endswith("/") or not self.path
+        self._info: dict[str, Any] | None = None
+        self._met = False  # whether the server has answered: a name that is wrong is not asked for again and again
+
+    def __str__(self) -> str:
+        scheme, _, host = self.root.partition("://")
+        host = f"***@{host.rpartition('@')[2]}" if "@" in host else host
+        return f"{scheme}://{host}{self.path}{self._slash}{'?***' if self.query else ''}"
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RemotePath) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def __truediv__(self, name: str) -> "RemotePath":
+        return RemotePath(self.root, f"{self.path}/{name}", self.query)
+
+    @property
+    def url(self) -> str:
+        """The URL with all its secrets, for the server alone."""
+        return f"{self.root}{self.path}{self._slash}{self.query}"
+
+    @property
+    def _slash(self) -> str:
+        """What tells a web server's folder from a file."""
+        return "/" if self._is_folder and self.scheme in WEB else ""
+
+    @property
+    def scheme(self) -> str:
+        return self.root.partition("://")[0]
+
+    @property
+    def extra(self) -> str:
+        """The extra of this project that brings what reads such a URL, or nothing."""
+        return EXTRAS.get(self.scheme, "")
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        return Path(self.name).stem
+
+    @property
+    def parent(self) -> "RemotePath":
+        return RemotePath(self.root, self.path.rpartition("/")[0], self.query, is_folder=True)
+
+    @property
+    def parents(self) -> tuple["RemotePath", ...]:
+        """None: what lies above a remote folder is not searched."""
+        return ()
+
+    def with_name(self, name: str) -> "RemotePath":
+        """Return the path beside this one with another name."""
+        return self.parent / name
+
+    def resolve(self) -> "RemotePath":
+        """Return the path itself: links are the server's affair."""
+        return self
+
+    def samefile(self, other: object) -> bool:
+        """Whether the other is the same URL."""
+        return self == other
+
+    def is_symlink(self) -> bool:
+        """Return False."""
+        return False
+
+    def exists(self) -> bool:
+        """Whether there is a file or folder.
+
+        Raises:
+            SourceError: the server does not say: it refuses, or cannot be reached.
+        """
+        return self._asked() is not None
+
+    def is_dir(self) -> bool:
+        """Whether it is a folder; a web server's is one that has a slash at its end, or answers with a page of links."""
+        info = self._asked()
+        page = info is not None and info["type"] == "page" and Path(self.name).suffix not in _SUFFIXES
+        return page or (info is not None and info["type"] == "directory")
+
+    def is_file(self) -> bool:
+        """Whether there is a file that may be read: what a server refuses is, for what was only looked for, not there."""
+        try:
+            info = self._asked()
+        except SourceError as error:
+            if error.cause.code == "remote-refused":
+                return False
+            raise
+        return info is not None and info["type"] == "file"
+
+    def forget(self) -> None:
+        """Ask the server anew the next time."""
+        self._info = None
+
+    def stat(self) -> Status:
+        """Return size and version, as the server gave them when it was first asked.
+
+        Raises:
+            SourceError: there is no such file, or parts of it cannot be read.
+        """
+        info = self._asked()
+        if info is None:
+            raise missing(self)
+        if info["type"] == "directory":
+            return Status(st_size=0, st_mtime_ns=0, st_mode=stat.S_IFDIR)
+        if info["type"] == "page":
+            raise ArchiveError("html-page", f"{self} is a web page, not a checkpoint", _PAGE_HINT)
+        if not info.get("partial", True) or info.get("size") is None:
+            message = f"the server of {self} sends no parts of files (no HTTP range requests), only all of it"
+            raise SourceError(
+                "no-ranges", message, "Download the file first, for example with curl, and pass its path."
+            )
+        version = repr([(name, str(info[name])) for name in _VERSION if info.get(name) is not None])
+        number = int.from_bytes(hashlib.sha256(version.encode()).digest()[:8], "big")
+        return Status(st_size=info["size"], st_mtime_ns=number)
+
+    def iterdir(self) -> Iterator["RemotePath"]:
+        """Yield what the server lists in the folder; of one that lists nothing, the usual checkpoints that are there."""
+        fs, path = filesystem(self)
+        try:
+            with explained(self):
+                listed = fs.ls(path, detail=True)
+        except SourceError as error:
+            if self.scheme not in WEB or error.cause.code == "remote-unreachable":
+                raise
+            listed = []
+        children = [child for entry in listed if (child := self._child(entry))]
+        if self.scheme in WEB and not children:
+            children = [child for name in USUAL_CHECKPOINTS if (child := self / name).is_file()]
+        yield from children
+
+    def _child(self, entry: dict[str, Any]) -> "RemotePath | None":
+        """Return the path of an entry in a listing; None for a web page's links to other places, and for itself."""
+        whole = re.sub(r"[?#].*", "", entry["name"]) if self.scheme in WEB else entry["name"]
+        folder, _, name = whole.rstrip("/").rpartition("/")
+        here = self.scheme not in WEB or _plain(urllib.parse.urlsplit(folder).path) == _plain(self.path)
+        if name in ("", "..") or not here:
+            return None
+        child = RemotePath(self.root, f"{self.path}/{name}", self.query, is_folder=entry["type"] == "directory")
+        child._info = {"type": "directory"} if entry["type"] == "directory" else None
+        return child
+
+    def _asked(self) -> dict[str, Any] | None:
+        """Return what the server says of it, asked once; None where there is nothing.
+
+        Raises:
+            SourceError: it refuses, or cannot be reached.
+        """
+        if self._info is None:
+            if self.scheme in WEB and self._is_folder:
+                self._info = {"type": "directory"}
+                return self._info
+            try:
+                self._info = persistently(self, lambda: ask(self)) if self._met else ask(self)
+                self._met = True
+            except SourceError as error:
+                if error.cause.code != "missing":
+                    raise
+        return self._info
+
+
+def place(text: Any) -> Path:
+    """Return the path that a user named: of a file:// URL or plain text a `Path`, of any other URL a `RemotePath`.
+
+    The latter has the methods of a `Path` that are used here, and is passed on as one.
+    """
+    if isinstance(text, RemotePath):
+        return cast(Path, text)
+    words = str(text)
+    if isinstance(text, Path) and not text.exists():
+        words = _COLLAPSED.sub(r"\1://", text.as_posix(), count=1)
+    match = _URL.fullmatch(words)
+    if match is None:
+        return Path(text)
+    scheme, host, path = match[1].lower(), match[2], match[3]
+    if scheme == "file":
+        from urllib.request import url2pathname  # which loads what asks the network
+
+        return Path(url2pathname(urllib.parse.urlsplit(words).path))
+    query = ""
+    if scheme in WEB:
+        path, mark, query = path.partition("#")[0].partition("?")
+        query = mark + query
+    return cast(Path, RemotePath(f"{scheme}://{host}", path, query))
+
+
+def _plain(path: str) -> str:
+    return urllib.parse.unquote(path).strip("/")

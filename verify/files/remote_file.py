@@ -1,0 +1,131 @@
+"""Read a remote file by ranges: what was announced in large blocks, some ahead of the reader; anything else when asked."""
+
+import io
+import itertools
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from verify.background import Background
+from verify.errors import SourceError, source_changed
+from verify.files.protocols import explained, filesystem, persistently, unreachable
+from verify.files.remote import RemotePath
+
+BLOCK_BYTES = 8 * 2**20  # of announced data; a request costs as much as some 100 kB of it
+PAGE_BYTES = 2**18  # least that is asked for otherwise: the index of a trainer file of the real size has as much
+AHEAD = 3  # blocks on their way at a time
+_NEAR_BYTES = 2**16  # a gap that is read rather than left out
+_KEPT = 4  # pages and blocks that stay in memory
+
+
+class _Block:
+    """A part of the file that may be on its way."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end = start, end
+        self.fetched: Background | None = None
+        self.data = b""
+
+
+class RemoteFile(io.RawIOBase):
+    """A file at a URL, of the version that was there when it was opened.
+
+    Reading raises:
+        SourceError: the connection broke and came not back.
+        ArchiveError: there is another version of the file.
+    """
+
+    def __init__(self, path: RemotePath) -> None:
+        super().__init__()
+        self.path = path
+        self.status = path.stat()
+        self._position = 0
+        self._kept: deque[_Block] = deque(maxlen=_KEPT)
+        self._announced: deque[_Block] = deque()
+        self._fs, self._name = filesystem(path)
+        # Where fsspec opens a file for each read it would read some MB ahead, and throw them away.
+        self._options = {} if self._fs.async_impl else {"cache_type": "none"}
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a byte of the file."""
+        self._position = offset + (0, self._position, self.status.st_size)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        """Return the next byte."""
+        return self._position
+
+    def announce(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Say which bytes, start and end, will be read in this order: they are fetched ahead, and nothing else is."""
+        for start, end in _joined(spans):
+            for at in range(start, end, BLOCK_BYTES):
+                self._announced.append(_Block(at, min(end, at + BLOCK_BYTES)))
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, short only at the end of the file."""
+        view = memoryview(buffer).cast("B")
+        wanted, filled = min(len(view), max(0, self.status.st_size - self._position)), 0
+        while filled < wanted:
+            block = self._holding(self._position, wanted - filled)
+            at = self._position - block.start
+            piece = memoryview(block.data)[at : at + wanted - filled]
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            self._position += len(piece)
+        return filled
+
+    def _holding(self, position: int, wanted: int) -> _Block:
+        """Return the block that holds the byte, with its data."""
+        for block in self._kept:
+            if block.start <= position < block.end:
+                return block
+        while self._announced and self._announced[0].end <= position:
+            self._announced.popleft()
+        if self._announced and self._announced[0].start <= position:
+            for block in itertools.islice(self._announced, AHEAD):
+                block.fetched = block.fetched or Background(self._fetch, block.start, block.end)
+            block = self._announced.popleft()
+            block.data = block.fetched.wait() if block.fetched else b""
+        else:
+            block = _Block(position, min(self.status.st_size, position + max(wanted, PAGE_BYTES)))
+            block.data = self._fetch(block.start, block.end)
+        self._kept.append(block)
+        return block
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        return persistently(self.path, lambda: self._fetch_once(start, end))
+
+    def _fetch_once(self, start: int, end: int) -> bytes:
+        try:
+            with explained(self.path):
+                data = self._fs.cat_file(self._name, start=start, end=end, **self._options)
+            if len(data) == end - start:
+                return data
+            raise unreachable(self.path, f"{len(data):,} bytes came in place of {end - start:,}")
+        except SourceError:
+            self.path.forget()
+            if self.path.stat() != self.status:  # a file that is shorter now gives no or too few bytes
+                raise source_changed(self.path) from None
+            raise
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+    """Yield the spans, neighbours in order put together."""
+    whole: tuple[int, int] | None = None
+    for start, end in spans:
+        if whole and 0 <= start - whole[1] <= _NEAR_BYTES:
+            whole = whole[0], max(whole[1], end)
+            continue
+        if whole:
+            yield whole
+        whole = start, end
+    if whole:
+        yield whole

@@ -1,0 +1,226 @@
+"""Write beside the target, and give the target its name only when everything is there and flushed.
+
+A lock on the target, held by the kernel for as long as the process lives, keeps two runs apart and tells a dead run's
+staging folder from a living one's, so that the next run can remove it.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from verify.errors import OutputError, source_changed
+from verify.files.local import CHUNK_BYTES, open_regular, stamp_at, stamp_of
+from verify.files.output import foreign, refuse_inputs, refuse_what_stands
+from verify.files.remote import RemotePath
+from verify.files.upload import upload
+from verify.progress import Silent, Watch
+
+CASE_BLIND = sys.platform in ("win32", "darwin")  # as these systems come; a volume may be formatted otherwise
+_OLD = "replaced"  # where the old output waits inside the staging folder while the new one takes its name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A folder to write into, and the target that it is to become."""
+
+    folder: Path
+    target: Path
+
+
+def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
+    """Refuse a target that cannot become the output, before anything is read; give it back what a killed run took.
+
+    Args:
+        inputs: every path that the user named; none of them may be the target or lie in it.
+
+    Raises:
+        OutputError: it is an input or holds one, exists without `force`, is no folder, or its parent is missing.
+    """
+    refuse_inputs(target, inputs)
+    if not isinstance(target, RemotePath) and _leftovers(target):
+        with locked(target):
+            _recover(target)
+    refuse_what_stands(target, force)
+
+
+def workplace(target: Path) -> Path:
+    """Return the folder in which the output is built, which must have room for it."""
+    return Path(tempfile.gettempdir()) if isinstance(target, RemotePath) else target.parent
+
+
+@contextlib.contextmanager
+def staging(target: Path) -> Iterator[Stage]:
+    """Lock the target, remove what a killed run left, and give a new folder beside it, gone again at the end.
+
+    For a target at a URL the folder is among the temporary files of this machine.
+
+    Raises:
+        OutputError: another run is writing this target, or the disk is full.
+    """
+    if isinstance(target, RemotePath):
+        with tempfile.TemporaryDirectory(prefix="xtts-verify-", dir=workplace(target)) as folder:
+            yield Stage(folder=Path(folder), target=target)
+        return
+    with locked(target):
+        _recover(target)
+        root = target.parent / f"{_prefix(target)}{secrets.token_hex(4)}"
+        try:
+            (root / "files").mkdir(parents=True)
+            yield Stage(folder=root / "files", target=target)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
+                raise
+            free = shutil.disk_usage(target.parent).free
+            message = f"no room in {target.parent}: {free:,} bytes are free, which the small files do not fit in"
+            raise OutputError("disk-full", message, "Free some space, or write elsewhere with -o DIR.") from error
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Hold the lock file beside the target, which every run on every machine that sees the folder shares.
+
+    filelock checks after locking that the file still has its name, so that removing it before the release is safe.
+    """
+    path = target.parent / f".{_short(target)}.lock"
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            "busy", f"another run is writing {target}", "Wait for it, or write elsewhere with -o DIR."
+        ) from error
+    try:
+        yield
+    finally:
+        if os.name != "nt":
+            path.unlink(missing_ok=True)
+        lock.release()
+        if os.name == "nt":  # where an open file cannot be removed
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _short(target: Path) -> str:
+    """Return the target's name, or a hash of it where a few characters more would be too long for a file name.
+
+    Where the system takes `Out` and `out` for one folder, both are one here, so that they share a lock.
+    """
+    text = target.name.casefold() if CASE_BLIND else target.name
+    name = os.fsencode(text)
+    return text if len(name) <= 200 else hashlib.sha256(name).hexdigest()[:40]
+
+
+def _prefix(target: Path) -> str:
+    return f".{_short(target)}.staging-"
+
+
+def _leftovers(target: Path) -> list[Path]:
+    """Return the staging folders of this target, told by their exact name and by what they hold."""
+    pattern = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")
+    folders = [
+        path
+        for path in target.parent.iterdir()
+        if pattern.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    ]
+    return [path for path in folders if {entry.name for entry in path.iterdir()} <= {"files", _OLD}]
+
+
+def _recover(target: Path) -> None:
+    """Remove dead runs' staging folders; one killed between its two renames gives the old output its name back."""
+    for left in _leftovers(target):
+        if (left / _OLD).is_dir() and not os.path.lexists(target):
+            os.rename(left / _OLD, target)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def publish(stage: Stage, target: Path, replace: bool, watch: Watch | None = None) -> Path:
+    """Flush the staged folder and move or upload it to `target`; with `replace`, an old output there makes way for it.
+
+    Raises:
+        OutputError: something else took the name in the meantime.
+    """
+    if isinstance(target, RemotePath):
+        upload(stage.folder, target, replace, watch or Silent())
+        return target
+    for file in stage.folder.rglob("*"):
+        flush(file)
+    flush(stage.folder)
+    old = stage.folder.parent / _OLD
+    try:
+        if replace and target.exists():
+            os.rename(target, old)
+            _require_still_ours(target, old)
+        os.rename(stage.folder, target)
+    except OSError as error:
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        raise OutputError(
+            "cannot-publish", f"{target} could not be written: {error.strerror}", "Write elsewhere with -o DIR."
+        ) from error
+    flush(target.parent)
+    return target
+
+
+def _require_still_ours(target: Path, old: Path) -> None:
+    """Give the old output its name back where something of others came into it, or took its place, since it was checked.
+
+    Raises:
+        OutputError: something did.
+    """
+    if old.is_symlink() or not old.is_dir():
+        error: OutputError | None = OutputError("output-not-a-folder", f"the output {target} was replaced meanwhile")
+    else:
+        error = foreign(target, old)
+    if error:
+        os.rename(old, target)
+        raise error
+
+
+def flush(path: Path) -> None:
+    """Ask the system to bring a file or folder to the disk; folders cannot be flushed on Windows."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON in ASCII, which holds any file name; NaN is refused, as no other reader takes it."""
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path, piece_bytes: int = CHUNK_BYTES) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Args:
+        piece_bytes: read at a time. While another thread imports, each piece costs a wait for the interpreter of up to
+            5 ms (`sys.getswitchinterval`), in which as much as 8 MB could be hashed.
+
+    Raises:
+        ArchiveError: the file changed while it was read.
+    """
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(piece_bytes))
+    with open_regular(path) as file:
+        before = stamp_of(file)
+        while count := file.readinto(buffer):  # type: ignore[attr-defined]
+            digest.update(buffer[:count])
+    if stamp_at(path) != before:
+        raise source_changed(path)
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""Put a finished folder at a URL: the reports last, so that a folder with a report is whole."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from verify.errors import OutputError, SourceError
+from verify.files.output import refuse_what_stands
+from verify.files.protocols import explained, filesystem, unreachable
+from verify.files.remote import RemotePath, place
+from verify.progress import Watch
+
+_LAST = ("report.json", "compare.json")
+
+
+def upload(folder: Path, target: RemotePath, replace: bool, watch: Watch) -> None:
+    """Upload every file of the folder; what was uploaded is removed where not all of it arrives.
+
+    Args:
+        replace: an old output there makes way: its report goes first, what the new one does not overwrite goes last.
+
+    Raises:
+        OutputError: something took the name in the meantime, or the server does not take the files.
+    """
+    target.forget()
+    refuse_what_stands(place(target), replace)
+    files = sorted(folder.iterdir(), key=lambda file: (file.name in _LAST, file.name))
+    total = sum(file.stat().st_size for file in files)
+    put: list[RemotePath] = []
+    whole = False
+    try:
+        with watch.step(f"uploading to {target}", total, "bytes") as progress:
+            old = {path.name: path for path in target.iterdir()} if replace and target.exists() else {}
+            for name in _LAST:
+                _remove(old.pop(name, None))
+            for file in files:
+                put.append(target / file.name)
+                _put(file, put[-1], progress)
+                old.pop(file.name, None)
+            for path in old.values():
+                _remove(path)
+        whole = True
+    except SourceError as error:
+        gone = "; the output that was there is not whole any more" if replace else ""
+        message = f"{target} could not be written: {error}{gone}"
+        raise OutputError(
+            "cannot-publish", message, f"{error.cause.hint} Or write to a folder of this machine."
+        ) from error
+    finally:
+        if not whole:
+            _remove_all(put)
+
+
+def _put(file: Path, path: RemotePath, progress: Callable[[int], None]) -> None:
+    """Upload one file, and ask for its size.
+
+    Raises:
+        SourceError: it did not arrive.
+    """
+    from fsspec.callbacks import Callback
+
+    fs, name = filesystem(path)
+    told = [0]
+
+    def tell(_: Any, value: int) -> None:
+        progress(value - told[0])
+        told[0] = value
+
+    size = file.stat().st_size
+    with explained(path):
+        fs.put_file(str(file), name, callback=Callback(hooks={"tell": tell}))
+    path.forget()
+    if (there := path.stat().st_size) != size:
+        raise unreachable(path, f"{there:,} of {size:,} bytes arrived")
+
+
+def _remove(path: RemotePath | None) -> None:
+    if path is not None:
+        fs, name = filesystem(path)
+        with explained(path):
+            fs.rm_file(name)
+
+
+def _remove_all(paths: list[RemotePath]) -> None:
+    """Remove what is there of the files, as far as the server lets us."""
+    for path in paths:
+        try:
+            _remove(path)
+        except SourceError:
+            continue

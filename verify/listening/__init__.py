@@ -1,1 +1,0 @@
-"""The listening floor: make the model speak, and judge what it said."""

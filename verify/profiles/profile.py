@@ -1,0 +1,202 @@
+"""What each program that runs XTTS needs to find, and whether a folder holds it: the files are data in `configs/profiles`."""
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from verify import resources
+from verify.checkpoint import archive
+from verify.checkpoint.tensors import TensorRecord
+from verify.errors import Cause, ConversionError, SourceError
+from verify.files.local import CHUNK_BYTES, crc32
+from verify.profiles import auralis
+from verify.source.companions import MAX_VOCAB_BYTES
+from verify.source.config import read_json
+
+# kind of file -> its name in a model folder, where a profile has another
+HOME = {"config": "config.json", "model": "model.pth", "vocab": "vocab.json", "reference": "reference.wav"}
+VOICE_PARTS = ("gpt_cond_latent", "speaker_embedding")  # consumers read a voice by this order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One program: `files` are the names that it looks for, each with the kind of what must be in it."""
+
+    name: str
+    title: str
+    put: str  # what a user does with the result
+    zip: bool  # it takes one ZIP of the files
+    files: Mapping[str, str]
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(self.files.values())
+
+    @property
+    def twice(self) -> bool:
+        """Whether the bundle holds the weights beside the `model.pth` that was verified."""
+        return self.zip or "auralis-core" in self.kinds
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the profile as reports have it."""
+        return {"name": self.name, "title": self.title, "zip": self.zip, "files": list(self.files), "put": self.put}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all profiles."""
+    return resources.names("profiles")
+
+
+def read(name: str) -> Profile:
+    """Return a profile.
+
+    Raises:
+        SourceError: there is none of that name.
+    """
+    if name not in names():
+        raise SourceError("no-profile", f"there is no profile {name[:40]!r}", f"Pass one of: {', '.join(names())}.")
+    table = resources.load(f"profiles/{name}")
+    return Profile(name=name, **{field: table[field] for field in ("title", "put", "zip", "files")})
+
+
+def bundle_name(target: Path) -> str:
+    """Return the name of the ZIP in a model folder: the folder's own, which the program shows as the model's."""
+    return f"{target.name}.zip"
+
+
+def check(profile: Profile, folder: Path, tensors: Mapping[str, TensorRecord]) -> tuple[Cause, ...]:
+    """Return what keeps the program from using the folder: files that are missing or not what it reads.
+
+    Args:
+        tensors: those of the model, by canonical name.
+    """
+    if profile.zip:
+        return _check_zip(profile, folder)
+    missing = [name for name in profile.files if not _is_filled(folder / name)]
+    found = [_missing(profile, missing, str(folder))] if missing else []
+    for name, kind in profile.files.items():
+        if name not in missing:
+            found += _unfit(profile, name, partial(_look, folder / name, kind, tensors))
+    return tuple(found)
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _missing(profile: Profile, missing: list[str], where: str) -> Cause:
+    held = "a ZIP of " if profile.zip else ""
+    return Cause(
+        code="profile-missing",
+        severity="error",
+        message=f"{profile.title} needs {held}{', '.join(profile.files)}; {where} lacks {', '.join(missing)}",
+        hint=f"Convert with --profile {profile.name}, which makes what is missing.",
+    )
+
+
+def _unfit(profile: Profile, name: str, look: Callable[[], None]) -> list[Cause]:
+    """Return why a file is not what the program reads, if so."""
+    try:
+        look()
+    except ConversionError as error:
+        return [
+            Cause(
+                code="profile-unfit",
+                severity="error",
+                message=f"{profile.title} cannot use {name}: {error}",
+                hint=error.cause.hint or f"Convert with --profile {profile.name}.",
+            )
+        ]
+    return []
+
+
+def _look(path: Path, kind: str, tensors: Mapping[str, TensorRecord]) -> None:
+    """Look into a file as far as the programs do.
+
+    Raises:
+        ConversionError: it is not what it should be.
+    """
+    if kind == "model" and (layout := archive.read_archive(path).layout) in ("state_dict", "safetensors"):
+        raise SourceError("profile-unfit", f'it is a {layout}; ["model"] is looked up in it')
+    elif kind == "config" and read_json(path).get("model") != "xtts":
+        raise SourceError("profile-unfit", 'it does not say "model": "xtts"')
+    elif kind == "vocab":
+        read_json(path, MAX_VOCAB_BYTES)
+    elif kind == "speakers":
+        _look_at_voices(path)
+    elif kind == "reference" and not _is_wav(path):
+        raise SourceError("profile-unfit", "it is no WAV file")
+    elif kind in ("auralis-core", "auralis-gpt"):
+        _look_at_names(path, auralis.split(tensors)[f"{path.parent.name}/{path.name}"])
+    elif kind.endswith("-config"):
+        read_json(path)
+
+
+def _look_at_voices(path: Path) -> None:
+    voices = archive.read_voices(path)
+    if not voices:
+        raise SourceError("profile-unfit", "it holds no voice")
+    for name, parts in voices.items():
+        if tuple(parts) != VOICE_PARTS:
+            raise SourceError(
+                "profile-unfit",
+                f"voice {name!r:.60} holds {', '.join(parts) or 'nothing'}; read by position are {', '.join(VOICE_PARTS)}",
+            )
+
+
+def _is_wav(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[:4] == b"RIFF" and head[8:] == b"WAVE"
+
+
+def _look_at_names(path: Path, wanted: Mapping[str, TensorRecord]) -> None:
+    found = {record.key: record.shape for record in archive.read_archive(path).tensors}
+    needed = {name: record.shape for name, record in wanted.items()}
+    wrong = sorted(found.items() ^ needed.items())
+    if wrong:
+        name, shape = wrong[0]
+        verb = "holds" if found.get(name) == shape else "lacks"
+        raise SourceError("profile-unfit", f"it {verb} {name} {list(shape)}, against the model.pth beside it")
+
+
+def _check_zip(profile: Profile, folder: Path) -> tuple[Cause, ...]:
+    """Ask what the program asks of the ZIP, and whether it holds the very files that stand beside it."""
+    zips = sorted(folder.glob("*.zip"))
+    if not zips:
+        return (_missing(profile, [bundle_name(folder)], str(folder)),)
+    try:
+        with zipfile.ZipFile(zips[0]) as bundle:
+            held = {info.filename.rpartition("/")[2]: info for info in bundle.infolist() if info.file_size}
+            if missing := [name for name in profile.files if name not in held]:
+                return (_missing(profile, missing, str(zips[0])),)
+            for name, kind in profile.files.items():
+                beside = folder / HOME[kind]
+                same = held[name].file_size == beside.stat().st_size  # first: a ZIP may claim any size
+                if not same or _crc(bundle.open(held[name])) != _crc(beside.open("rb")):
+                    return (_stale(profile, zips[0], name, HOME[kind]),)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        message = f"{profile.title} cannot use {zips[0].name}: {str(error)[:200]}"
+        return (Cause(code="profile-unfit", severity="error", message=message, hint="Convert again with --force."),)
+    return ()
+
+
+def _stale(profile: Profile, bundle: Path, name: str, beside: str) -> Cause:
+    return Cause(
+        code="profile-unfit",
+        severity="error",
+        message=f"{profile.title}: {name} in {bundle.name} is not the {beside} beside it, which was verified",
+        hint=f"Convert again with --profile {profile.name} --force.",
+    )
+
+
+def _crc(file: IO[bytes]) -> int:
+    crc = 0
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            crc = crc32(chunk, crc)
+    return crc

@@ -1,0 +1,56 @@
+"""Who wants to know how far a long step is: the library tells, and never prints."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+
+class Watch(Protocol):
+    """Who wants to know how far a long step is."""
+
+    def step(
+        self, name: str, total: int | None = None, unit: str = ""
+    ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
+        """Begin a step of `total` units; the function that it gives is told of each advance."""
+
+    def found(self, report: Any) -> None:
+        """Hear what was found in the source and what will happen to it, before the long work begins."""
+
+
+class Silent:
+    """Nobody watches."""
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
+        """Do the step unseen."""
+        yield lambda _: None
+
+    def found(self, report: Any) -> None:
+        """Take no notice."""
+
+
+class Lettered:
+    """Passes on what it hears of the work on one model of several, with the model's letter."""
+
+    def __init__(self, letter: str, watch: Watch) -> None:
+        self.letter, self.watch = letter, watch
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
+        """Do the step."""
+        with self.watch.step(f"{self.letter}: {name}", total, unit) as progress:
+            yield progress
+
+    def found(self, report: Any) -> None:
+        """Take no notice: what was found in several models is told side by side."""
+
+
+@contextlib.contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time that the block takes to `seconds[name]`."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began

@@ -1,0 +1,1 @@
+"""How results are shown: terminal, page, notebook. Nothing is computed here."""

@@ -1,0 +1,171 @@
+"""The comparison for a terminal: which models, how their tensors differ, and the judge's figures side by side."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from verify.checks import Check
+from verify.conversion.diff import Difference, LayerChange
+from verify.diagnosis.attribution import summary
+from verify.errors import counted
+from verify.report.compare import ComparedModel, ComparisonReport, changed_share, figures, rows
+from verify.report.terminal import show_cause
+from verify.report.words import VERDICTS, loss_words, percent, printable, size, value_in_words
+from verify.result import dtypes, layout
+
+PAGE = "compare.html"
+
+
+def show(report: ComparisonReport, screen: Console, is_quiet: bool) -> None:
+    """Print the whole comparison; quiet, only what is wrong."""
+    if not is_quiet:
+        screen.print(_heads(report))
+        for model in report.models:
+            if model.difference:
+                _show_difference(model, model.difference, screen)
+        if report.heard:
+            _show_said(report, screen)
+        if any(model.checks for model in report.models):
+            screen.print(_figures(report))
+        screen.print()
+    if not is_quiet or report.verdict not in ("pass", "warn"):
+        show_outcome(report, screen)
+
+
+def show_outcome(report: ComparisonReport, screen: Console) -> None:
+    """Print what decides: the causes and failed checks of each model, the verdict, and where to listen."""
+    for model in report.models:
+        failed = model.report.failed_checks if model.report else ()
+        if model.causes or failed:
+            screen.print(_name(model), soft_wrap=True)
+        for cause in model.causes:
+            show_cause(cause, screen)
+        for check in failed:
+            screen.print(Text(f"check failed: {check.name}: {check.hint}", "red"), soft_wrap=not screen.is_terminal)
+    for cause in report.causes:
+        show_cause(cause, screen)
+    verdicts = ", ".join(f"{model.name} {model.verdict}" for model in report.models)
+    verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
+    screen.print(Text.assemble(verdict, f" ({verdicts}) in {sum(report.seconds.values()):.1f} s"))
+    if report.output and report.heard:
+        screen.print(Text("listen: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
+
+
+def _name(model: ComparedModel) -> Text:
+    return Text(f"{model.name}  ", "bold") + printable(model.path)
+
+
+def _heads(report: ComparisonReport) -> Table:
+    """Return the models: letter, path, and what the archive says of the training."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for model in report.models:
+        grid.add_row(Text(model.name, "bold"), printable(model.path))
+        known = facts(model)
+        grid.add_row("", printable(known) if known else Text("could not be read", "red"))
+    return grid
+
+
+def facts(model: ComparedModel) -> str:
+    """Return in words what the archive says of itself and of the training; nothing where it could not be read."""
+    if model.report is None:
+        return ""
+    archive = model.report.archive
+    known = [f"{layout(archive, model.report.ledger)} layout", size(archive.bytes), dtypes(model.report.ledger)]
+    known += [f"step {archive.step:,}"] if archive.step is not None else []
+    known += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
+    return ", ".join([*known, *(text for text in (loss_words(archive.loss), archive.date) if text)])
+
+
+def _show_difference(model: ComparedModel, found: Difference, screen: Console) -> None:
+    screen.print()
+    head = f"{model.name} against {model.against}"
+    if found.identical:
+        same = counted(sum(part.tensors for part in found.parts), "tensor")
+        screen.print(Text.assemble((head, "bold"), f": the same model, all {same} byte for byte"))
+        return
+    screen.print(_parts(head, found))
+    if found.layers:
+        screen.print(Text(f"layers of the GPT that moved: {layers_in_words(found.layers)}"))
+    for keys, what in ((found.only_here, model.name), (found.only_there, model.against)):
+        if keys:
+            screen.print(printable(f"only in {what}: {counted(len(keys), 'tensor')}: {summary(keys)}"), soft_wrap=True)
+    for one in found.other_shapes[:10]:
+        here, there = list(one.here), list(one.there)
+        screen.print(printable(f"another shape: {one.key} is {here} in {model.name}, {there} in {model.against}"))
+    if len(found.other_shapes) > 10:
+        screen.print(Text(f"and {counted(len(found.other_shapes) - 10, 'tensor')} more of another shape"))
+
+
+def _parts(head: str, found: Difference) -> Table:
+    table = Table(title=Text(head, "bold"), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("part", overflow="fold")
+    for name in ("tensors", "identical", "bytes changed", "moved by", "furthest"):
+        table.add_column(name, justify="right")
+    table.add_column("tensor that moved furthest", overflow="fold")
+    for part in found.parts:
+        share = changed_share({"changed_bytes": part.changed_bytes, "bytes": part.bytes})
+        moved = (f"{share:.1%}", percent(part.relative_change), percent(part.largest))
+        cells = ("", "", "") if part.identical == part.tensors else moved
+        table.add_row(part.part, f"{part.tensors:,}", f"{part.identical:,}", *cells, printable(part.largest_key or ""))
+    return table
+
+
+def layers_in_words(layers: tuple[LayerChange, ...]) -> str:
+    """Return each layer with how far it moved; of many, only the few that moved furthest, and the span of the rest."""
+    if len(layers) <= 6:
+        return ", ".join(f"{one.layer} by {percent(one.relative_change)}" for one in layers)
+    ranked = sorted(layers, key=lambda one: -(one.relative_change or 0.0))
+    least = ranked[-1]
+    furthest = ", ".join(f"{one.layer} by {percent(one.relative_change)}" for one in ranked[:4])
+    return f"{len(layers)}; furthest {furthest}; least {least.layer} by {percent(least.relative_change)}"
+
+
+def _show_said(report: ComparisonReport, screen: Console) -> None:
+    screen.print()
+    seeds = ", ".join(map(str, report.seeds))
+    for text in report.texts:
+        screen.print(printable(f"{report.language}, seed {seeds}: “{text}”", "italic"), soft_wrap=True)
+    screen.print(Text("in the voice of ") + printable(report.reference or ""), soft_wrap=True)
+
+
+def _figures(report: ComparisonReport) -> Table:
+    """Return figures and checks as rows, models as columns."""
+    models = [model for model in report.models if model.checks]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("check", overflow="fold")
+    for model in models:
+        table.add_column(Text(model.name, "bold"), justify="right")
+    table.add_column("limit", justify="right", overflow="fold")
+    table.add_column("unit", overflow="fold")
+    told = [figures(model) for model in models]
+    for name in told[0]:
+        if any(one[name] is not None for one in told):
+            cells = [_told(name, one[name], model) for one, model in zip(told, models, strict=True)]
+            table.add_row(name, *cells, "", "")
+    for row in rows(models):
+        cells = [_cell(model, check) for model, check in zip(models, row.cells, strict=True)]
+        table.add_row(row.name, *cells, row.limit, row.unit)
+    return table
+
+
+def _told(name: str, value: float | None, model: ComparedModel) -> Text:
+    return Text(f"{figure_in_words(name, value, model)}  ")
+
+
+def figure_in_words(name: str, value: float | None, model: ComparedModel) -> str:
+    """Return a figure of a model's takes; of stop tokens, how many of the takes had one."""
+    if name == "stop tokens" and value is not None:
+        return f"{value:.0f} of {len(model.samples)}"
+    return value_in_words(value)
+
+
+def _cell(model: ComparedModel, check: Check | None) -> Text:
+    """Return a check's figure, marked where it failed: `✗` where that decides, `–` where it does not."""
+    if check is None:
+        return Text("–  ")
+    value = value_in_words(check.measured)
+    if check.ok:
+        return Text.assemble(value, (" ✓", "green"))
+    return Text.assemble(value, (" ✗", "red") if model.demands(check) else (" –", "yellow"))

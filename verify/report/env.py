@@ -1,0 +1,75 @@
+"""The report of `env`: packages, devices and how a tiny model fared with them; as JSON, and for people."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from verify.checks import Check
+from verify.diagnosis import environment
+from verify.diagnosis.environment import Package
+from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, any_error
+from verify.report.terminal import checks_table, show_cause
+from verify.report.words import VERDICTS
+from verify.result import check_as_json, document, verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What was found: the packages, the devices that torch sees, and how a tiny model fared with them."""
+
+    packages: tuple[Package, ...]
+    causes: tuple[Cause, ...]
+    devices: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """`fail` where nothing can be verified here, `warn` where a version is not a tested one, else `pass`."""
+        return verdict(self.causes)
+
+    @property
+    def exit_code(self) -> int:
+        """2 where nothing can be verified here, else 0."""
+        return EXIT_COULD_NOT_RUN if any_error(self.causes) else EXIT_VERIFIED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of schema 1."""
+        found: dict[str, Any] = {**environment.versions(), "devices": list(self.devices)}
+        found["packages"] = [asdict(package) for package in self.packages]
+        return document(
+            verdict=self.verdict,
+            causes=self.causes,
+            environment=found,
+            checks=[check_as_json(check, True) for check in self.checks],
+            seconds={name: round(value, 3) for name, value in self.seconds.items()},
+        )
+
+
+def show(found: Surroundings, screen: Console, is_quiet: bool) -> None:
+    """Print the packages beside the tested versions, the devices, and what a tiny model did; quiet, only what is wrong."""
+    if not is_quiet:
+        screen.print(_packages(found))
+        for device in found.devices:
+            screen.print(Text(f"device: {device}"))
+        screen.print(checks_table(found.checks, frozenset(check.name for check in found.checks)))
+    for cause in found.causes:
+        if not is_quiet or cause.severity == "error":
+            show_cause(cause, screen)
+    if not is_quiet or found.verdict == "fail":
+        words = (f"verdict: {found.verdict}", VERDICTS[found.verdict])
+        screen.print(Text.assemble(words, " of the environment; no checkpoint was read"))
+
+
+def _packages(found: Surroundings) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("", "package", "installed", "tested with"):
+        table.add_column(name, overflow="fold")
+    table.add_row("", "python", environment.versions()["python"], "3.10 to 3.13")
+    for package in found.packages:
+        mark = Text("✓", "green") if package.fits else Text("✗", "red")
+        table.add_row(mark, package.name, package.installed or "missing", package.wanted or "any")
+    return table

@@ -1,0 +1,178 @@
+"""The report as one file to open in a browser: a player for each clip, every check, what became of the keys."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+
+from verify.audio.clips import dbfs
+from verify.diagnosis.attribution import summary
+from verify.report import pictures, templating
+from verify.report.words import PAGE, loss_words, size
+
+PLAYER_HZ = 24000
+LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a reference may be
+# Base64 of 16 bits at 24 kHz takes 64 kB a second, of MP3 a tenth of that: WAV while all clips fit, else MP3 for all, so
+# that they stay alike, and no player for the last ones where even that is too much. So the page stays below 4 MB.
+WAV_SECONDS, MP3_SECONDS = 58.0, 150.0
+MOST_SAMPLES = 60  # their pictures and figures need room too
+LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
+_JOINERS = "\n\u200c\u200d"  # the last two shape letters in several scripts
+_MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "error": "✗"}
+
+
+def write_page(folder: Path, document: dict[str, Any], command: str) -> Path:
+    """Write report.html beside the clips that it plays.
+
+    Args:
+        folder: where reference.wav and the samples are, as far as there are any.
+        document: the report in schema 1.
+        command: what to type to have the same again.
+    """
+    path = folder / PAGE
+    path.write_text(render(folder, document, command), encoding="utf-8")
+    return path
+
+
+def engine() -> Any:
+    """Return the templates: every value in them is escaped and cut, control characters are made visible."""
+    return templating.engine(visible, {"size": size, "folded": summary, "figure": figure, "loss": loss_words})
+
+
+def render(folder: Path, document: dict[str, Any], command: str) -> str:
+    """Return the page as HTML that needs nothing but itself."""
+    samples = document.get("samples") or [document["sample"]] if document.get("sample") else []
+    return (
+        engine()
+        .get_template("report.html.j2")
+        .render(
+            report=document,
+            mark=_MARKS[document["verdict"]],
+            title=headline(document),
+            reason=reason(document),
+            clips=_clips(folder, samples[:MOST_SAMPLES]),
+            unheard=len(samples[MOST_SAMPLES:]),
+            ticks=pictures.ticks(),
+            bars=pictures.key_bar(document["ledger"]["groups"]),
+            checks=_with_bars(document["checks"] or []),
+            command=command,
+            times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
+        )
+    )
+
+
+def visible(value: Any) -> Any:
+    """Return a value of the report as it may stand on the page: names of strangers' files move no text about."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    cut = value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]} ... ({len(value):,} characters)"
+    return "".join(char if char.isprintable() or char in _JOINERS else "\N{REPLACEMENT CHARACTER}" for char in cut)
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """Return a measurement as people read it; None where there was nothing to measure."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def headline(document: dict[str, Any]) -> str:
+    """Return the verdict in one sentence."""
+    load, heard = document["load"], document["sample"]
+    if any(cause["severity"] == "error" for cause in document["causes"]):
+        return "It loads, but cannot be used" if load and load["strict"] else "It does not load"
+    if document["verdict"] == "fail":
+        return "It loads, but sounds wrong: listen before you use it" if heard else "It loads, but a check failed"
+    told = "It loads and speaks" if heard else "It loads; it was not heard"
+    if heard and any(not check["ok"] and not check["demanded"] for check in document["checks"]):
+        told = "It loads and makes sound, and no more was asked of it"
+    return f"{told}, with a warning" if document["verdict"] == "warn" else told
+
+
+def reason(document: dict[str, Any]) -> dict[str, str] | None:
+    """Return what decided the verdict and the next thing to do: the first error, failed check or warning."""
+    causes = {
+        severity: [c for c in document["causes"] if c["severity"] == severity] for severity in ("error", "warning")
+    }
+    if causes["error"]:
+        return _cause(causes["error"][0])
+    for check in document["checks"] or []:
+        if check["demanded"] and not check["ok"]:
+            measured = f"{figure(check['measured'])}, where the limit is {check['limit']} {check['unit']}"
+            return {"what": f"{check['name']}: {measured}", "hint": check["hint"]}
+    return _cause(causes["warning"][0]) if causes["warning"] else None
+
+
+def _cause(cause: dict[str, Any]) -> dict[str, str]:
+    return {"what": cause["message"], "hint": cause["hint"]}
+
+
+def _with_bars(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**check, "bar": pictures.limit_bar(check)} for check in checks]
+
+
+def _clips(folder: Path, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the reference and each sample with its sound and its pictures, as far as the page has room for them."""
+    names = ["reference.wav", *(sample["path"] or "" for sample in samples)]
+    lengths = [_seconds(folder / name) if name else 0.0 for name in names]
+    form = "wav" if sum(lengths) <= WAV_SECONDS else "mp3"
+    clips, room = [], WAV_SECONDS if form == "wav" else MP3_SECONDS
+    for name, seconds, sample in zip(names, lengths, [None, *samples], strict=True):
+        room -= seconds
+        sound = _sounding(folder / name, form) if seconds and room >= 0 else {"file": seconds and name, "audio": None}
+        if seconds or sample:
+            clips.append({"sample": sample, "checks": sample.get("checks") or [] if sample else [], **sound})
+    return clips
+
+
+def _seconds(path: Path) -> float:
+    """Return how much of a file the page would play; 0 where it is not there."""
+    if not path.is_file():
+        return 0.0
+    info = soundfile.info(path)
+    return min(info.frames / info.samplerate, LONGEST_SECONDS)
+
+
+def _sounding(path: Path, form: str) -> dict[str, Any]:
+    """Return the sound of a file as data URI, with its pictures."""
+    with soundfile.SoundFile(path) as file:
+        seconds, rate = file.frames / file.samplerate, file.samplerate
+        samples = file.read(int(LONGEST_SECONDS * rate), dtype="float32", always_2d=True).mean(axis=1)
+    kept = len(samples) / rate
+    return {
+        "file": path.name,
+        "seconds": seconds,
+        "cut": kept if kept < seconds else None,
+        "form": form,
+        "audio": sound_uri(samples, rate, form),
+        "peak": dbfs(float(np.abs(samples).max())),
+        "wave": _ours(pictures.waveform(samples)),
+        "mel": _data_uri("image/png", pictures.spectrogram(samples, rate)),
+    }
+
+
+def sound_uri(samples: np.ndarray, rate_hz: int, form: str) -> Any:
+    """Return the samples `(samples,)` as a data URI that every browser plays; `form` is wav or mp3."""
+    return _data_uri("audio/wav" if form == "wav" else "audio/mpeg", _encoded(samples, rate_hz, form))
+
+
+def _encoded(samples: np.ndarray, rate_hz: int, form: str) -> bytes:
+    """Return the samples at 24 kHz as a WAV of 16 bits, or as MP3: every browser plays both."""
+    buffer = io.BytesIO()
+    even = soxr.resample(samples, rate_hz, PLAYER_HZ) if rate_hz != PLAYER_HZ else samples
+    options = {"format": "WAV", "subtype": "PCM_16"} if form == "wav" else {"format": "MP3"}
+    soundfile.write(buffer, np.clip(even, -1, 1), PLAYER_HZ, **options)
+    return buffer.getvalue()
+
+
+def _data_uri(kind: str, data: bytes) -> Any:
+    return _ours(f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}")
+
+
+def _ours(text: str) -> Any:
+    """Return a text marked as made here, so that it is neither escaped nor cut."""
+    from markupsafe import Markup
+
+    return Markup(text)

@@ -1,0 +1,94 @@
+"""Pictures for the page: a waveform and bars as numbers for inline SVG, a mel spectrogram as PNG."""
+
+import io
+import math
+import re
+from typing import Any
+
+import numpy as np
+import soxr
+
+from verify.audio import mel
+
+COLUMNS = 600  # of a waveform: more than a phone has pixels, fewer than bloat the page
+SPECTROGRAM_COLUMNS, BANDS, WINDOW = 800, 96, 1024
+SHADES = 64  # few, so that noise, which packs badly, stays small
+DEEPEST_DB = 80.0
+TICKS_HZ = (500, 1000, 2000, 4000)
+_LIMIT = re.compile(r"(?:(?P<sign>[<>]=?) )?(?P<low>-?[\d.e+-]+|-?inf)(?: to (?P<high>-?[\d.e+-]+|-?inf))?")
+
+
+def waveform(samples: np.ndarray, height: int = 100) -> str:
+    """Return the outline of the lowest and highest sample of each column, as the points of an SVG polygon."""
+    columns = min(COLUMNS, len(samples))
+    if not columns:
+        return ""
+    pieces = np.array_split(np.clip(samples, -1, 1), columns)
+    top = [(x, height / 2 * (1 - float(piece.max()))) for x, piece in enumerate(pieces)]
+    low = [(x, height / 2 * (1 - float(piece.min())) + 0.5) for x, piece in enumerate(pieces)]
+    return " ".join(f"{x},{y:.1f}" for x, y in [*top, *reversed(low)])
+
+
+def spectrogram(samples: np.ndarray, rate_hz: int) -> bytes:
+    """Return a mel spectrogram from 0 to 8 kHz as PNG, 80 dB deep; colours that stay apart for colour-blind eyes."""
+    from matplotlib import colormaps  # takes a third of a second with Pillow, so only where a page is written
+    from PIL import Image
+
+    at_16_khz = soxr.resample(samples.astype(np.float32), rate_hz, mel.RATE_HZ)
+    hop = max(128, math.ceil(len(at_16_khz) / SPECTROGRAM_COLUMNS))
+    power = mel.mel_power(at_16_khz, window=WINDOW, hop=hop, bands=BANDS)
+    levels = mel.decibel(power, max(float(power.max()), 1e-10))
+    shades = np.round((levels.T[::-1] / DEEPEST_DB + 1) * (SHADES - 1)).astype(np.uint8)
+    picture = Image.fromarray(np.ascontiguousarray(shades))
+    picture.putpalette((colormaps["magma"](np.linspace(0, 1, SHADES))[:, :3] * 255).astype(np.uint8).tobytes())
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def ticks() -> list[tuple[str, float]]:
+    """Return the frequencies to write beside a spectrogram, and how high each lies, in percent."""
+    full = 15 + math.log(mel.RATE_HZ / 2 / 1000) * 27 / math.log(6.4)  # Slaney's scale, as in verify.listening.mel
+    places = [hz * 3 / 200 if hz < 1000 else 15 + math.log(hz / 1000) * 27 / math.log(6.4) for hz in TICKS_HZ]
+    names = [f"{hz // 1000} kHz" if hz >= 1000 else f"{hz} Hz" for hz in TICKS_HZ]
+    return [(name, 100 * place / full) for name, place in zip(names, places, strict=True)]
+
+
+def limit_bar(check: dict[str, Any]) -> dict[str, float] | None:
+    """Return where the allowed span begins and ends and where the measurement lies, in percent of a bar."""
+    match = _LIMIT.fullmatch(check["limit"])
+    measured = check["measured"]
+    if not match or measured is None:
+        return None
+    low, high = _span(match)
+    ends = [value for value in (low, high, measured) if math.isfinite(value)]
+    margin = (max(ends) - min(ends)) * 0.3 or max(abs(measured), 1.0) * 0.3
+    left, right = min(ends) - margin, max(ends) + margin
+    if min(ends) >= 0 > left:
+        left = 0.0  # what cannot be negative begins at zero
+
+    def place(value: float) -> float:
+        return round(min(100.0, max(0.0, 100 * (value - left) / (right - left))), 1)
+
+    return {"low": place(low), "high": place(high), "at": place(measured)}
+
+
+def _span(match: re.Match[str]) -> tuple[float, float]:
+    """Return the lowest and highest allowed value."""
+    first, sign = float(match["low"]), match["sign"]
+    if match["high"]:
+        return first, float(match["high"])
+    if sign:
+        return (first, math.inf) if sign.startswith(">") else (-math.inf, first)
+    return first, first
+
+
+def key_bar(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the groups of the ledger with their share of the bytes and where each begins in a stacked bar, in percent."""
+    total = sum(group["bytes"] for group in groups) or 1
+    bars, begin = [], 0.0
+    for group in groups:
+        share = 100 * group["bytes"] / total
+        bars.append({**group, "share": share, "begin": begin})
+        begin += share
+    return bars

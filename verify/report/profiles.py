@@ -1,0 +1,59 @@
+"""What is told of formats and profiles: the list of `profiles`, what a cast cost, what a program finds in a result."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from verify.errors import EXIT_VERIFIED
+from verify.profiles import profile as profiles
+from verify.profiles.profile import Profile
+from verify.result import SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All profiles."""
+
+    profiles: tuple[Profile, ...] = field(default_factory=lambda: tuple(map(profiles.read, profiles.names())))
+    exit_code: int = EXIT_VERIFIED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the profiles by name."""
+        return {"schema": SCHEMA, "profiles": [profile.as_json() for profile in self.profiles]}
+
+
+def show(listing: Listing, screen: Console, is_quiet: bool) -> None:
+    """Print each profile with the files that the program looks for, and what to do with them; quiet, the names alone."""
+    if is_quiet:
+        screen.print(" ".join(profile.name for profile in listing.profiles))
+        return
+    table = Table(box=None, padding=(0, 2, 1, 0))
+    for name in ("profile", "program", "looks for", "use"):
+        table.add_column(name, no_wrap=name == "profile", overflow="fold")
+    for profile in listing.profiles:
+        held = "a ZIP of " if profile.zip else ""
+        table.add_row(profile.name, profile.title, held + ", ".join(profile.files), profile.put)
+    screen.print(table)
+
+
+def cast_table(cast: dict[str, Any]) -> Table:
+    """Return what casting cost, part by part."""
+    title = Text(f"cast to {cast['dtype']}; computed in float32")
+    table = Table(box=None, padding=(0, 2, 0, 2), title=title, title_justify="left")
+    for name in ("part", "tensors", "worst relative error", "of a whole tensor", "to zero"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    for part in cast["parts"]:
+        errors = (f"{part[name]:.2e}" for name in ("worst_element", "worst_tensor"))
+        table.add_row(part["part"], f"{part['tensors']:,}", *errors, f"{part['to_zero']:,}")
+    return table
+
+
+def lines(profile: dict[str, Any], folder: str) -> list[str]:
+    """Return what a program finds in the folder, what to do with it, and what is there twice."""
+    where = f" in {folder}/{profile['bundle']}" if profile["bundle"] else ""
+    found = f"{profile['title']} finds what it looks for: {', '.join(profile['files'])}{where}"
+    twice = ["its weights are those of model.pth once more: delete what you do not use"] if profile["twice"] else []
+    return [found, f"→ {profile['put'].replace('DIR', folder)}", *twice]

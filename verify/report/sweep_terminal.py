@@ -1,0 +1,65 @@
+"""The sweep for a terminal: the checkpoints by rank, those without one and why, and where to listen."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from verify.errors import Cause, counted
+from verify.report.sweep import SweepReport
+from verify.report.sweep_page import PAGE
+from verify.report.terminal import show_cause
+from verify.report.words import VERDICTS, printable, value_in_words
+
+
+def show(report: SweepReport, screen: Console, is_quiet: bool) -> None:
+    """Print the ranks and what is wrong; quiet, only what is wrong."""
+    if not is_quiet:
+        for text in report.settings.get("texts", ()):
+            said = f"{report.settings['language']}, seed {', '.join(map(str, report.settings['seeds']))}: “{text}”"
+            screen.print(printable(said, "italic"), soft_wrap=True)
+        if report.reference:
+            screen.print(Text("in the voice of ") + printable(report.reference), soft_wrap=True)
+        if report.heard:
+            screen.print(_ranks(report))
+        for one in report.checkpoints:
+            if one.copy_of:
+                same = f"{one.name} holds the same tensors as {one.copy_of}: not spoken twice"
+                screen.print(printable(same), soft_wrap=True)
+        screen.print()
+    if not is_quiet or report.verdict not in ("pass", "warn"):
+        show_outcome(report, screen)
+
+
+def show_outcome(report: SweepReport, screen: Console) -> None:
+    """Print what decides: why checkpoints have no rank, the verdict, the first in rank, and where to listen."""
+    for one in report.checkpoints:
+        if one.rank or one.copy_of:
+            continue
+        screen.print(printable(one.name, "bold"), soft_wrap=True)
+        for cause in one.causes:
+            show_cause(Cause(**{**cause, "keys": tuple(cause["keys"])}), screen)
+    verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
+    before = sum(one.resumed for one in report.checkpoints)
+    known = f", {before} known from before" if before else ""
+    spoke = f"{len(report.heard)} of {counted(len(report.checkpoints), 'checkpoint')} spoke{known}"
+    screen.print(Text.assemble(verdict, f" ({spoke}) in {report.seconds:.1f} s"))
+    if report.heard:
+        screen.print(Text("ranked first: ") + printable(report.heard[0].path), soft_wrap=True)
+    if report.output:
+        screen.print(Text("listen: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
+
+
+def _ranks(report: SweepReport) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("rank", justify="right")
+    table.add_column("checkpoint", overflow="fold")
+    table.add_column("step", justify="right")
+    for figure in report.figures:
+        table.add_column(figure["name"], justify="right")
+    table.add_column("verdict")
+    for one in report.heard:
+        step = "–" if one.found["step"] is None else f"{one.found['step']:,}"
+        values = [value_in_words(one.figures[figure["name"]]) for figure in report.figures]
+        verdict = Text(one.verdict, VERDICTS[one.verdict])
+        table.add_row(str(one.rank), printable(one.name), step, *values, verdict)
+    return table

@@ -1,0 +1,262 @@
+"""The report for people: everything to stderr, in colour where the terminal has any."""
+
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+
+from rich.console import Console, ConsoleDimensions
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from verify.checks import Check
+from verify.diagnosis import config_check
+from verify.diagnosis.attribution import summary
+from verify.errors import Cause, counted
+from verify.report.words import PAGE, VERDICTS, loss_words, printable, size
+from verify.result import Report, dtypes, layout
+
+LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
+_SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
+_FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
+
+
+def console() -> Console:
+    """Return a console on stderr that takes no text for markup, whatever stands in a file's names."""
+    screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    if "COLUMNS" not in os.environ:
+        if not screen.is_terminal:
+            screen.width = LOG_COLUMNS
+        elif screen.is_dumb_terminal:  # rich takes every such one for 80 columns wide
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                columns, lines = os.get_terminal_size(sys.stderr.fileno())
+                screen.size = ConsoleDimensions(columns or screen.width, lines)
+    return screen
+
+
+class TerminalWatch:
+    """Says what was found at once, then shows a bar for each long step where stderr is a terminal."""
+
+    def __init__(self, screen: Console) -> None:
+        self.screen = screen
+        self.has_found = False
+
+    def found(self, report: Report) -> None:
+        """Print what is in the source and what will happen to it."""
+        self.has_found = True
+        with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the work
+            self.screen.print(_source(report))
+            self.screen.print(_ledger(report))
+
+    @contextlib.contextmanager
+    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
+        """Show the step until the block ends."""
+        if not self.screen.is_terminal:
+            yield lambda _: None
+            return
+
+        with bar(self.screen, name, total, unit) as advance:
+            yield advance
+
+
+def show(report: Report, watch: TerminalWatch) -> None:
+    """Print the whole report, less what was said while the work went on."""
+    screen = watch.screen
+    if not watch.has_found:
+        watch.found(report)
+    screen.print()
+    _show_load(report, screen)
+    if report.cast:
+        from verify.report.profiles import cast_table
+
+        screen.print(cast_table(report.cast))
+    _show_samples(report, screen)
+    _show_checks(report, screen)
+    _show_profile(report, screen)
+    screen.print()
+    show_outcome(report, screen)
+
+
+def show_outcome(report: Report, screen: Console) -> None:
+    """Print what decides: causes, failed checks, the verdict, and where to listen."""
+    for cause in report.causes:
+        show_cause(cause, screen)
+    for check in report.failed_checks:
+        screen.print(Text(f"check failed: {check.name}: {check.hint}", "red"), soft_wrap=not screen.is_terminal)
+    total = sum(report.seconds.values())
+    heard = "" if report.load else " by what is in the file; nothing was loaded or heard"
+    verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
+    screen.print(Text.assemble(verdict, f"{heard} in {total:.1f} s"))
+    if report.output and report.failed_checks:
+        where = printable(f"{report.output}/sample.wav")
+        screen.print(
+            Text("It loads but sounds wrong: listen to ") + where + Text(" before you use it."), soft_wrap=True
+        )
+    if report.output and any(file.name == PAGE for file in report.files):
+        verb = "listen" if report.samples else "read"
+        screen.print(Text(f"{verb}: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
+
+
+def show_cause(cause: Cause, screen: Console) -> None:
+    """Print one cause and its hint."""
+    severity = (f"{cause.severity}: ", f"bold {_SEVERITIES[cause.severity]}")
+    screen.print(
+        Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")),
+        soft_wrap=not screen.is_terminal,
+    )
+    if cause.keys and summary(cause.keys) not in cause.message:
+        names = f"  {counted(len(cause.keys), 'key')}: {summary(cause.keys)}"
+        screen.print(printable(names, "dim"), soft_wrap=not screen.is_terminal)
+    if cause.hint:
+        screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
+
+
+def _source(report: Report) -> Table:
+    archive, source, found = report.archive, report.source, report.architecture
+    facts = [f"{layout(archive, report.ledger)} layout", size(archive.bytes), dtypes(report.ledger)]
+    facts += [f"step {archive.step:,}"] if archive.step is not None else []
+    facts += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
+    facts += [text for text in (loss_words(archive.loss), archive.date) if text]
+    rows = [("checkpoint", str(archive.path)), ("", ", ".join(facts))]
+    if found.version:
+        layers, width = (found.fields.get(name, "?") for name in ("gpt_layers", "gpt_n_model_channels"))
+        rows.append(("model", f"XTTS {found.version}, {layers} GPT layers of width {width}{_rows(report)}"))
+    rows.append(("config", source.config_origin))
+    rows.append(("", f"no shape tells, so it is believed: {_believed(report)}"))
+    rows.append(("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found"))
+    rows += [("speakers", f"{source.speakers.path} ({source.speakers.origin})")] if source.speakers else []
+    rows += [("base", _likeness(report))] if report.base else []
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in rows:
+        grid.add_row(name, printable(text))
+    return grid
+
+
+def _believed(report: Report) -> str:
+    """Return what only the config knows, in the words of its fields."""
+    args = report.config["model_args"]
+    return ", ".join(f"{field} {config_check.says(args, field)}" for field in report.architecture.unknown)
+
+
+def _likeness(report: Report) -> str:
+    """Return how much of each part equals the base's."""
+    equal = ", ".join(f"{part.part} {part.identical:,} of {part.tensors:,}" for part in report.likeness)
+    return f"{report.base.path if report.base else ''}; tensors equal to it: {equal}"
+
+
+def _rows(report: Report) -> str:
+    rows, base = report.architecture.fields.get("gpt_number_text_tokens"), report.architecture.base
+    if not rows:
+        return ""
+    return f", {rows:,} text tokens" + (f" ({base})" if base != "unknown" else "")
+
+
+def _ledger(report: Report) -> Table:
+    title = Text(f"{len(report.ledger.entries):,} tensors", "bold")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("fate", "what"):
+        table.add_column(name, overflow="fold")
+    for name in ("tensors", "size"):
+        table.add_column(name, justify="right")
+    for group in report.ledger.groups():
+        table.add_row(Text(group.fate, _FATES[group.fate]), group.reason, f"{group.tensors:,}", size(group.bytes))
+    return table
+
+
+def _show_load(report: Report, screen: Console) -> None:
+    load = report.load
+    if load is None:
+        return
+    if not load["strict"]:
+        counts = ", ".join(f"{len(load[name]):,} {name}" for name in ("missing", "unexpected", "mismatched"))
+        screen.print(Text.assemble(("✗", "red"), f" not loaded: {load['matched']:,} tensors match, {counts}"))
+        return
+    line = f" load_state_dict(strict=True): {load['matched']:,} tensors, none missing, none unexpected"
+    if report.identical:
+        all_or_not = "all" if report.identical["ok"] else "NOT all"
+        cast = f" cast to {report.cast['dtype']}" if report.cast else ""
+        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source{cast}"
+    screen.print(Text.assemble(("✓", "green"), line))
+
+
+def _show_profile(report: Report, screen: Console) -> None:
+    """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
+    if report.profile and report.profile["ok"]:
+        from verify.report.profiles import lines
+
+        first, *rest = lines(report.profile, report.output or str(report.archive.path.parent))
+        screen.print(Text("✓ ", "green") + printable(first), soft_wrap=not screen.is_terminal)
+        for line in rest:
+            screen.print(printable(f"  {line}"), soft_wrap=not screen.is_terminal)
+
+
+def _show_samples(report: Report, screen: Console) -> None:
+    for sample in report.samples:
+        end = (
+            "the stop token came"
+            if sample["stopped"]
+            else f"stopped at the bound of {sample['token_bound']}, no stop token"
+        )
+        line = (
+            f" spoke on {(report.environment or sample)['device']}: {sample['seconds']:.2f} s of audio in "
+            f"{sample['synthesis_seconds']:.1f} s (real-time factor {sample['real_time_factor']:.2f}), {sample['tokens']} tokens, {end}"
+        )
+        screen.print(Text.assemble(("✓", "green"), line))
+        take = f", seed {sample['seed']}: {sample['path']}" if len(report.samples) > 1 and sample["path"] else ""
+        screen.print(printable(f"  {sample['language']}{take}: “{sample['text']}”", "italic"))
+        if "transcript" in sample:
+            heard = f"  heard: “{sample['transcript']}”, character error rate {sample['character_error_rate']:.2f}"
+            screen.print(printable(heard), soft_wrap=not screen.is_terminal)
+    if report.sample:
+        likeness = [
+            sample["speaker_similarity"] for sample in report.samples if sample["speaker_similarity"] is not None
+        ]
+        near = f"; speaker similarity {', '.join(f'{value:.2f}' for value in likeness)}" if likeness else ""
+        of_base = report.sample["speaker_similarity_of_base"]
+        near += f" (the base: {of_base:.2f})" if of_base is not None else ""
+        voice = Text("  in the voice of ") + printable(report.sample["reference"]) + near
+        screen.print(voice, soft_wrap=not screen.is_terminal)
+
+
+def _show_checks(report: Report, screen: Console) -> None:
+    if report.checks:
+        screen.print(checks_table(report.checks, report.demanded))
+
+
+def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table:
+    """Return the table of checks: what was measured, the limit, and whether the verdict depends on it."""
+    table = Table(box=None, padding=(0, 2, 0, 2))
+    for name in ("", "check", "measured", "limit", "unit"):
+        table.add_column(name, justify="right" if name in ("measured", "limit") else "left", overflow="fold")
+    for check in checks:
+        demanded = check.name in all_demanded
+        mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")
+        value = "–" if check.measured is None or not math.isfinite(check.measured) else f"{check.measured:.3g}"
+        notes = [check.note] if check.note else []
+        notes += ["not demanded"] if not (demanded or check.ok) else []
+        note = f"  ({', '.join(notes)})" if notes else ""
+        table.add_row(mark, check.name, value, check.limit, check.unit + note)
+    return table
+
+
+@contextlib.contextmanager
+def bar(screen: Console, name: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar until the block ends; what is yielded is called with what was done since."""
+    count = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn()] if total else []
+    spinner = "dots" if screen.encoding.startswith("utf") else "line"
+    columns = (SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda advance: progress.advance(task, advance)

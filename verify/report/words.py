@@ -1,0 +1,46 @@
+"""Words and numbers as people read them: sizes, losses, values, verdicts."""
+
+import math
+from typing import Any
+
+from rich.text import Text
+
+
+def percent(change: float | None) -> str:
+    """Return a relative change as people read it."""
+    return "–" if change is None else f"{change * 100:.3g} %"
+
+
+def value_in_words(value: float | None) -> str:
+    """Return a measurement with three digits."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
+
+
+PAGE = "report.html"
+
+
+VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
+
+
+def printable(text: str, style: str = "") -> Text:
+    """Return text with control characters made visible: a name in a file must not move a terminal's cursor."""
+    return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), style)
+
+
+def size(number: float) -> str:
+    """Return bytes in decimal units, as disks and download pages count."""
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.2f} {unit}"
+        number /= 1000
+    return f"{number:.2f} GB"
+
+
+def loss_words(loss: Any) -> str:
+    """Return the training loss in words; the trainer saves a number or a dictionary."""
+    values = loss if isinstance(loss, dict) else {"loss": loss}
+    shown = list(values.items())[:4]
+    words = {name: f"{value:.4g}" if isinstance(value, (int, float)) else value for name, value in shown}
+    return ", ".join(
+        f"{str(name)[:40].replace('_', ' ')} {value[:40]}" for name, value in words.items() if isinstance(value, str)
+    )

@@ -1,1 +1,0 @@
-"""The reporting floor: the verdict for a terminal and as JSON."""

@@ -1,0 +1,201 @@
+"""The report: every fact of a run as one frozen value, and as the JSON document of schema 1."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from verify.checkpoint.archive import Archive
+from verify.checks import Check
+from verify.conversion.ledger import ALIAS, DROPPED, FILLED, KEPT, RENAMED, UNKNOWN, Ledger
+from verify.diagnosis.architecture import Architecture
+from verify.errors import EXIT_CODES, Cause, any_error
+from verify.source.base import Base, Likeness
+from verify.source.companions import Source
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputFile:
+    """One file of the result."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run found. Parts that did not run are None, never made up.
+
+    `load`, `identical` and `samples` are the room's own values as JSON-ready dictionaries, so that this room
+    needs neither torch nor soundfile.
+    """
+
+    source: Source
+    archive: Archive
+    ledger: Ledger
+    architecture: Architecture
+    config: dict[str, Any]
+    source_sha256: str | None = None
+    base: Base | None = None
+    likeness: tuple[Likeness, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    load: dict[str, Any] | None = None
+    identical: dict[str, Any] | None = None
+    cast: dict[str, Any] | None = None
+    profile: dict[str, Any] | None = None
+    samples: tuple[dict[str, Any], ...] = ()
+    checks: tuple[Check, ...] | None = None
+    demanded: frozenset[str] = frozenset()
+    output: str | None = None
+    files: tuple[OutputFile, ...] = ()
+    environment: dict[str, Any] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sample(self) -> dict[str, Any] | None:
+        """The first of the samples."""
+        return self.samples[0] if self.samples else None
+
+    @property
+    def failed_checks(self) -> tuple[Check, ...]:
+        """The checks that decide the verdict and did not pass."""
+        return tuple(check for check in self.checks or () if not check.ok and check.name in self.demanded)
+
+    @property
+    def verdict(self) -> str:
+        """`fail` on any error or failed check, `warn` on any warning, else `pass`."""
+        return "fail" if self.failed_checks else verdict(self.causes)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where the verdict is `pass` or `warn`, 1 where it is `fail`."""
+        return EXIT_CODES[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of schema 1."""
+        return document(
+            verdict=self.verdict,
+            causes=self.causes,
+            source=_source(self.source, self.source_sha256, self.archive, self.ledger),
+            ledger=_ledger(self.ledger),
+            base=_base(self.base, self.likeness),
+            architecture=self.architecture.as_json(),
+            load=self.load,
+            identical=self.identical,
+            cast=self.cast,
+            profile=self.profile,
+            sample=self.sample,
+            samples=list(self.samples) or None,
+            checks=None
+            if self.checks is None
+            else [check_as_json(check, check.name in self.demanded) for check in self.checks],
+            output={"directory": self.output, "files": [asdict(item) for item in self.files]} if self.output else None,
+            environment=self.environment,
+            seconds={name: round(value, 3) for name, value in self.seconds.items()},
+        )
+
+
+def verdict(causes: tuple[Cause, ...]) -> str:
+    """Return `fail` on any error, `warn` on any warning, else `pass`."""
+    if any_error(causes):
+        return "fail"
+    return "warn" if any(cause.severity == "warning" for cause in causes) else "pass"
+
+
+def verdict_of_all(verdicts: Iterable[str]) -> str:
+    """Return the verdict over several: `fail` where one fails or could not be read, `warn` on any warning, else `pass`."""
+    found = set(verdicts)
+    if found & {"error", "fail"}:
+        return "fail"
+    return "warn" if "warn" in found else "pass"
+
+
+def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> dict[str, Any]:
+    """Return a document of schema 1 with every part that is not given as null."""
+    names = [
+        "source",
+        "base",
+        "ledger",
+        "architecture",
+        "load",
+        "identical",
+        "cast",
+        "profile",
+        "sample",
+        "samples",
+        "checks",
+        "output",
+        "environment",
+        "seconds",
+        "scare",
+    ]
+    listed = [cause_as_json(cause) for cause in causes]
+    return {"schema": SCHEMA, "verdict": verdict, "causes": listed, **{name: parts.get(name) for name in names}}
+
+
+def cause_as_json(cause: Cause) -> dict[str, Any]:
+    """Return the cause as schema 1 has it."""
+    return {
+        name: list(value) if name == "keys" else value for name, value in asdict(cause).items() if name != "prefixes"
+    }
+
+
+def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:
+    """Return the check, whether the verdict depends on it, and a measurement that JSON can hold: NaN and Inf become null."""
+    measured = check.measured
+    return {
+        **asdict(check),
+        "demanded": demanded,
+        "measured": measured if measured is None or math.isfinite(measured) else None,
+    }
+
+
+def _source(source: Source, sha256: str | None, archive: Archive, ledger: Ledger) -> dict[str, Any]:
+    return {
+        "path": str(archive.path),
+        "bytes": archive.bytes,
+        "sha256": sha256,
+        "layout": layout(archive, ledger),
+        "step": archive.step,
+        "epoch": archive.epoch,
+        "date": archive.date,
+        "loss": archive.loss,
+        "dtypes": dict(Counter(record.dtype for record in ledger.written.values())),
+        "config": source.config_origin,
+        "vocab": f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else None,
+        "speakers": f"{source.speakers.path} ({source.speakers.origin})" if source.speakers else None,
+    }
+
+
+def _base(base: Base | None, likeness: tuple[Likeness, ...]) -> dict[str, Any] | None:
+    return {"path": str(base.path), "parts": [asdict(part) for part in likeness]} if base else None
+
+
+def layout(archive: Archive, ledger: Ledger) -> str:
+    """Return the layout of the source; a state dict without any vocoder is `gpt_only`."""
+    own = (entry.target for entry in ledger.entries if entry.fate != FILLED)
+    has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in own)
+    return archive.layout if has_vocoder else "gpt_only"
+
+
+def dtypes(ledger: Ledger) -> str:
+    """Return the dtypes of the tensors that are written, the most frequent first."""
+    counts = Counter(record.dtype for record in ledger.written.values())
+    return " and ".join(name for name, _ in counts.most_common())
+
+
+def _ledger(ledger: Ledger) -> dict[str, Any]:
+    return {
+        "in": len(ledger.entries) - ledger.count(FILLED),
+        "kept": ledger.count(KEPT),
+        "renamed": ledger.count(RENAMED),
+        "aliases": ledger.count(ALIAS),
+        "dropped": ledger.count(DROPPED),
+        "unknown": ledger.count(UNKNOWN),
+        "filled": ledger.count(FILLED),
+        "groups": [asdict(group) for group in ledger.groups()],
+    }

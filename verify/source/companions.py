@@ -1,0 +1,189 @@
+"""Find what belongs to a checkpoint: its config, vocabulary, speakers and reference clips, and say where each was found."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from verify.errors import SourceError
+from verify.files.local import require_regular_file
+from verify.files.remote import RemotePath
+from verify.options import Request
+from verify.source.config import read_json
+from verify.source.find import missing
+
+MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
+
+
+MAX_CLIPS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file, and in words where it was found."""
+
+    path: Path
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A checkpoint and what was found with it. `searched` lists the places without a vocabulary."""
+
+    checkpoint: Path
+    config: dict[str, Any]
+    config_origin: str
+    vocab: Found | None
+    other_vocabs: tuple[Found, ...]  # that were there too, and came after it in the order of trust
+    searched: tuple[str, ...]
+    speakers: Found | None
+    clips: tuple[Found, ...]
+    language: str | None
+
+
+def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> Source:
+    """Find everything that goes with the checkpoint; `embedded` is the config inside it, where there is one.
+
+    Raises:
+        SourceError: a file that the user named is missing, or a config is unusable.
+    """
+    config, origin = _config(request, checkpoint, embedded)
+    vocabs, searched = _vocabs(request, checkpoint, config)
+    return Source(
+        checkpoint=checkpoint,
+        config=config,
+        config_origin=origin,
+        vocab=vocabs[0] if vocabs else None,
+        other_vocabs=tuple(vocabs[1:]),
+        searched=searched,
+        speakers=_speakers(request, checkpoint),
+        clips=tuple(_clips(request, checkpoint, config)),
+        language=_language(config),
+    )
+
+
+def _config(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+    beside = checkpoint.parent / "config.json"
+    if request.config is not None:
+        return read_json(request.config), f"{request.config} (--config)"
+    if beside.is_file():
+        return read_json(beside), f"{beside.name} beside the checkpoint"
+    if embedded is not None:
+        return embedded, "inside the checkpoint"
+    if request.base is not None and (request.base / "config.json").is_file():
+        return read_json(request.base / "config.json"), f"{request.base / 'config.json'} (--base)"
+    if request.config_from_weights:
+        return {}, "the defaults of XttsArgs"
+    raise SourceError(
+        "no-config",
+        f"no config for {checkpoint.name}: there is no config.json in {checkpoint.parent}, and none inside the checkpoint",
+        "Pass the run's config with --config FILE, or take what the weights tell: --config-from-weights.",
+    )
+
+
+def _vocabs(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
+    """Return every vocab.json there is, in the order of trust, and the places that were looked at in vain."""
+    found, searched = [], []
+    if request.vocab is not None:
+        if not request.vocab.exists():
+            raise missing(request.vocab)
+        found.append(Found(path=request.vocab, origin="--vocab"))
+    for path, origin in _vocab_places(request, checkpoint, config):
+        if 0 < _file_bytes(path) <= MAX_VOCAB_BYTES:
+            found.append(Found(path=path, origin=origin))
+        else:
+            searched.append(f"{path} ({origin})")
+    return found, tuple(searched)
+
+
+def _file_bytes(path: Path) -> int:
+    """Return the size of a regular file, or -1: a path in a config may be unreadable, too long, or anything else."""
+    if isinstance(path, RemotePath) and not path.is_file():
+        return -1
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
+def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    yield checkpoint.parent / "vocab.json", "beside the checkpoint"
+    if request.base is not None:
+        yield request.base / "vocab.json", "--base"
+    for parent in list(checkpoint.resolve().parents)[:3]:
+        for folder in sorted(parent.glob("XTTS_*_original_model_files")):
+            yield folder / "vocab.json", "the base model that the recipe downloaded"
+    args = config.get("model_args")
+    named = args.get("tokenizer_file") if isinstance(args, dict) else None
+    if request.follow and _is_local(named):
+        yield Path(named), "model_args.tokenizer_file in the config"
+
+
+def _speakers(request: Request, checkpoint: Path) -> Found | None:
+    folders = [(checkpoint.parent, "beside the checkpoint")]
+    if request.base is not None:
+        folders.append((request.base, "--base"))
+    for folder, origin in folders:
+        if (path := folder / "speakers_xtts.pth").is_file():
+            return Found(path=path, origin=origin)
+    return None
+
+
+def _clips(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[Found]:
+    """Yield the clips that may serve as reference, best first: the user's, the folder's, the test sentences', the dataset's."""
+    if request.speaker_wavs:
+        for path in request.speaker_wavs:
+            if not path.exists():
+                raise missing(path)
+            require_regular_file(path)
+            yield Found(path=path, origin="--speaker-wav")
+        return
+    if _file_bytes(checkpoint.parent / "reference.wav") > 0:
+        yield Found(path=checkpoint.parent / "reference.wav", origin="beside the checkpoint")
+    if not request.follow:
+        return
+    sentences = config.get("test_sentences")
+    for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():
+        named = sentence.get("speaker_wav") if isinstance(sentence, dict) else None
+        for name in named[:MAX_CLIPS] if isinstance(named, list) else [named]:
+            if _is_local(name) and _file_bytes(Path(name)) > 0:
+                yield Found(path=Path(name), origin="a test sentence of the run's config")
+    for dataset in _datasets(config):
+        folder = dataset.get("path")
+        if _is_local(folder):
+            for clip in _first_wavs(Path(folder)):
+                yield Found(path=clip, origin="the training dataset")
+
+
+def _is_local(name: Any) -> TypeGuard[str]:
+    """Whether a name in a config is no URL, and no share for which Windows would greet another machine."""
+    return isinstance(name, str) and bool(name) and "://" not in name and name[:2].strip("/\\") != ""
+
+
+def _first_wavs(folder: Path) -> list[Path]:
+    """Return the first clips of a dataset folder, if it is there and can be read."""
+    for place in (folder / "wavs", folder):
+        try:
+            with os.scandir(place) as entries:
+                names = sorted(entry.path for entry in entries if entry.name.endswith(".wav") and entry.is_file())
+        except (OSError, ValueError):
+            continue
+        if names:
+            return [Path(name) for name in names[:MAX_CLIPS]]
+    return []
+
+
+def _datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
+    datasets = config.get("datasets")
+    return [item for item in datasets[:10] if isinstance(item, dict)] if isinstance(datasets, list) else []
+
+
+def _language(config: dict[str, Any]) -> str | None:
+    """Return the language of the run's datasets, if they name one."""
+    return next(
+        (item["language"] for item in _datasets(config) if isinstance(item.get("language"), str) and item["language"]),
+        None,
+    )

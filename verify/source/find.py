@@ -1,0 +1,117 @@
+"""Find the checkpoint that a file or a run folder means."""
+
+import os
+import re
+from pathlib import Path
+
+from verify.errors import SourceError
+from verify.files import protocols
+from verify.files.local import require_regular_file
+from verify.files.remote import RemotePath
+from verify.options import Request
+
+_BEST = re.compile(r"best_model_(\d+)\.pth")
+STEP_NAME = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")  # what the trainer calls the checkpoints of a step
+
+
+def find_checkpoint(source: Path, which: str = "best") -> Path:
+    """Return the checkpoint file that `source`, a file or a run folder, and `--checkpoint` mean.
+
+    Raises:
+        SourceError: there is none; the message says what was looked for and what is there.
+    """
+    if isinstance(source, RemotePath):
+        source.forget()
+    if not (source.exists() if isinstance(source, RemotePath) else os.path.lexists(source)):
+        raise missing(source)
+    if not source.exists() and source.is_symlink():
+        raise SourceError("missing", f"{source} is a link to {os.readlink(source)}, which is not there")
+    if not source.is_dir():
+        require_regular_file(source)
+        return source
+    names = sorted(_names(source))
+    chosen = _choose(names, which)
+    if chosen is None:
+        raise _nothing_in(source, names, which)
+    return source / chosen
+
+
+def checkpoints_of(source: Path) -> list[Path]:
+    """Return every checkpoint of a run folder by its step, `best_model.pth` last; else the one that `source` means.
+
+    Raises:
+        SourceError: there is none.
+    """
+    one = find_checkpoint(source)
+    if not source.is_dir() or (one.name != "best_model.pth" and not STEP_NAME.fullmatch(one.name)):
+        return [one]
+    names = sorted(entry.name for entry in source.iterdir())
+    numbered = sorted((int(match[1]), name) for name in names if (match := STEP_NAME.fullmatch(name)))
+    return [
+        source / name
+        for name in (*(name for _, name in numbered), *(["best_model.pth"] if "best_model.pth" in names else []))
+    ]
+
+
+def missing(path: Path) -> SourceError:
+    """Return the error for a path that is not there, with the names near it."""
+    if isinstance(path, RemotePath):
+        return protocols.missing(path)
+    text = str(path)
+    if re.match(r"[a-z][a-z0-9+.-]+:/", text):
+        url = text.replace(":/", "://", 1)[:300]  # a path collapses the two slashes
+        return SourceError("missing", f"{url} is a URL; here only files on this machine are read", "Download it first.")
+    folder = path.parent
+    names = _names(folder) if folder.is_dir() else []
+    import difflib  # for what went wrong alone
+
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
+    if not folder.is_dir():
+        hint = f"Its folder {folder} is not there either."
+    return SourceError("missing", f"{text[:300]} is not there", hint)
+
+
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]
+
+
+def _choose(names: list[str], which: str) -> str | None:
+    """Return the name that `best`, `last` or a step means among the names of a run folder."""
+    if which not in ("best", "last"):
+        return next((name for name in names if (match := STEP_NAME.fullmatch(name)) and match[1] == which), None)
+    numbered = [
+        (int(match[1]), name) for name in names if (match := (_BEST if which == "best" else STEP_NAME).fullmatch(name))
+    ]
+    if numbered:
+        return max(numbered)[1]
+    # best_model.pth is a copy of the newest best_model_N.pth, and the one that a killed run leaves cut short.
+    for name in ("best_model.pth", "model.pth", "model.safetensors"):
+        if name in names:
+            return name
+    if which == "best" and (last := _choose(names, "last")):
+        return last
+    files = [name for name in names if name.endswith(".safetensors")]
+    return files[0] if len(files) == 1 else None
+
+
+def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
+    steps = [name.rpartition("_")[2].removesuffix(".pth") for name in names if STEP_NAME.fullmatch(name)]
+    if which not in ("best", "last"):
+        there = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
+        return SourceError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)
+    looked = "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
+    there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
+    entries = [] if isinstance(folder, RemotePath) else folder.iterdir()  # a bucket may hold thousands
+    runs = [entry.name for entry in entries if entry.is_dir() and _choose(sorted(_names(entry)), "best")]
+    hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
+    if runs:
+        hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])
+    return SourceError("no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint)
+
+
+def input_paths(request: Request) -> list[Path]:
+    """Return every path that the user named and that holds something to read: none of them may become the output."""
+    voices = [Path(spoken.partition("=")[2]) for spoken in request.speakers if "=" in spoken]
+    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs, *voices]
+    return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]

@@ -1,0 +1,55 @@
+"""Convert one checkpoint in memory, let it speak and judge it: what a worker process does, again and again."""
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from verify.checkpoint import reader
+from verify.commands.steps import judge_bytes
+from verify.diagnosis import environment
+from verify.errors import Cause, ConversionError, cause_of
+from verify.progress import Silent, timed
+from verify.report.compare import ComparedModel
+from verify.sweeping.task import Outcome, Task
+
+
+def do(task: Task) -> Outcome:
+    """Do the task in this process; the edge of a process, where every error becomes a cause."""
+    try:
+        return _work(task, environment.import_room("verify.coqui.run"))
+    except MemoryError:
+        hint = "Pass a smaller --jobs, or close other programs."
+        return Outcome(cause=Cause(code="out-of-memory", severity="error", message="memory ran out", hint=hint))
+    except Exception as error:  # a worker that dies of it could not tell it
+        if os.environ.get("XTTS_VERIFY_DEBUG") and not isinstance(error, (ConversionError, OSError)):
+            raise
+        return Outcome(cause=cause_of(error))
+
+
+def _work(task: Task, coqui: Any) -> Outcome:
+    """Return what was found and what was said; `coqui` is `verify.coqui.run`.
+
+    Raises:
+        ConversionError, OSError: the file cannot be read.
+    """
+    coqui.set_threads(task.threads)
+    planned, cause = task.plan, None
+    with timed(planned.seconds, "scan"):
+        data, scan = reader.read_tensors(planned.ledger.written, lambda _: None)
+    report = judge_bytes(planned, scan, Silent())
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            report = coqui.audition(planned, report, task.script, Silent(), folder=Path(folder), data=data)
+        except ConversionError as error:
+            cause = error.cause
+        files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+    # What the samples depend on beside the weights: processor and threads.
+    here = {"threads": task.threads, "machine": platform.node(), "instructions": coqui.cpu_capability()}
+    found = {
+        **ComparedModel(name="", path=str(report.archive.path), report=report).to_json(),
+        "environment": {**(report.environment or {}), **here},
+        "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
+    }
+    return Outcome(found=found, files=files, cause=cause)

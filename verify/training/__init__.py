@@ -1,0 +1,1 @@
+"""The callback of coqui's Trainer: each new best model is exported and verified while the training goes on."""

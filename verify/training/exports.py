@@ -1,0 +1,103 @@
+"""The exports of a run that is still training: its best models, held while they are read, and the last few exports kept."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from verify.files.output import TRAINING_MARK, foreign
+from verify.source.find import STEP_NAME
+
+_BEST = re.compile(r"best_model_(\d+)")
+# What stands beside a checkpoint and belongs to it.
+_COMPANIONS = ("config.json", "vocab.json", "speakers_xtts.pth", "reference.wav")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """A best model that the trainer saved."""
+
+    path: Path
+    step: int
+
+    @property
+    def name(self) -> str:
+        """`best_model_N`, which its export is called too."""
+        return self.path.stem
+
+
+def newest_best(run: Path) -> Best | None:
+    """Return the best model of the highest step; `best_model.pth` is only a copy of it, made after it."""
+    paths = run.glob("best_model_*.pth")
+    found = [Best(path=path, step=int(match[1])) for path in paths if (match := _BEST.fullmatch(path.stem))]
+    return max(found, key=lambda best: best.step, default=None)
+
+
+def hold(best: Best) -> Path | None:
+    """Give the best model a second name, which keeps its bytes when the trainer removes the first, and costs none.
+
+    Returns the new folder, which stands for the run's; None where the file system knows no hard links.
+    """
+    run = best.path.parent
+    folder = run / f".export-of-{best.name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+        os.link(best.path, folder / best.path.name)
+        for name in _COMPANIONS:
+            if (run / name).is_file():
+                shutil.copyfile(run / name, folder / name)
+    except OSError:
+        let_go(folder)
+        return None
+    return folder
+
+
+def let_go(held: Path | None) -> None:
+    """Remove the second name."""
+    if held:
+        shutil.rmtree(held, ignore_errors=True)
+
+
+def mark(export: Path) -> None:
+    """Mark an export as one that the callback made under this name."""
+    (export / TRAINING_MARK).write_text(json.dumps({"export": export.name}) + "\n", encoding="utf-8")
+
+
+def prune(folder: Path, keep: int) -> tuple[list[Path], list[Path]]:
+    """Remove all but the last exports that the callback made; return those removed, and those that hold files of others."""
+    removed, spared = [], []
+    for export in own_exports(folder)[:-keep]:
+        if foreign(export):
+            spared.append(export)
+            continue
+        shutil.rmtree(export, ignore_errors=True)
+        removed.append(export)
+    return removed, spared
+
+
+def own_exports(folder: Path) -> list[Path]:
+    """Return the exports that the callback made and that still have their name, oldest step first."""
+    found = [
+        (int(match[1]), path) for path in folder.iterdir() if (match := _BEST.fullmatch(path.name)) and _is_own(path)
+    ]
+    return [path for _, path in sorted(found)]
+
+
+def _is_own(export: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return not export.is_symlink() and json.loads((export / TRAINING_MARK).read_text()) == {"export": export.name}
+    return False
+
+
+def spare_checkpoints(run: Path) -> dict[str, int]:
+    """Return the size in bytes of each checkpoint of the run but the newest and the newest best: none is needed to go on."""
+    numbered = {path: int(match[1]) for path in run.iterdir() if (match := STEP_NAME.fullmatch(path.name))}
+    best = newest_best(run)
+    needed = {best.path} if best else set()
+    needed |= {max(numbered, key=lambda path: numbered[path])} if numbered else set()
+    copies = [path for path in [run / "best_model.pth"] if best and path.is_file()]
+    return {path.name: path.stat().st_size for path in sorted((numbered.keys() - needed) | {*copies})}

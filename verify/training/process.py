@@ -1,0 +1,108 @@
+"""One export of a run that is still training, in a process of its own that nobody waits for."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from verify import options
+from verify.errors import ConversionError
+from verify.files import staging
+from verify.options import Job
+from verify.result import document
+from verify.training import exports
+from verify.training.exports import Best
+
+# Windows removes no file that is open, and the trainer removes the last best model when it saves the next.
+OPEN_FILES_STAY = os.name == "nt"
+_NICENESS = 10
+# The held name goes even where nobody waits for the process.
+_PROGRAM = """
+import shutil, sys
+held = sys.argv.pop(1)
+from verify import cli
+try:
+    cli.run()
+finally:
+    shutil.rmtree(held or "no such folder", ignore_errors=True)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """An export on its way: what it reads, what it becomes, and what it prints."""
+
+    best: Best
+    target: Path
+    held: Path | None
+    process: subprocess.Popen[bytes]
+    printed: IO[bytes]
+    said: IO[bytes]
+
+    @property
+    def is_done(self) -> bool:
+        return self.process.poll() is not None
+
+
+def start(job: Job, best: Best, folder: Path) -> Export:
+    """Start the main job on the best model, into a folder of its name, and return at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder.absolute() / best.name
+    held = None if OPEN_FILES_STAY else exports.hold(best)
+    request = replace(job.request, source=held / best.path.name if held else best.path)
+    words = options.words(replace(job, request=request, output=target))
+    printed, said = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed with the export
+    process = _run_beside([str(held or ""), "convert", *words, "--json", "--quiet"], printed, said)
+    return Export(best=best, target=target, held=held, process=process, printed=printed, said=said)
+
+
+def _run_beside(words: list[str], printed: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Run our command with low priority, out of reach of the terminal's Ctrl-C."""
+    home = str(Path(__file__).parent.parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    command = [sys.executable, "-c", _PROGRAM, *words]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=printed, stderr=said, env=environment, **apart)
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
+    return process
+
+
+def stop(export: Export) -> None:
+    """Stop the process and remove what it left half-written."""
+    export.process.kill()
+    export.process.wait()
+    _tidy(export)
+
+
+def result(export: Export) -> tuple[dict[str, Any], str]:
+    """Return the report that the process printed, and the last that it said where it died without one; mark what it made."""
+    export.printed.seek(0)
+    export.said.seek(0)
+    printed, said = export.printed.read(), export.said.read().decode(errors="replace").strip()
+    _tidy(export)
+    try:
+        report = json.loads(printed)
+    except ValueError:
+        last = said.splitlines()[-1][:500] if said else "nothing was said"
+        return document(verdict="error"), f"the process ended with status {export.process.returncode}: {last}"
+    if report["output"]:
+        exports.mark(export.target)
+    return report, ""
+
+
+def _tidy(export: Export) -> None:
+    """Let go of the source; where the process was killed, remove its staging folder."""
+    exports.let_go(export.held)
+    export.printed.close()
+    export.said.close()
+    with contextlib.suppress(ConversionError, OSError), staging.staging(export.target):
+        pass
