@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from tests.training import train
+from tests.support.genuine_run import train
 from verify import export_best
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.convert import PYTHON, run  # noqa: E402
-from tests.servers import WebServer  # noqa: E402
+from tests.support.servers import WebServer  # noqa: E402
 
 
 class FarServer(WebServer):

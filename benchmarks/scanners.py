@@ -1,4 +1,4 @@
-"""Who stops what: the files of tests/hostile.py given to picklescan, fickling, modelscan, torch and this project.
+"""Who stops what: the files of tests/support/hostile.py given to picklescan, fickling, modelscan, torch and this project.
 
     python -m venv scanners && scanners/bin/pip install "picklescan[7z]" fickling typing_extensions modelscan
     python -m benchmarks.scanners --venv scanners
@@ -15,7 +15,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from tests import hostile
+from tests.support import hostile
 
 FICKLING = """
 import sys

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests import said
+from tests.support import said
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -65,9 +65,12 @@ def made_once(shared_folder: Path, name: str, make) -> Path:
 @pytest.fixture(scope="session")
 def genuine_run(shared_folder) -> Path:
     """A run folder that coqui's Trainer wrote: config.json, best_model_N.pth, best_model.pth; 2 GPT layers."""
-    from tests.training import train
+    from tests.support.genuine_run import train
 
-    return made_once(shared_folder, "genuine", train)
+    kept = os.environ.get("XTTS_VERIFY_TEST_RUNS")  # a folder: training once for many starts of a few tests
+    folder = Path(kept) if kept else shared_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    return made_once(folder, "genuine", train)
 
 
 @pytest.fixture(scope="session")

