@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from verify.diagnosis.explain import explain_load
     from verify.errors import Cause, ConversionError
     from verify.options import Job, Options, Request
-    from verify.result import Report
+    from verify.result import Result
     from verify.training.callback import export_best
 
 
@@ -25,8 +25,8 @@ __all__ = [
     "ConversionError",
     "Job",
     "Options",
-    "Report",
     "Request",
+    "Result",
     "compare",
     "convert",
     "explain_load",
@@ -41,7 +41,7 @@ _HOMES = {
     "ConversionError": "errors",
     "Job": "options",
     "Options": "options",
-    "Report": "result",
+    "Result": "result",
     "Request": "options",
     "compare": "api",
     "convert": "api",

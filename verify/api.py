@@ -8,7 +8,7 @@ from verify import plan
 from verify.files.remote import place
 from verify.options import AnyPath, Job, Options, SourceOptions, job_of
 from verify.progress import Silent, Watch
-from verify.result import Report
+from verify.result import Result
 
 if TYPE_CHECKING:
     from TTS.tts.models.xtts import Xtts
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from verify.report.judge import ClipsReport
 
 
-def _show_in_notebook(report: Report) -> str:
+def _show_in_notebook(report: Result) -> str:
     from verify.report import notebook
 
     return notebook.render(report.to_json())
 
 
-Report._repr_html_ = _show_in_notebook  # type: ignore[attr-defined]  # Jupyter looks for it; a result knows no view
+Result._repr_html_ = _show_in_notebook  # type: ignore[attr-defined]  # Jupyter looks for it; a result knows no view
 
 
-def inspect(source: AnyPath | Job, **options: "Unpack[Options]") -> Report:
+def inspect(source: AnyPath | Job, **options: "Unpack[Options]") -> Result:
     """Say what is in the source and what would happen to it: no torch, no writing.
 
     Raises:
@@ -36,7 +36,7 @@ def inspect(source: AnyPath | Job, **options: "Unpack[Options]") -> Report:
     return plan.inspect(_job(source, options))
 
 
-def convert(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Report:
+def convert(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Result:
     """Turn a training checkpoint or a run folder into a model folder that has loaded strictly and spoken.
 
     Raises:
@@ -47,7 +47,7 @@ def convert(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpac
     return pipeline.convert(_job(source, options), watch)
 
 
-def verify(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Report:
+def verify(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Result:
     """Load a model that exists already, strictly, and let it speak. Writes only where `output` names a folder.
 
     Raises:
@@ -83,9 +83,9 @@ def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[Source
     Raises:
         ConversionError: the source cannot be read or does not load strictly; its `cause` is the first one found.
     """
-    from verify.diagnosis.environment import import_room
+    from verify.diagnosis.environment import import_coqui
 
-    return import_room("verify.coqui.load").load_xtts(source, device, **options)
+    return import_coqui("verify.coqui.load").load_xtts(source, device, **options)
 
 
 def judge(

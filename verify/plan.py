@@ -17,7 +17,7 @@ from verify.diagnosis.attribution import explain
 from verify.errors import Cause, ConversionError, any_error
 from verify.options import Job, Request
 from verify.progress import timed
-from verify.result import Report
+from verify.result import Result
 from verify.source import base as bases
 from verify.source.base import Base, Likeness
 from verify.source.companions import Found, Source, gather
@@ -62,10 +62,10 @@ class Plan:
         lacking = sorted(wanted - self.ledger.written.keys())
         return components.half_parts(explain(self.causes, lacking, (), {}), self.base, self.ledger)
 
-    def report(self, **found: Any) -> Report:
+    def report(self, **found: Any) -> Result:
         """Return the report of this plan with what later steps found."""
         found.setdefault("causes", self.causes)
-        return Report(
+        return Result(
             source=self.source,
             archive=self.archive,
             ledger=self.ledger,
@@ -123,7 +123,7 @@ def plan(job: Job) -> Plan:
     )
 
 
-def inspect(job: Job) -> Report:
+def inspect(job: Job) -> Result:
     """Say what is in the source and what would happen to it: no torch, no writing.
 
     Raises:

@@ -27,7 +27,7 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Result:
     """What a run found. Parts that did not run are None, never made up.
 
     `load`, `identical` and `samples` are the room's own values as JSON-ready dictionaries, so that this room

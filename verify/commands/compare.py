@@ -24,7 +24,7 @@ from verify.plan import Plan, plan
 from verify.progress import Lettered, Silent, Watch, timed
 from verify.report import compare_page
 from verify.report.compare import ComparedModel, ComparisonReport
-from verify.result import Report
+from verify.result import Result
 from verify.source.companions import Found
 from verify.source.find import STEP_NAME, input_paths, missing
 
@@ -58,7 +58,7 @@ def compare(job: Job, sources: Sequence[Path], watch: Watch | None = None) -> Co
     if sum(entry.plan is not None for entry in entries) < 2:
         models = [replace(entry.model, report=entry.plan.report()) if entry.plan else entry.model for entry in entries]
         return _told(models, entries)
-    rooms = Background(environment.import_room, "verify.coqui.run")
+    rooms = Background(environment.import_coqui, "verify.coqui.run")
     if job.output is None:
         return _told(_each(entries, rooms, None, watch), entries)
     with staging.staging(job.output) as stage:
@@ -166,15 +166,15 @@ def _read(planned: Plan, first: Held | None, watch: Watch) -> tuple[dict[str, An
 
 
 def _hear(
-    entry: _Entry, planned: Plan, report: Report, data: Any, rooms: Background, folder: Path | None, watch: Watch
-) -> Report:
+    entry: _Entry, planned: Plan, report: Result, data: Any, rooms: Background, folder: Path | None, watch: Watch
+) -> Result:
     """Load the model strictly and let it speak; its clips are named by its letter.
 
     Raises:
         EnvironmentFault: the installed packages are at fault, for all models alike.
     """
     with watch.step("importing coqui-tts"), timed(planned.seconds, "import"):
-        audition: Callable[..., Report] = rooms.wait().audition
+        audition: Callable[..., Result] = rooms.wait().audition
     own = folder / entry.model.name if folder else None
     if own:
         own.mkdir()
@@ -187,7 +187,7 @@ def _hear(
     return _renamed(report, entry.model.name, folder, own) if folder and own else report
 
 
-def _renamed(report: Report, letter: str, folder: Path, own: Path) -> Report:
+def _renamed(report: Result, letter: str, folder: Path, own: Path) -> Result:
     """Move the clips of a model beside those of the others, as `<letter>-<take>.wav`; the reference is there once."""
     samples = []
     for number, take in enumerate(report.samples, start=1):

@@ -21,7 +21,7 @@ from verify.plan import Plan, plan
 from verify.profiles import bundle
 from verify.progress import Silent, Watch, timed
 from verify.report import page
-from verify.result import OutputFile, Report
+from verify.result import OutputFile, Result
 from verify.source.companions import MAX_VOCAB_BYTES
 from verify.source.find import input_paths
 
@@ -35,7 +35,7 @@ NOT_VERIFIED = Cause(
 )
 
 
-def convert(job: Job, watch: Watch | None = None) -> Report:
+def convert(job: Job, watch: Watch | None = None) -> Result:
     """Turn a training checkpoint into a model folder that has loaded strictly and spoken.
 
     Raises:
@@ -68,20 +68,20 @@ def convert(job: Job, watch: Watch | None = None) -> Report:
         return _publish(planned, report, stage, {written.path.name: written.sha256}, watch)
 
 
-def _with_losses(report: Report, losses: Losses, dtype: str) -> Report:
+def _with_losses(report: Result, losses: Losses, dtype: str) -> Result:
     """Return the report with what casting cost, and a cause where a value was lost."""
     causes = (*report.causes, *weights_check.overflow_causes(losses, dtype))
     return replace(report, cast=weights_check.as_json(losses, dtype), causes=causes)
 
 
-def _compare_only(planned: Plan, watch: Watch) -> Report:
+def _compare_only(planned: Plan, watch: Watch) -> Result:
     """Return what a real Xtts lacks and has too much, where the file is known not to load: nothing is written for that."""
     if not planned.job.verify:
         return planned.report()
     return _imported(_importing(), planned, watch)(planned, planned.report(), None, watch)
 
 
-def verify(job: Job, watch: Watch | None = None) -> Report:
+def verify(job: Job, watch: Watch | None = None) -> Result:
     """Load a model that exists already, strictly, and let it speak. Writes only where `job.output` names a folder.
 
     Raises:
@@ -109,13 +109,13 @@ def verify(job: Job, watch: Watch | None = None) -> Report:
         return _publish(planned, _finished(report, digest, planned, watch), stage, {}, watch, "verify")
 
 
-def _finished(report: Report, digest: Background | None, planned: Plan, watch: Watch) -> Report:
+def _finished(report: Result, digest: Background | None, planned: Plan, watch: Watch) -> Result:
     """Return the report with the hash of the source, and with what the program of the profile would find lacking."""
     report = _digested(report, digest, planned, watch)
     return bundle.checked(planned, report, planned.archive.path.parent, watch)
 
 
-def dry_run(job: Job) -> Report:
+def dry_run(job: Job) -> Result:
     """Say what `convert` would do, refuse what it would refuse, and write nothing.
 
     Raises:
@@ -140,7 +140,7 @@ def _target(job: Job) -> Path:
 
 def _importing() -> Background:
     """Begin to import coqui-tts, which takes seconds."""
-    return Background(environment.import_room, "verify.coqui.run")
+    return Background(environment.import_coqui, "verify.coqui.run")
 
 
 def _hashing(planned: Plan) -> Background | None:
@@ -150,7 +150,7 @@ def _hashing(planned: Plan) -> Background | None:
     return None if isinstance(path, RemotePath) else Background(staging.sha256, path, piece_bytes)
 
 
-def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Report]:
+def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Result]:
     """Return `audition.audition` when the import is done.
 
     Raises:
@@ -160,7 +160,7 @@ def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., R
         return rooms.wait().audition
 
 
-def _digested(report: Report, digest: Background | None, planned: Plan, watch: Watch) -> Report:
+def _digested(report: Result, digest: Background | None, planned: Plan, watch: Watch) -> Result:
     """Return the report with the SHA-256 of the source when it is known.
 
     Raises:
@@ -206,12 +206,12 @@ def _write(planned: Plan, folder: Path, digest: Background | None, watch: Watch)
 
 def _publish(
     planned: Plan,
-    report: Report,
+    report: Result,
     stage: staging.Stage,
     hashes: dict[str, str],
     watch: Watch,
     command: str = "convert",
-) -> Report:
+) -> Result:
     """Give the result its name where the model loads and speaks; keep what does not only where the user asked for it.
 
     Args:

@@ -17,7 +17,7 @@ def look_around(watch: Watch) -> Surroundings:
     checks: tuple[Check, ...] = ()
     try:
         with watch.step("importing coqui-tts"), timed(seconds, "import"):
-            room = environment.import_room("verify.coqui.selftest")
+            room = environment.import_coqui("verify.coqui.selftest")
         devices = room.devices()
         with watch.step("letting a tiny model generate"), timed(seconds, "rehearse"):
             checks = (room.rehearse(),)

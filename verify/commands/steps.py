@@ -11,7 +11,7 @@ from verify.diagnosis.vocab_check import no_vocab
 from verify.diagnosis.weights_check import value_causes, value_checks
 from verify.plan import Plan
 from verify.progress import Watch, timed
-from verify.result import Report
+from verify.result import Result
 from verify.source import base as bases
 
 
@@ -33,7 +33,7 @@ def script_of(planned: Plan) -> Script | None:
     return replace(script, whisper=transcription.locate(job.transcribe)) if job.transcribe else script
 
 
-def judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Report:
+def judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Result:
     """Return the report with a cause for values that no model can use, and the checks of the others."""
     checks = value_checks(planned.ledger.written, scan, _base_values(planned, watch))
     return planned.report(

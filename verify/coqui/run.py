@@ -18,19 +18,19 @@ from verify.errors import CannotSpeakError, Cause, ConversionError, any_error, c
 from verify.plan import Plan
 from verify.profiles import bundle
 from verify.progress import Watch, timed
-from verify.result import Report
+from verify.result import Result
 
 
 def audition(
     plan: Plan,
-    report: Report,
+    report: Result,
     script: Script | None,
     watch: Watch,
     *,
     folder: Path | None = None,
     written: Path | None = None,
     data: Mapping[str, np.ndarray] | None = None,
-) -> Report:
+) -> Result:
     """Return the report with `load`, `identical`, `sample` and `checks` filled in as far as the model comes.
 
     Args:
@@ -61,8 +61,8 @@ def audition(
 
 
 def _load(
-    plan: Plan, report: Report, watch: Watch, written: Path | None, data: Mapping[str, np.ndarray] | None
-) -> tuple[Report, Any]:
+    plan: Plan, report: Result, watch: Watch, written: Path | None, data: Mapping[str, np.ndarray] | None
+) -> tuple[Result, Any]:
     """Return the report with how the tensors fit, and the loaded model; None where it must not be used."""
     tensors, seconds = plan.ledger.written, plan.seconds
     try:
@@ -141,8 +141,8 @@ def _device_name(device: str) -> str:
 
 
 def _listen(
-    plan: Plan, report: Report, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
-) -> Report:
+    plan: Plan, report: Result, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
+) -> Result:
     """Speak on the device; under `auto`, a GPU without room gives way to the CPU with a warning."""
     try:
         return _named(recite(plan, report, script, model, device, folder, watch), device)
@@ -155,7 +155,7 @@ def _listen(
         return _named(recite(plan, warned, script, model, "cpu", folder, watch), "cpu")
 
 
-def _named(report: Report, device: str) -> Report:
+def _named(report: Result, device: str) -> Result:
     return replace(report, environment={**(report.environment or {}), "device": _device_name(device)})
 
 

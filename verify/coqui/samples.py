@@ -22,7 +22,7 @@ from verify.errors import ConversionError
 from verify.options import Job, Request
 from verify.plan import Plan, plan
 from verify.progress import Watch, timed
-from verify.result import Report, check_as_json
+from verify.result import Result, check_as_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,8 +36,8 @@ class Take:
 
 
 def recite(
-    plan: Plan, report: Report, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
-) -> Report:
+    plan: Plan, report: Result, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
+) -> Result:
     """Return the report with `samples` and the checks over all of them; the takes and the voice are written to `folder`.
 
     A check fails where it fails in most takes: one bad draw is not blamed on the weights.

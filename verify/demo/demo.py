@@ -12,7 +12,7 @@ from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
 from verify.options import Job, Request
 from verify.progress import Watch
-from verify.result import Report
+from verify.result import Result
 
 # XTTS v2 in every name and shape rule, with 2 GPT layers of width 128 instead of 30 of 1024.
 SMALL_GPT = {"gpt_layers": 2, "gpt_n_model_channels": 128, "gpt_n_heads": 4, "decoder_input_dim": 128}
@@ -20,7 +20,7 @@ AUDIO_CODES = 1024
 _MARKER = "training/demo.txt"
 
 
-def demo(folder: Path, force: bool, watch: Watch) -> Report:
+def demo(folder: Path, force: bool, watch: Watch) -> Result:
     """Write a training run into `folder` and convert it into `folder`/inference.
 
     Raises:
@@ -31,7 +31,7 @@ def demo(folder: Path, force: bool, watch: Watch) -> Report:
             "output-exists", f"{folder} exists already", "Pass -o NEW, or --force where it is an older demo."
         )
     with watch.step("importing coqui-tts"):
-        trainer = environment.import_room("verify.demo.trainer")
+        trainer = environment.import_coqui("verify.demo.trainer")
     if folder.exists():
         shutil.rmtree(folder)
     try:
@@ -42,7 +42,7 @@ def demo(folder: Path, force: bool, watch: Watch) -> Report:
     return replace(report, causes=(*report.causes, _what_it_knows(folder)))
 
 
-def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Report:
+def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Result:
     run = folder / "training"
     run.mkdir(parents=True)
     (folder / _MARKER).write_text("Made by `convert_and_verify.py demo`; safe to delete.\n", encoding="utf-8")

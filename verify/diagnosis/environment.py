@@ -63,7 +63,7 @@ def lacking_languages() -> dict[str, tuple[str, ...]]:
     return {language: names for language, names in lacking.items() if names}
 
 
-def import_room(name: str) -> Any:
+def import_coqui(name: str) -> Any:
     """Import a room that needs torch and coqui-tts.
 
     Raises:

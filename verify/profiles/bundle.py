@@ -21,7 +21,7 @@ from verify.profiles import auralis
 from verify.profiles import profile as profiles
 from verify.profiles.profile import HOME, Profile
 from verify.progress import Watch, timed
-from verify.result import Report
+from verify.result import Result
 from verify.source.find import missing
 
 DEFAULT_VOICE = "reference"
@@ -92,7 +92,7 @@ def wanted_voices(plan: Plan) -> dict[str, list[Clip]]:
     return {DEFAULT_VOICE: prompts.reference_clips(plan.source.clips)[0]}
 
 
-def make(plan: Plan, report: Report, stage: Stage, watch: Watch) -> Report:
+def make(plan: Plan, report: Result, stage: Stage, watch: Watch) -> Result:
     """Add to the staged model folder what the program needs, and return the report with what it asks for held against it."""
     profile = profile_of(plan)
     if profile is None:
@@ -105,7 +105,7 @@ def make(plan: Plan, report: Report, stage: Stage, watch: Watch) -> Report:
     return checked(plan, report, stage.folder, watch)
 
 
-def checked(plan: Plan, report: Report, folder: Path, watch: Watch) -> Report:
+def checked(plan: Plan, report: Result, folder: Path, watch: Watch) -> Result:
     """Return the report with what the program would find missing or unfit in the folder."""
     profile = profile_of(plan)
     if profile is None:

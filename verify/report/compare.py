@@ -10,7 +10,7 @@ from typing import Any
 from verify.checks import Check
 from verify.conversion.diff import Difference
 from verify.errors import EXIT_CODES, Cause
-from verify.result import SCHEMA, Report, cause_as_json, check_as_json, layout, verdict_of_all
+from verify.result import SCHEMA, Result, cause_as_json, check_as_json, layout, verdict_of_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class ComparedModel:
 
     name: str  # the letter under which it is compared
     path: str  # as the user named it
-    report: Report | None = None
+    report: Result | None = None
     cause: Cause | None = None  # why it could not be read
     against: str | None = None
     difference: Difference | None = None

@@ -24,7 +24,7 @@ from verify.diagnosis import config_check
 from verify.diagnosis.attribution import summary
 from verify.errors import Cause, counted
 from verify.report.words import PAGE, VERDICTS, loss_words, printable, size
-from verify.result import Report, dtypes, layout
+from verify.result import Result, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -51,7 +51,7 @@ class TerminalWatch:
         self.screen = screen
         self.has_found = False
 
-    def found(self, report: Report) -> None:
+    def found(self, report: Result) -> None:
         """Print what is in the source and what will happen to it."""
         self.has_found = True
         with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the work
@@ -69,7 +69,7 @@ class TerminalWatch:
             yield advance
 
 
-def show(report: Report, watch: TerminalWatch) -> None:
+def show(report: Result, watch: TerminalWatch) -> None:
     """Print the whole report, less what was said while the work went on."""
     screen = watch.screen
     if not watch.has_found:
@@ -87,7 +87,7 @@ def show(report: Report, watch: TerminalWatch) -> None:
     show_outcome(report, screen)
 
 
-def show_outcome(report: Report, screen: Console) -> None:
+def show_outcome(report: Result, screen: Console) -> None:
     """Print what decides: causes, failed checks, the verdict, and where to listen."""
     for cause in report.causes:
         show_cause(cause, screen)
@@ -121,7 +121,7 @@ def show_cause(cause: Cause, screen: Console) -> None:
         screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
 
 
-def _source(report: Report) -> Table:
+def _source(report: Result) -> Table:
     archive, source, found = report.archive, report.source, report.architecture
     facts = [f"{layout(archive, report.ledger)} layout", size(archive.bytes), dtypes(report.ledger)]
     facts += [f"step {archive.step:,}"] if archive.step is not None else []
@@ -144,26 +144,26 @@ def _source(report: Report) -> Table:
     return grid
 
 
-def _believed(report: Report) -> str:
+def _believed(report: Result) -> str:
     """Return what only the config knows, in the words of its fields."""
     args = report.config["model_args"]
     return ", ".join(f"{field} {config_check.says(args, field)}" for field in report.architecture.unknown)
 
 
-def _likeness(report: Report) -> str:
+def _likeness(report: Result) -> str:
     """Return how much of each part equals the base's."""
     equal = ", ".join(f"{part.part} {part.identical:,} of {part.tensors:,}" for part in report.likeness)
     return f"{report.base.path if report.base else ''}; tensors equal to it: {equal}"
 
 
-def _rows(report: Report) -> str:
+def _rows(report: Result) -> str:
     rows, base = report.architecture.fields.get("gpt_number_text_tokens"), report.architecture.base
     if not rows:
         return ""
     return f", {rows:,} text tokens" + (f" ({base})" if base != "unknown" else "")
 
 
-def _ledger(report: Report) -> Table:
+def _ledger(report: Result) -> Table:
     title = Text(f"{len(report.ledger.entries):,} tensors", "bold")
     table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in ("fate", "what"):
@@ -175,7 +175,7 @@ def _ledger(report: Report) -> Table:
     return table
 
 
-def _show_load(report: Report, screen: Console) -> None:
+def _show_load(report: Result, screen: Console) -> None:
     load = report.load
     if load is None:
         return
@@ -191,7 +191,7 @@ def _show_load(report: Report, screen: Console) -> None:
     screen.print(Text.assemble(("✓", "green"), line))
 
 
-def _show_profile(report: Report, screen: Console) -> None:
+def _show_profile(report: Result, screen: Console) -> None:
     """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
     if report.profile and report.profile["ok"]:
         from verify.report.profiles import lines
@@ -202,7 +202,7 @@ def _show_profile(report: Report, screen: Console) -> None:
             screen.print(printable(f"  {line}"), soft_wrap=not screen.is_terminal)
 
 
-def _show_samples(report: Report, screen: Console) -> None:
+def _show_samples(report: Result, screen: Console) -> None:
     for sample in report.samples:
         end = (
             "the stop token came"
@@ -230,7 +230,7 @@ def _show_samples(report: Report, screen: Console) -> None:
         screen.print(voice, soft_wrap=not screen.is_terminal)
 
 
-def _show_checks(report: Report, screen: Console) -> None:
+def _show_checks(report: Result, screen: Console) -> None:
     if report.checks:
         screen.print(checks_table(report.checks, report.demanded))
 

@@ -18,7 +18,7 @@ from verify.sweeping.task import Outcome, Task
 def do(task: Task) -> Outcome:
     """Do the task in this process; the edge of a process, where every error becomes a cause."""
     try:
-        return _work(task, environment.import_room("verify.coqui.run"))
+        return _work(task, environment.import_coqui("verify.coqui.run"))
     except MemoryError:
         hint = "Pass a smaller --jobs, or close other programs."
         return Outcome(cause=Cause(code="out-of-memory", severity="error", message="memory ran out", hint=hint))
