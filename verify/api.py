@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verify import plan
-from verify.files.remote import place
+from verify.files.location import parse_location
 from verify.options import AnyPath, Job, Options, SourceOptions, job_of
 from verify.progress import Silent, Watch
 from verify.result import Result
@@ -70,7 +70,7 @@ def compare(*sources: AnyPath, watch: Watch | None = None, **options: "Unpack[Op
 
     if not 2 <= len(sources) <= comparison.MOST_MODELS:
         raise ValueError(f"compare takes 2 to {comparison.MOST_MODELS} models, not {len(sources)}")
-    return comparison.compare(job_of(sources[0], **options), [place(source) for source in sources], watch)
+    return comparison.compare(job_of(sources[0], **options), [parse_location(source) for source in sources], watch)
 
 
 def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[SourceOptions]") -> "Xtts":

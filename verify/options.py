@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from verify.checks import SCALE, ZEROED, Check
 from verify.conversion import dtypes
-from verify.files.remote import place
+from verify.files.location import Location, parse_location
 
 AnyPath = str | Path
 
@@ -51,12 +51,12 @@ class Options(SourceOptions, total=False):
 class Request:
     """What the user pointed at; None means: find it."""
 
-    source: Path
+    source: Location
     checkpoint: str = "best"
-    config: Path | None = None
-    vocab: Path | None = None
-    base: Path | None = None
-    speaker_wavs: tuple[Path, ...] = ()
+    config: Location | None = None
+    vocab: Location | None = None
+    base: Location | None = None
+    speaker_wavs: tuple[Location, ...] = ()
     speakers: tuple[str, ...] = ()  # NAME=FILE: clips of voices that the result is to know by name
     follow: bool = True  # whether paths inside the config may lead out of the run folder
     config_from_weights: bool = False  # let the weights correct the config
@@ -65,9 +65,9 @@ class Request:
         # A library's user may well pass text, and one clip where there may be several.
         for name in ("source", "config", "vocab", "base"):
             if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, place(value))
+                object.__setattr__(self, name, parse_location(value))
         clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
-        object.__setattr__(self, "speaker_wavs", tuple(map(place, clips)))
+        object.__setattr__(self, "speaker_wavs", tuple(map(parse_location, clips)))
         object.__setattr__(
             self, "speakers", (self.speakers,) if isinstance(self.speakers, str) else tuple(self.speakers)
         )
@@ -84,7 +84,7 @@ class Job:
     """What the user asked for."""
 
     request: Request
-    output: Path | None = None
+    output: Location | None = None
     texts: tuple[str, ...] = ()
     language: str | None = None
     seed: int = 0
@@ -103,7 +103,7 @@ class Job:
 
     def __post_init__(self) -> None:
         if self.output is not None:
-            object.__setattr__(self, "output", place(self.output))
+            object.__setattr__(self, "output", parse_location(self.output))
         object.__setattr__(self, "texts", (self.texts,) if isinstance(self.texts, str) else tuple(self.texts))
         if self.expect not in ("speech", "sound"):
             raise ValueError(f"expect is {self.expect!r}: pass 'speech' or 'sound'")
@@ -125,7 +125,7 @@ def job_of(source: str | Path, **options: Any) -> Job:
         TypeError: there is no such option.
     """
     about_source = {name: options.pop(name) for name in Request.__slots__ if name in options}
-    return Job(request=Request(source=place(source), **about_source), **options)
+    return Job(request=Request(source=parse_location(source), **about_source), **options)
 
 
 # Fields that are not called like their option; every other one is.

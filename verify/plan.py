@@ -2,7 +2,6 @@
 
 import contextlib
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import archive as archives
@@ -15,6 +14,7 @@ from verify.diagnosis import components, config_check, vocab_check
 from verify.diagnosis.architecture import Architecture, read_architecture
 from verify.diagnosis.attribution import explain
 from verify.errors import Cause, ConversionError, any_error
+from verify.files.location import Location
 from verify.options import Job, Request
 from verify.progress import timed
 from verify.result import Result
@@ -46,7 +46,7 @@ class Plan:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def vocab(self) -> Path:
+    def vocab(self) -> Location:
         """The vocab.json to use.
 
         Raises:

@@ -19,8 +19,9 @@ from verify import ConversionError, Job, Request, convert, inspect, load_xtts
 from verify.checkpoint import zip_directory
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.reader import read_tensors
+from verify.files.location import parse_location
 from verify.files.output import default_output
-from verify.files.remote import RemotePath, place
+from verify.files.remote import RemotePath
 
 MIDDLE = 40_000_000  # bytes: of 99 MB that are kept
 CONVERT = ("--no-sample", "--expect", "sound")
@@ -66,12 +67,12 @@ def bucket(converted):
 
 
 def test_a_url_is_told_from_a_path(tmp_path):
-    assert isinstance(place("s3://bucket/run"), RemotePath)
-    assert isinstance(place("HTTPS://host/run/x.pth"), RemotePath)
-    assert place("s3://bucket/run/") / "x" == place("s3://bucket/run/x")
-    assert place(f"file://{tmp_path}") == tmp_path
+    assert isinstance(parse_location("s3://bucket/run"), RemotePath)
+    assert isinstance(parse_location("HTTPS://host/run/x.pth"), RemotePath)
+    assert parse_location("s3://bucket/run/") / "x" == parse_location("s3://bucket/run/x")
+    assert parse_location(f"file://{tmp_path}") == tmp_path
     for text in ("run/x.pth", "/run", "C:\\run", "C:/run", "s3:/run"):
-        assert place(text) == Path(text)
+        assert parse_location(text) == Path(text)
 
 
 def test_inspect_of_a_web_servers_checkpoint_reads_its_index_alone(server, checkpoint_url, genuine_checkpoint):
@@ -93,7 +94,7 @@ def test_the_place_of_each_tensor_is_known_without_a_request(server, checkpoint_
             for member in directory.members.values():
                 assert zip_directory.usual_offset(member) == zip_directory.data_offset(file, member), member.name
         if url:
-            pairs = zip(read_archive(path).tensors, read_archive(place(url)).tensors, strict=True)
+            pairs = zip(read_archive(path).tensors, read_archive(parse_location(url)).tensors, strict=True)
             assert all(here.storage_start == there.storage_start for here, there in pairs)
 
 
@@ -118,7 +119,7 @@ def test_a_web_servers_run_folder_becomes_the_same_model_without_its_optimizer(
 def test_a_file_system_without_ranges_of_its_own_is_read_through_its_files(tmp_path):
     path = save_tiny(tmp_path / "x.pth")
     fsspec.filesystem("memory").pipe_file("/voices/x.pth", path.read_bytes())
-    there = read_archive(place("memory://voices/x.pth")).tensors
+    there = read_archive(parse_location("memory://voices/x.pth")).tensors
     assert [record.storage_start for record in there] == [record.storage_start for record in read_archive(path).tensors]
     assert read_tensors({record.key: record for record in there}, lambda _: None)[1].bytes > 100_000
 
@@ -131,8 +132,8 @@ def test_load_xtts_takes_a_url(checkpoint_url, converted):
 
 
 def test_without_an_output_the_result_goes_into_the_current_folder(server, checkpoint_url, genuine_checkpoint):
-    assert default_output(place(f"{server.url}/run/")) == Path("run-inference")
-    assert default_output(place(checkpoint_url)) == Path(f"{genuine_checkpoint.stem}-inference")
+    assert default_output(parse_location(f"{server.url}/run/")) == Path("run-inference")
+    assert default_output(parse_location(checkpoint_url)) == Path(f"{genuine_checkpoint.stem}-inference")
 
 
 def test_a_server_that_lists_nothing_is_asked_for_the_usual_names(served, server, genuine_checkpoint):

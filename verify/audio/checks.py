@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from verify.audio import clips, signal, vad_mos
 from verify.audio.prompts import seconds_range
 from verify.checks import Check
 from verify.errors import SourceError
+from verify.files.location import Location
 
 Rows = list[tuple[str, float, str, str]]
 
@@ -152,7 +152,7 @@ def _pace(found: Measures, text: str | None, language: str) -> tuple[Check, ...]
     return (clips.check("pace", measured, round(low, 1), round(high, 1), "characters a second", hint),)
 
 
-def read_to_judge(path: Path) -> clips.Clip:
+def read_to_judge(path: Location) -> clips.Clip:
     """Read a sound file whole, as mono.
 
     Raises:

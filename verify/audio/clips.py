@@ -12,6 +12,7 @@ from verify import resources
 from verify.checks import Check
 from verify.errors import OutputError, SourceError
 from verify.files.local import local_copy
+from verify.files.location import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +62,7 @@ class Clip:
 
     samples: np.ndarray
     rate_hz: int
-    path: Path
+    path: Location
     channels: int = 1
 
     @property
@@ -120,7 +121,7 @@ def check(name: str, measured: float, low: float, high: float, unit: str, hint: 
     return Check(name=name, ok=low <= measured <= high, measured=measured, limit=limit, unit=unit, hint=hint)
 
 
-def read_clip(path: Path, longest_seconds: float | None = None) -> Clip:
+def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
     """Read a clip as mono float32, at most the longest reference or as many seconds as are given.
 
     Raises:

@@ -8,9 +8,8 @@ from typing import Any
 from verify import resources
 from verify.audio import clips as audio
 from verify.errors import Cause, SourceError, counted
-from verify.files.local import require_regular_file
+from verify.files.local import missing, require_regular_file
 from verify.source.companions import Found, Source
-from verify.source.find import missing
 from verify.source.vocabulary import Vocabulary
 
 

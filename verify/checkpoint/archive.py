@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.checkpoint import allowlist, file_type, safetensors, unpickle, zip_directory
@@ -11,14 +10,14 @@ from verify.checkpoint.layout import split
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
 from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, counted, crc_error
 from verify.files.local import crc32, open_regular, require_regular_file, stamp_of
-from verify.files.remote import RemotePath
+from verify.files.location import Location, local_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """A checkpoint file: its tensors in file order, its plain data, and what was odd about it."""
 
-    path: Path
+    path: Location
     bytes: int
     layout: str  # "trainer", "inference", "state_dict" or "safetensors"
     tensors: tuple[TensorRecord, ...]
@@ -31,7 +30,7 @@ class Archive:
     warnings: tuple[Cause, ...] = field(default=())
 
 
-def read_archive(path: Path) -> Archive:
+def read_archive(path: Location) -> Archive:
     """Read a `.pth` container or a `.safetensors` header; the format is told by content, not by name.
 
     Raises:
@@ -52,7 +51,7 @@ def read_archive(path: Path) -> Archive:
         raise AssertionError  # pragma: no cover: refuse_other_format always raises
 
 
-def _read_zip(path: Path, file: BinaryIO, size: int) -> Archive:
+def _read_zip(path: Location, file: BinaryIO, size: int) -> Archive:
     directory, prefix, root = _read_root(path, file, size)
     contents = split(path, root)
     tensors = tuple(_record(path, file, directory, prefix, key, spec) for key, spec in contents["state"].items())
@@ -66,7 +65,7 @@ def _read_zip(path: Path, file: BinaryIO, size: int) -> Archive:
     )
 
 
-def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zip_directory.Directory, str, Any]:
+def _read_root(path: Location, file: BinaryIO, size: int) -> tuple[zip_directory.Directory, str, Any]:
     """Return the directory, the folder name inside the container, and what its index describes."""
     try:
         directory = zip_directory.read_directory(file, size)
@@ -90,7 +89,7 @@ def _read_root(path: Path, file: BinaryIO, size: int) -> tuple[zip_directory.Dir
     return directory, prefix, root
 
 
-def read_voices(path: Path) -> dict[str, dict[str, TensorRecord]]:
+def read_voices(path: Location) -> dict[str, dict[str, TensorRecord]]:
     """Return the voices in a `speakers_xtts.pth`, name to part to tensor, read as inertly as any checkpoint.
 
     Raises:
@@ -153,7 +152,7 @@ def _small_member(file: BinaryIO, directory: zip_directory.Directory, name: str)
 
 
 def _record(
-    path: Path, file: BinaryIO, directory: zip_directory.Directory, prefix: str, key: str, spec: Any
+    path: Location, file: BinaryIO, directory: zip_directory.Directory, prefix: str, key: str, spec: Any
 ) -> TensorRecord:
     """Return the record of one tensor, having held its shape against its storage and its storage against its member."""
     kind = spec.kind if isinstance(spec, allowlist.OddTensor) else spec.storage.kind
@@ -166,7 +165,7 @@ def _record(
         )
     dtype, item_bytes = STORAGES[kind]
     member = _member(directory, prefix, key, spec.storage, item_bytes)
-    usual = zip_directory.usual_offset(member) if isinstance(path, RemotePath) else None
+    usual = None if local_path(path) else zip_directory.usual_offset(member)
     elements = math.prod(spec.shape)
     last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
     if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
@@ -234,7 +233,7 @@ def _warnings(directory: zip_directory.Directory, tensors: tuple[TensorRecord, .
     return tuple(found)
 
 
-def _read_safetensors(path: Path, file: BinaryIO, size: int) -> Archive:
+def _read_safetensors(path: Location, file: BinaryIO, size: int) -> Archive:
     entries, metadata = safetensors.read(path, file, size)
     tensors = tuple(
         TensorRecord(

@@ -1,11 +1,11 @@
 """Name what a file is when it is not the checkpoint that the user hoped for."""
 
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.checkpoint import allowlist, unpickle, zip_directory
 from verify.checkpoint.tensors import STORAGES
 from verify.errors import TRUNCATED_HINT, ArchiveError
+from verify.files.location import Location
 
 ZIP_MAGIC = b"PK\x03\x04"
 GIT_LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
@@ -46,7 +46,7 @@ TORTOISE = "Tortoise's autoregressive.pth, whose GPT has the names of XTTS's but
 TRAINING_FILE_HINT = "Pass best_model_N.pth, checkpoint_N.pth, or the run folder that holds them."
 
 
-def refuse_other_format(path: Path, head: bytes, size: int) -> None:
+def refuse_other_format(path: Location, head: bytes, size: int) -> None:
     """Raise the error that names what the first bytes of the file say it is.
 
     Raises:
@@ -86,7 +86,7 @@ def other_file(keys: set[str]) -> str | None:
     return None
 
 
-def no_index(path: Path, directory: zip_directory.Directory, folders: set[str]) -> ArchiveError:
+def no_index(path: Location, directory: zip_directory.Directory, folders: set[str]) -> ArchiveError:
     """Return the error for a zip without `data.pkl`: a checkpoint that lost it, or some other archive."""
     names = ", ".join(list(directory.members)[:5])
     if len(folders) > 1 and any(name.endswith("data.pkl") for name in directory.members):
@@ -115,7 +115,7 @@ def list_blocked(data: bytes) -> None:
         data = data[used:]
 
 
-def explain_truncation(path: Path, file: BinaryIO, size: int) -> ArchiveError:
+def explain_truncation(path: Location, file: BinaryIO, size: int) -> ArchiveError:
     """Return the error for a cut file: the index comes first in it, so it can often tell how much is missing."""
     file.seek(0)
     start = zip_directory.LOCAL_HEADER.unpack(

@@ -1,11 +1,11 @@
 """Make sense of what the index of a container describes: the state dict, and the plain data beside it."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import allowlist, file_type
 from verify.errors import ArchiveError, counted
+from verify.files.location import Location
 
 MAX_PLAIN_DEPTH = 32
 
@@ -16,7 +16,7 @@ MAX_PLAIN_VALUES = 100_000
 _CHARACTERS_A_VALUE = 32  # so much text costs as much of the budget as one value more: one text may be named many times
 
 
-def split(path: Path, root: Any) -> dict[str, Any]:
+def split(path: Location, root: Any) -> dict[str, Any]:
     """Separate the state dict from the plain data beside it, and name the layout."""
     if not isinstance(root, dict):
         raise _no_state_dict(path, root)
@@ -49,7 +49,7 @@ def split(path: Path, root: Any) -> dict[str, Any]:
     }
 
 
-def _no_state_dict(path: Path, root: Any) -> ArchiveError:
+def _no_state_dict(path: Location, root: Any) -> ArchiveError:
     """Return the error that says what stands in place of the state dict."""
     if isinstance(root, allowlist.TensorSpec):
         shape = "x".join(map(str, root.shape))

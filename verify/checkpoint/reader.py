@@ -2,7 +2,6 @@
 
 import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -12,7 +11,7 @@ from verify.checkpoint.tensor_stats import Scan, Values
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord, is_float
 from verify.errors import ArchiveError, crc_error, source_changed
 from verify.files.local import CHUNK_BYTES, Stamp, crc32, open_regular, stamp_at, stamp_of
-from verify.files.remote import RemotePath
+from verify.files.location import Location, local_path
 
 _BUFFERS = 8
 
@@ -28,13 +27,13 @@ class TensorReader:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.files: dict[Path, tuple[BinaryIO, Stamp]] = {}
+        self.files: dict[Location, tuple[BinaryIO, Stamp]] = {}
         self.free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         for _ in range(_BUFFERS):
             self.free.put(bytearray(CHUNK_BYTES))
         self.done_bytes = 0
         self.values: dict[TensorRecord, Values] = {}
-        self._checked: set[tuple[Path, str]] = set()
+        self._checked: set[tuple[Location, str]] = set()
 
     def __enter__(self) -> "TensorReader":
         return self
@@ -59,7 +58,7 @@ class TensorReader:
         """Say which tensors will be read, in this order: remote files are then fetched in large blocks, ahead of the reader."""
         spans: dict[BinaryIO, list[tuple[int, int]]] = {}
         for record in records:
-            if isinstance(record.path, RemotePath):
+            if not local_path(record.path):
                 header = record.unread_header
                 start = header.header_offset if header else record.storage_start
                 spans.setdefault(self._file(record), []).append((start, record.storage_start + record.storage_bytes))
@@ -116,7 +115,7 @@ class TensorReader:
 
     def holds(self, record: TensorRecord, data: np.ndarray) -> bool:
         """Whether the bytes `(bytes,)` are the tensor's; of a remote one its CRC-32 tells, lest it be downloaded twice."""
-        if isinstance(record.path, RemotePath) and record.crc and record.fills_storage:
+        if not local_path(record.path) and record.crc and record.fills_storage:
             return len(data) == record.bytes and crc32(data.data) == record.crc
         position, equal = 0, len(data) == record.bytes
         for chunk in self.chunks(record):

@@ -4,11 +4,11 @@ import json
 import math
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from verify.checkpoint.tensors import countable
 from verify.errors import ArchiveError
+from verify.files.location import Location
 
 MAX_HEADER_BYTES = 8 * 2**20  # a genuine XTTS has 0.15 MB; what JSON of this size asks for in Python stays below 300 MB
 DTYPES = {
@@ -40,7 +40,7 @@ def looks_like(head: bytes, size: int) -> bool:
     return len(head) > 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] + 8 <= max(size, MAX_HEADER_BYTES)
 
 
-def read(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Entry], dict[str, str]]:
+def read(path: Location, file: BinaryIO, size: int) -> tuple[dict[str, Entry], dict[str, str]]:
     """Return the tensors by key, and the text about them.
 
     Raises:
@@ -109,7 +109,7 @@ def _counts(value: Any) -> tuple[int, ...] | None:
     return None
 
 
-def _require_tiling(path: Path, entries: dict[str, Entry], base: int, size: int) -> None:
+def _require_tiling(path: Location, entries: dict[str, Entry], base: int, size: int) -> None:
     position = base
     for key, entry in sorted(entries.items(), key=lambda pair: (pair[1].start, pair[1].bytes)):
         if entry.start != position:

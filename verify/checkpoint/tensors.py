@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 from verify.checkpoint.zip_directory import Member
 from verify.files.local import Stamp
+from verify.files.location import Location
 
 # torch storage class -> (dtype, bytes an element)
 STORAGES = {
@@ -29,7 +29,7 @@ ITEM_BYTES = dict(STORAGES.values())
 class TensorRecord:
     """One tensor of a file. Shape and stride count elements; `offset` is its first element in the storage, in bytes."""
 
-    path: Path  # the file
+    path: Location  # the file
     key: str
     dtype: str
     shape: tuple[int, ...]

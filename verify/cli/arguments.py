@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from verify.files.remote import place
+from verify.files.location import parse_location
 
 # Titles of groups: options of several functions with the same title stand together.
 MODEL, SPEECH, CHECKS = "which model", "what it says, and how", "what is checked"
@@ -21,7 +21,7 @@ def finding() -> argparse.ArgumentParser:
     """One source, and what helps to read it."""
     parent = _parent(choosing(), helping())
     parent.add_argument(
-        "source", type=place, metavar="SOURCE", help=".pth, .safetensors or run folder, here or at a URL"
+        "source", type=parse_location, metavar="SOURCE", help=".pth, .safetensors or run folder, here or at a URL"
     )
     return parent
 
@@ -42,14 +42,14 @@ def helping() -> argparse.ArgumentParser:
     """What helps to read a source."""
     parent = _parent()
     group = parent.add_argument_group(MODEL)
-    group.add_argument("--config", type=place, metavar="FILE", help="use this config.json")
+    group.add_argument("--config", type=parse_location, metavar="FILE", help="use this config.json")
     group.add_argument(
         "--config-from-weights", action="store_true", help="let the weights correct the config in what they determine"
     )
-    group.add_argument("--vocab", type=place, metavar="FILE", help="vocab.json that the run was trained with")
+    group.add_argument("--vocab", type=parse_location, metavar="FILE", help="vocab.json that the run was trained with")
     group.add_argument(
         "--base",
-        type=place,
+        type=parse_location,
         metavar="DIR",
         help="base model folder: fills what the run lacks, whole parts of the model included, and is compared with",
     )
@@ -62,7 +62,12 @@ def speaking() -> argparse.ArgumentParser:
     parent = _parent()
     group = parent.add_argument_group(SPEECH)
     group.add_argument(
-        "--speaker-wav", type=place, action="append", default=[], metavar="FILE", help="reference voice (repeatable)"
+        "--speaker-wav",
+        type=parse_location,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="reference voice (repeatable)",
     )
     group.add_argument(
         "--text",
@@ -137,7 +142,7 @@ def writing() -> argparse.ArgumentParser:
     group.add_argument(
         "-o",
         "--output",
-        type=place,
+        type=parse_location,
         metavar="DIR",
         help="where to write (main job: inference/ in the run folder, or beside the file; sweep: sweep/ there; verify, compare: nowhere)",
     )

@@ -7,7 +7,7 @@ from typing import Any
 import shtab
 
 from verify import resources
-from verify.files.remote import place
+from verify.files.location import parse_location
 
 # Of the main job, which needs no name; what the others take is the same.
 _VALUES = {"checkpoint": ("best", "last"), "device": ("auto", "cpu", "cuda", "mps")}
@@ -20,7 +20,7 @@ def script(whole: argparse.ArgumentParser, shell: str) -> str:
     for command in commands.values():
         for action in command._actions:
             action.choices = action.choices or values.get(action.dest)
-            if action.type in (Path, place):
+            if action.type in (Path, parse_location):
                 action.complete = shtab.DIR if action.metavar == "DIR" else shtab.FILE
     for action in commands["convert"]._actions:  # `xtts-verify RUN --spe` is the main job too
         if action.option_strings and action.option_strings[0] not in whole._option_string_actions:

@@ -8,7 +8,7 @@ from typing import Any
 
 from verify import __version__
 from verify.cli import arguments as options
-from verify.files.remote import RemotePath, place
+from verify.files.location import parse_location
 
 COMMANDS = ("convert", "inspect", "verify", "compare", "sweep", "judge", "explain", "env", "profiles", "demo")
 
@@ -123,7 +123,11 @@ def _compare(commands: Any) -> None:
     what = "the same sentences, seeds and voice through several models, side by side"
     groups = options.choosing(), options.helping(), options.speaking(), options.silent(), options.writing()
     _add(commands, "compare", what, examples, *groups).add_argument(
-        "sources", type=place, nargs="+", metavar="MODEL", help="2 to 26 of .pth, .safetensors, run and model folders"
+        "sources",
+        type=parse_location,
+        nargs="+",
+        metavar="MODEL",
+        help="2 to 26 of .pth, .safetensors, run and model folders",
     )
 
 
@@ -207,6 +211,4 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args = whole.parse_args(words)
     if args.command == "compare" and not 2 <= len(args.sources) <= 26:  # each has a letter
         whole.error(f"compare takes 2 to 26 models, not {len(args.sources)}")
-    if args.command == "sweep" and isinstance(args.output, RemotePath):
-        whole.error("sweep writes into a folder of this machine")
     return args

@@ -19,6 +19,7 @@ from verify.conversion.diff import Difference, Held
 from verify.diagnosis import environment
 from verify.errors import Cause, ConversionError, EnvironmentFault, cause_of
 from verify.files import staging
+from verify.files.location import Location
 from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Lettered, Silent, Watch, timed
@@ -40,7 +41,7 @@ class _Entry:
     script: Script | None = None
 
 
-def compare(job: Job, sources: Sequence[Path], watch: Watch | None = None) -> ComparisonReport:
+def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -> ComparisonReport:
     """Let each model say the same, and tell how their tensors differ from the first's.
 
     Args:
@@ -81,9 +82,9 @@ def require_sayable(job: Job) -> None:
     reference_clips([Found(path=path, origin="--speaker-wav") for path in job.request.speaker_wavs])
 
 
-def _inputs(job: Job, sources: Sequence[Path]) -> list[Path]:
+def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:
     """Return every path that the user named: none of them may become the output."""
-    inputs: list[Path] = []
+    inputs: list[Location] = []
     for source in sources:
         try:
             inputs += input_paths(replace(job.request, source=source, checkpoint="best"))
@@ -92,7 +93,7 @@ def _inputs(job: Job, sources: Sequence[Path]) -> list[Path]:
     return inputs
 
 
-def _entries(job: Job, sources: Sequence[Path]) -> list[_Entry]:
+def _entries(job: Job, sources: Sequence[Location]) -> list[_Entry]:
     """Plan each model. The first that can be used gives the sentences, the language and the voice for all."""
     entries: list[_Entry] = []
     lead: tuple[Plan, Script | None] | None = None
@@ -109,7 +110,7 @@ def _entries(job: Job, sources: Sequence[Path]) -> list[_Entry]:
     return entries
 
 
-def _request(job: Job, source: Path) -> Any:
+def _request(job: Job, source: Location) -> Any:
     """Return the request for one model; a step means checkpoints of runs, not the only one of a model folder."""
     which = job.request.checkpoint
     if which not in ("best", "last") and source.is_dir():

@@ -14,8 +14,8 @@ from verify.diagnosis import environment, weights_check
 from verify.errors import Cause, any_error
 from verify.files import output, staging
 from verify.files.local import CHUNK_BYTES, open_regular
+from verify.files.location import Location, local_path
 from verify.files.output import default_output
-from verify.files.remote import RemotePath
 from verify.options import Job
 from verify.plan import Plan, plan
 from verify.profiles import bundle
@@ -129,7 +129,7 @@ def dry_run(job: Job) -> Result:
     return planned.report(causes=planned.foreseen())
 
 
-def _target(job: Job) -> Path:
+def _target(job: Job) -> Location:
     """Return where the output goes, having refused what cannot become it, before anything is read."""
     target, inputs = job.output or default_output(job.request.source), input_paths(job.request)
     staging.check_target(target, inputs, job.force)
@@ -145,9 +145,9 @@ def _importing() -> Background:
 
 def _hashing(planned: Plan) -> Background | None:
     """Begin to hash the source, most of which nobody else reads; None where that would download it."""
-    path = planned.archive.path
+    path = local_path(planned.archive.path)
     piece_bytes = _PIECE_BYTES if planned.job.verify else CHUNK_BYTES
-    return None if isinstance(path, RemotePath) else Background(staging.sha256, path, piece_bytes)
+    return Background(staging.sha256, path, piece_bytes) if path else None
 
 
 def _imported(rooms: Background, planned: Plan, watch: Watch) -> Callable[..., Result]:

@@ -24,6 +24,7 @@ from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import SourceError
 from verify.files.local import Stamp, local_copy, stamp_at
+from verify.files.location import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error)[:300]}" if str(error) else type(error).__name__
 
 
-def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
+def build_skeleton(config: Mapping[str, Any], vocab: Location) -> Xtts:
     """Return an `Xtts` of this config with its parameters on the meta device: no memory, no random numbers.
 
     Raises:
@@ -85,7 +86,7 @@ def build_skeleton(config: Mapping[str, Any], vocab: Path) -> Xtts:
 
 
 @lru_cache(maxsize=1)
-def _skeleton(config: str, vocab: Path, stamp: Stamp | None) -> Xtts:
+def _skeleton(config: str, vocab: Location, stamp: Stamp | None) -> Xtts:
     """Build the model; the last one is kept, for the next checkpoint of the run.
 
     Args:

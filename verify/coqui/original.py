@@ -12,6 +12,7 @@ from verify.checks import Check
 from verify.coqui import model as models
 from verify.coqui import synthesis
 from verify.errors import SourceError
+from verify.files.location import local_path
 from verify.plan import Plan
 from verify.progress import Watch, timed
 
@@ -59,7 +60,8 @@ def _original(plan: Plan) -> Xtts:
     Raises:
         SourceError: torch refuses to read it.
     """
-    path = plan.archive.path
+    path = local_path(plan.archive.path)
+    assert path, "a file at a URL is refused as cannot-prove before the long work"
     try:
         saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:

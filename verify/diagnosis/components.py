@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from verify.checkpoint import file_type
 from verify.checkpoint.archive import Archive
@@ -13,7 +12,7 @@ from verify.conversion.ledger import ALIAS, FILLED, KEPT, RENAMED, Ledger
 from verify.diagnosis.architecture import Architecture
 from verify.diagnosis.attribution import ranges, summary
 from verify.errors import Cause, SourceError, counted
-from verify.files.remote import RemotePath
+from verify.files.location import Location, local_path, same_file
 from verify.source.base import Base, Likeness
 
 # part of the key table -> how the names of its tensors begin
@@ -58,7 +57,7 @@ def _is_tortoise(ledger: Ledger, kept: set[str]) -> bool:
     )
 
 
-def missing_parts(tensors: Mapping[str, TensorRecord], base: Path | None) -> tuple[Cause, ...]:
+def missing_parts(tensors: Mapping[str, TensorRecord], base: Location | None) -> tuple[Cause, ...]:
     """Return one cause for the parts of an XTTS of which there is nothing at all (`missing-parts`).
 
     Args:
@@ -123,10 +122,10 @@ def unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
     )
 
 
-def unchanged(found: Iterable[Likeness], base: Base | None, source: Path) -> tuple[Cause, ...]:
+def unchanged(found: Iterable[Likeness], base: Base | None, source: Location) -> tuple[Cause, ...]:
     """Return a warning where every tensor of the GPT, which is what training changes, equals the base's (`unchanged`)."""
     gpt = next((part for part in found if part.part == "GPT"), None)
-    if base is None or gpt is None or gpt.identical < gpt.tensors or base.path.samefile(source):
+    if base is None or gpt is None or gpt.identical < gpt.tensors or same_file(base.path, source):
         return ()  # a base that is the source itself is equal to it, which is no news
     return (
         Cause(
@@ -186,7 +185,7 @@ def require_provable(ledger: Ledger, archive: Archive) -> None:
     Raises:
         SourceError: parts come from the base, names had to be mended, or it is no file of torch's.
     """
-    if isinstance(archive.path, RemotePath):
+    if not local_path(archive.path):
         message = f"--prove: torch reads only files of this machine, not {archive.path}"
         raise SourceError("cannot-prove", message, "Download the checkpoint first, or leave --prove away.")
     mended = sum(ledger.count(fate) for fate in (FILLED, RENAMED, ALIAS))

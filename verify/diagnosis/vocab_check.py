@@ -1,11 +1,11 @@
 """Hold the vocabulary against the embedding, against the base's, and against what coqui-tts can clean."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from verify import resources
 from verify.diagnosis.architecture import EXPLAINS, Architecture
 from verify.errors import Cause, SourceError, counted
+from verify.files.location import Location
 from verify.source.companions import Found
 from verify.source.vocabulary import Vocabulary, base_version
 
@@ -104,7 +104,7 @@ def _languages(vocabulary: Vocabulary, name: str) -> list[Cause]:
     ]
 
 
-def order_causes(vocabulary: Vocabulary, vocab: Found, base: Vocabulary, base_path: Path) -> list[Cause]:
+def order_causes(vocabulary: Vocabulary, vocab: Found, base: Vocabulary, base_path: Location) -> list[Cause]:
     """Return a cause where tokens of the base have other ids here (`vocab-order`): it loads, and speaks gibberish.
 
     A vocabulary that extends the base's must keep the base's ids; one that is smaller is another vocabulary.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from verify.errors import SourceError
+from verify.files import protocols
+from verify.files.location import Location, refresh
 from verify.files.remote import RemotePath
 
 CHUNK_BYTES = 2**19  # read at a time
@@ -16,7 +19,7 @@ CHUNK_BYTES = 2**19  # read at a time
 Stamp = tuple[int, int, int]  # size, time of change in ns, inode: what tells one version of a file from the next
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Location) -> BinaryIO:
     """Open a regular file for reading, unbuffered; one at a URL is read by ranges.
 
     Raises:
@@ -35,13 +38,13 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def local_copy(path: Path) -> Iterator[Path]:
+def local_copy(path: Location) -> Iterator[Path]:
     """Give a small file under a path of this machine, for packages that open files by name.
 
     Raises:
         SourceError: it is at a URL and cannot be read.
     """
-    if not isinstance(path, RemotePath):
+    if isinstance(path, Path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="xtts-verify-") as folder, open_regular(path) as file:
@@ -55,10 +58,9 @@ def stamp_of(file: BinaryIO) -> Stamp:
     return _stamp(getattr(file, "status", None) or os.fstat(file.fileno()))  # the status of a file at a URL
 
 
-def stamp_at(path: Path) -> Stamp | None:
+def stamp_at(path: Location) -> Stamp | None:
     """Return the stamp of what stands at the path now, or None where nothing does."""
-    if isinstance(path, RemotePath):
-        path.forget()
+    refresh(path)
     try:
         return _stamp(path.stat())
     except OSError:
@@ -69,11 +71,40 @@ def stamp_at(path: Path) -> Stamp | None:
         raise
 
 
+def missing(path: Location) -> SourceError:
+    """Return the error for a path that is not there, with the names near it."""
+    if isinstance(path, RemotePath):
+        return protocols.missing(path)
+    if path.is_symlink():
+        return SourceError("missing", f"{path} is a link to {os.readlink(path)}, which is not there")
+    text = str(path)
+    if re.match(r"[a-z][a-z0-9+.-]+:/", text):
+        url = text.replace(":/", "://", 1)[:300]  # a path collapses the two slashes
+        return SourceError("missing", f"{url} is a URL; here only files on this machine are read", "Download it first.")
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    import difflib  # for what went wrong alone
+
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
+    if not folder.is_dir():
+        hint = f"Its folder {folder} is not there either."
+    return SourceError("missing", f"{text[:300]} is not there", hint)
+
+
 def _stamp(status: Any) -> Stamp:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def require_regular_file(path: Path) -> int:
+def file_bytes(path: Location) -> int:
+    """Return the size of a regular file, or -1: a path in a config may be unreadable, too long, or anything else."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except (OSError, ValueError):
+        return -1
+
+
+def require_regular_file(path: Location) -> int:
     """Return the size of the file in bytes, having refused anything but a regular file before opening it.
 
     Raises:

@@ -1,11 +1,11 @@
 """Where the output of a request goes, and what it must not be."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from verify.errors import OutputError
+from verify.files.location import Location, same_file
 from verify.files.protocols import WEB
 from verify.files.remote import RemotePath
 
@@ -36,26 +36,26 @@ OUTPUT_FOLDERS = {
 _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
 
 
-def default_output(source: Path) -> Path:
+def default_output(source: Location) -> Path:
     """Return `inference/` in a run folder, `<stem>-inference/` beside a file, or that here where the source is at a URL."""
     if isinstance(source, RemotePath):
         return Path(f"{source.name if source.is_dir() else source.stem}-inference")
     return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
 
 
-def failed(target: Path) -> Path:
+def failed(target: Location) -> Location:
     """Return where `--keep-failed` keeps what did not load."""
     return target.with_name(f"{target.name}.failed")
 
 
-def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
+def refuse_inputs(target: Location, inputs: Sequence[Location]) -> None:
     """Refuse a target that is an input or holds one, or whose parent is not there.
 
     Raises:
         OutputError: it is so.
     """
     for path in inputs:
-        if _same(target, path) or _holds(target, path):
+        if same_file(target, path) or _holds(target, path):
             raise OutputError(
                 "output-is-input",
                 f"the output {target} is the input {path}, or holds it",
@@ -75,7 +75,7 @@ def refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
         )
 
 
-def refuse_what_stands(target: Path, force: bool) -> None:
+def refuse_what_stands(target: Location, force: bool) -> None:
     """Refuse a target at whose name something stands that may not be replaced.
 
     Raises:
@@ -96,7 +96,7 @@ def refuse_what_stands(target: Path, force: bool) -> None:
         raise error
 
 
-def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
+def foreign(target: Location, folder: Location | None = None) -> OutputError | None:
     """Return the error for files of others in the target, which may have moved to `folder` already."""
     names = sorted(_not_ours(folder or target, f"{target.name}.zip"))
     if not names:
@@ -108,7 +108,7 @@ def foreign(target: Path, folder: Path | None = None) -> OutputError | None:
     )
 
 
-def _not_ours(folder: Path, bundle: str) -> Iterator[str]:
+def _not_ours(folder: Location, bundle: str) -> Iterator[str]:
     """Yield the names in an output folder that this tool does not write; `bundle` is that of its ZIP."""
     for entry in folder.iterdir():
         name = entry.name
@@ -118,17 +118,11 @@ def _not_ours(folder: Path, bundle: str) -> Iterator[str]:
             yield name
 
 
-def _same(a: Path, b: Path) -> bool:
-    if isinstance(a, RemotePath) or isinstance(b, RemotePath):
-        return a == b
-    return a.exists() and b.exists() and os.path.samefile(a, b)
-
-
-def _holds(folder: Path, path: Path) -> bool:
+def _holds(folder: Location, path: Location) -> bool:
     """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
     if isinstance(folder, RemotePath) or isinstance(path, RemotePath):
         return isinstance(folder, RemotePath) and isinstance(path, RemotePath) and path.url.startswith(f"{folder.url}/")
     if not folder.is_dir():
         return False
     candidates = (path.resolve(), path.parent.resolve() / path.name)
-    return any(_same(folder, parent) for candidate in candidates for parent in candidate.parents)
+    return any(same_file(folder, parent) for candidate in candidates for parent in candidate.parents)

@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from verify.errors import ArchiveError, SourceError
 from verify.files.protocols import WEB, ask, explained, filesystem, missing, persistently
@@ -20,8 +20,6 @@ EXTRAS = {"http": "remote", "https": "remote", "s3": "s3", "s3a": "s3", "gs": "g
 USUAL_CHECKPOINTS = ("best_model.pth", "model.pth", "model.safetensors")
 _SUFFIXES = (".pth", ".safetensors", ".json", ".wav")
 _PAGE_HINT = "Pass the link of the file itself; on huggingface.co write /resolve/ for /blob/, or hf://USER/REPO/FILE."
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(.*)", re.DOTALL)
-_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\](?![/\\])")  # what pathlib makes of it
 # Facts of a file in fsspec's `info` that change with its content; each kind of server gives some of them.
 _VERSION = ("ETag", "etag", "VersionId", "generation", "blob_id", "LastModified", "Last-Modified", "mtime", "created")
 
@@ -38,7 +36,7 @@ class Status:
 
 
 class RemotePath:
-    """A file or folder at a URL, with those methods of a `Path` that the rooms use. Text made of it is safe to show."""
+    """A file or folder at a URL, with those methods of a `Path` that are used here. Text made of it is safe to show."""
 
     __slots__ = ("_info", "_is_folder", "_met", "path", "query", "root")
 
@@ -97,22 +95,9 @@ class RemotePath:
     def parent(self) -> "RemotePath":
         return RemotePath(self.root, self.path.rpartition("/")[0], self.query, is_folder=True)
 
-    @property
-    def parents(self) -> tuple["RemotePath", ...]:
-        """None: what lies above a remote folder is not searched."""
-        return ()
-
     def with_name(self, name: str) -> "RemotePath":
         """Return the path beside this one with another name."""
         return self.parent / name
-
-    def resolve(self) -> "RemotePath":
-        """Return the path itself: links are the server's affair."""
-        return self
-
-    def samefile(self, other: object) -> bool:
-        """Whether the other is the same URL."""
-        return self == other
 
     def is_symlink(self) -> bool:
         """Return False."""
@@ -211,31 +196,6 @@ class RemotePath:
                 if error.cause.code != "missing":
                     raise
         return self._info
-
-
-def place(text: Any) -> Path:
-    """Return the path that a user named: of a file:// URL or plain text a `Path`, of any other URL a `RemotePath`.
-
-    The latter has the methods of a `Path` that are used here, and is passed on as one.
-    """
-    if isinstance(text, RemotePath):
-        return cast(Path, text)
-    words = str(text)
-    if isinstance(text, Path) and not text.exists():
-        words = _COLLAPSED.sub(r"\1://", text.as_posix(), count=1)
-    match = _URL.fullmatch(words)
-    if match is None:
-        return Path(text)
-    scheme, host, path = match[1].lower(), match[2], match[3]
-    if scheme == "file":
-        from urllib.request import url2pathname  # which loads what asks the network
-
-        return Path(url2pathname(urllib.parse.urlsplit(words).path))
-    query = ""
-    if scheme in WEB:
-        path, mark, query = path.partition("#")[0].partition("?")
-        query = mark + query
-    return cast(Path, RemotePath(f"{scheme}://{host}", path, query))
 
 
 def _plain(path: str) -> str:

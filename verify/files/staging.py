@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from verify.errors import OutputError, source_changed
 from verify.files.local import CHUNK_BYTES, open_regular, stamp_at, stamp_of
+from verify.files.location import Location
 from verify.files.output import foreign, refuse_inputs, refuse_what_stands
 from verify.files.remote import RemotePath
 from verify.files.upload import upload
@@ -36,10 +37,10 @@ class Stage:
     """A folder to write into, and the target that it is to become."""
 
     folder: Path
-    target: Path
+    target: Location
 
 
-def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
+def check_target(target: Location, inputs: Sequence[Location], force: bool) -> None:
     """Refuse a target that cannot become the output, before anything is read; give it back what a killed run took.
 
     Args:
@@ -49,19 +50,19 @@ def check_target(target: Path, inputs: Sequence[Path], force: bool) -> None:
         OutputError: it is an input or holds one, exists without `force`, is no folder, or its parent is missing.
     """
     refuse_inputs(target, inputs)
-    if not isinstance(target, RemotePath) and _leftovers(target):
+    if isinstance(target, Path) and _leftovers(target):
         with locked(target):
             _recover(target)
     refuse_what_stands(target, force)
 
 
-def workplace(target: Path) -> Path:
+def workplace(target: Location) -> Path:
     """Return the folder in which the output is built, which must have room for it."""
-    return Path(tempfile.gettempdir()) if isinstance(target, RemotePath) else target.parent
+    return target.parent if isinstance(target, Path) else Path(tempfile.gettempdir())
 
 
 @contextlib.contextmanager
-def staging(target: Path) -> Iterator[Stage]:
+def staging(target: Location) -> Iterator[Stage]:
     """Lock the target, remove what a killed run left, and give a new folder beside it, gone again at the end.
 
     For a target at a URL the folder is among the temporary files of this machine.
@@ -147,7 +148,7 @@ def _recover(target: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def publish(stage: Stage, target: Path, replace: bool, watch: Watch | None = None) -> Path:
+def publish(stage: Stage, target: Location, replace: bool, watch: Watch | None = None) -> Location:
     """Flush the staged folder and move or upload it to `target`; with `replace`, an old output there makes way for it.
 
     Raises:
@@ -206,7 +207,7 @@ def write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def sha256(path: Path, piece_bytes: int = CHUNK_BYTES) -> str:
+def sha256(path: Location, piece_bytes: int = CHUNK_BYTES) -> str:
     """Return the SHA-256 of a file, in hexadecimal.
 
     Args:

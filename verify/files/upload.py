@@ -7,7 +7,7 @@ from typing import Any
 from verify.errors import OutputError, SourceError
 from verify.files.output import refuse_what_stands
 from verify.files.protocols import explained, filesystem, unreachable
-from verify.files.remote import RemotePath, place
+from verify.files.remote import RemotePath
 from verify.progress import Watch
 
 _LAST = ("report.json", "compare.json")
@@ -23,7 +23,7 @@ def upload(folder: Path, target: RemotePath, replace: bool, watch: Watch) -> Non
         OutputError: something took the name in the meantime, or the server does not take the files.
     """
     target.forget()
-    refuse_what_stands(place(target), replace)
+    refuse_what_stands(target, replace)
     files = sorted(folder.iterdir(), key=lambda file: (file.name in _LAST, file.name))
     total = sum(file.stat().st_size for file in files)
     put: list[RemotePath] = []

@@ -13,8 +13,8 @@ from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import dtypes as kinds
 from verify.conversion import formats
 from verify.errors import SourceError
-from verify.files.local import CHUNK_BYTES
-from verify.files.remote import RemotePath
+from verify.files.local import CHUNK_BYTES, missing
+from verify.files.location import Location, local_path
 from verify.files.staging import Stage, write_json
 from verify.plan import Plan
 from verify.profiles import auralis
@@ -22,7 +22,6 @@ from verify.profiles import profile as profiles
 from verify.profiles.profile import HOME, Profile
 from verify.progress import Watch, timed
 from verify.result import Result
-from verify.source.find import missing
 
 DEFAULT_VOICE = "reference"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP can state: the same files make the same ZIP
@@ -44,7 +43,7 @@ def require(plan: Plan) -> None:
         raise _incomplete("speakers_xtts.pth is made by the model, which --no-verify does not load", "Leave it away.")
     if profile is None:
         return
-    if isinstance(job.output, RemotePath) and any("/" in name for name in profile.files):
+    if job.output and not local_path(job.output) and any("/" in name for name in profile.files):
         raise _incomplete(f"the folders of {profile.title} are made on this machine", "Pass a folder with -o DIR.")
     if job.format != kinds.PTH and "model" in profile.kinds:
         raise _incomplete(
@@ -105,13 +104,15 @@ def make(plan: Plan, report: Result, stage: Stage, watch: Watch) -> Result:
     return checked(plan, report, stage.folder, watch)
 
 
-def checked(plan: Plan, report: Result, folder: Path, watch: Watch) -> Result:
+from verify.result import Result
     """Return the report with what the program would find missing or unfit in the folder."""
     profile = profile_of(plan)
     if profile is None:
         return report
-    if isinstance(folder, RemotePath):
-        raise _incomplete(f"--profile looks at the files of a folder, and {folder} is elsewhere", "Download it first.")
+    if not (folder := local_path(location)):
+        raise _incomplete(
+            f"--profile looks at the files of a folder, and {location} is elsewhere", "Download it first."
+        )
     with watch.step(f"checking as {profile.title} does"), timed(plan.seconds, "bundle"):
         causes = profiles.check(profile, folder, plan.ledger.written)
     bundles = [path.name for path in folder.glob("*.zip")] if profile.zip else []

@@ -13,6 +13,7 @@ from verify.checkpoint import archive
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import Cause, ConversionError, SourceError
 from verify.files.local import CHUNK_BYTES, crc32
+from verify.files.location import Location
 from verify.profiles import auralis
 from verify.source.companions import MAX_VOCAB_BYTES
 from verify.source.config import read_json
@@ -63,7 +64,7 @@ def read(name: str) -> Profile:
     return Profile(name=name, **{field: table[field] for field in ("title", "put", "zip", "files")})
 
 
-def bundle_name(target: Path) -> str:
+def bundle_name(target: Location) -> str:
     """Return the name of the ZIP in a model folder: the folder's own, which the program shows as the model's."""
     return f"{target.name}.zip"
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.equality import same_bytes
@@ -11,6 +10,7 @@ from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import key_map
 from verify.conversion.ledger import FILLED, KEPT, RENAMED, Entry, Ledger, build_ledger
 from verify.errors import SourceError
+from verify.files.location import Location
 from verify.source.find import find_checkpoint
 
 
@@ -18,11 +18,11 @@ from verify.source.find import find_checkpoint
 class Base:
     """The tensors of the base model under their canonical names, and the parts that they belong to."""
 
-    path: Path
+    path: Location
     tensors: Mapping[str, TensorRecord]
 
 
-def read_base(folder: Path | None) -> Base | None:
+def read_base(folder: Location | None) -> Base | None:
     """Return the base model in the folder; None where it holds a vocabulary or voices only.
 
     Raises:

@@ -1,18 +1,16 @@
 """Find what belongs to a checkpoint: its config, vocabulary, speakers and reference clips, and say where each was found."""
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from verify.errors import SourceError
-from verify.files.local import require_regular_file
-from verify.files.remote import RemotePath
+from verify.files.local import file_bytes, missing, require_regular_file
+from verify.files.location import Location, local_path
 from verify.options import Request
 from verify.source.config import read_json
-from verify.source.find import missing
 
 MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
 
@@ -24,7 +22,7 @@ MAX_CLIPS = 20
 class Found:
     """A file, and in words where it was found."""
 
-    path: Path
+    path: Location
     origin: str
 
 
@@ -32,7 +30,7 @@ class Found:
 class Source:
     """A checkpoint and what was found with it. `searched` lists the places without a vocabulary."""
 
-    checkpoint: Path
+    checkpoint: Location
     config: dict[str, Any]
     config_origin: str
     vocab: Found | None
@@ -43,7 +41,7 @@ class Source:
     language: str | None
 
 
-def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> Source:
+def gather(request: Request, checkpoint: Location, embedded: dict[str, Any] | None) -> Source:
     """Find everything that goes with the checkpoint; `embedded` is the config inside it, where there is one.
 
     Raises:
@@ -64,7 +62,7 @@ def gather(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) 
     )
 
 
-def _config(request: Request, checkpoint: Path, embedded: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+def _config(request: Request, checkpoint: Location, embedded: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
     beside = checkpoint.parent / "config.json"
     if request.config is not None:
         return read_json(request.config), f"{request.config} (--config)"
@@ -83,7 +81,7 @@ def _config(request: Request, checkpoint: Path, embedded: dict[str, Any] | None)
     )
 
 
-def _vocabs(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
+def _vocabs(request: Request, checkpoint: Location, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
     """Return every vocab.json there is, in the order of trust, and the places that were looked at in vain."""
     found, searched = [], []
     if request.vocab is not None:
@@ -91,29 +89,19 @@ def _vocabs(request: Request, checkpoint: Path, config: dict[str, Any]) -> tuple
             raise missing(request.vocab)
         found.append(Found(path=request.vocab, origin="--vocab"))
     for path, origin in _vocab_places(request, checkpoint, config):
-        if 0 < _file_bytes(path) <= MAX_VOCAB_BYTES:
+        if 0 < file_bytes(path) <= MAX_VOCAB_BYTES:
             found.append(Found(path=path, origin=origin))
         else:
             searched.append(f"{path} ({origin})")
     return found, tuple(searched)
 
 
-def _file_bytes(path: Path) -> int:
-    """Return the size of a regular file, or -1: a path in a config may be unreadable, too long, or anything else."""
-    if isinstance(path, RemotePath) and not path.is_file():
-        return -1
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return -1
-    return status.st_size if stat.S_ISREG(status.st_mode) else -1
-
-
-def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def _vocab_places(request: Request, checkpoint: Location, config: dict[str, Any]) -> Iterator[tuple[Location, str]]:
     yield checkpoint.parent / "vocab.json", "beside the checkpoint"
     if request.base is not None:
         yield request.base / "vocab.json", "--base"
-    for parent in list(checkpoint.resolve().parents)[:3]:
+    here = local_path(checkpoint)
+    for parent in here.resolve().parents[:3] if here else ():  # what lies above a remote folder is not searched
         for folder in sorted(parent.glob("XTTS_*_original_model_files")):
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
@@ -122,7 +110,7 @@ def _vocab_places(request: Request, checkpoint: Path, config: dict[str, Any]) ->
         yield Path(named), "model_args.tokenizer_file in the config"
 
 
-def _speakers(request: Request, checkpoint: Path) -> Found | None:
+def _speakers(request: Request, checkpoint: Location) -> Found | None:
     folders = [(checkpoint.parent, "beside the checkpoint")]
     if request.base is not None:
         folders.append((request.base, "--base"))
@@ -132,7 +120,7 @@ def _speakers(request: Request, checkpoint: Path) -> Found | None:
     return None
 
 
-def _clips(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterator[Found]:
+def _clips(request: Request, checkpoint: Location, config: dict[str, Any]) -> Iterator[Found]:
     """Yield the clips that may serve as reference, best first: the user's, the folder's, the test sentences', the dataset's."""
     if request.speaker_wavs:
         for path in request.speaker_wavs:
@@ -141,7 +129,7 @@ def _clips(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterat
             require_regular_file(path)
             yield Found(path=path, origin="--speaker-wav")
         return
-    if _file_bytes(checkpoint.parent / "reference.wav") > 0:
+    if file_bytes(checkpoint.parent / "reference.wav") > 0:
         yield Found(path=checkpoint.parent / "reference.wav", origin="beside the checkpoint")
     if not request.follow:
         return
@@ -149,7 +137,7 @@ def _clips(request: Request, checkpoint: Path, config: dict[str, Any]) -> Iterat
     for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():
         named = sentence.get("speaker_wav") if isinstance(sentence, dict) else None
         for name in named[:MAX_CLIPS] if isinstance(named, list) else [named]:
-            if _is_local(name) and _file_bytes(Path(name)) > 0:
+            if _is_local(name) and file_bytes(Path(name)) > 0:
                 yield Found(path=Path(name), origin="a test sentence of the run's config")
     for dataset in _datasets(config):
         folder = dataset.get("path")

@@ -1,18 +1,18 @@
 """Turn a run's training config into an inference config: known fields within bounds, no path of the training machine."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from verify import resources
 from verify.errors import SourceError
 from verify.files.local import open_regular, require_regular_file
+from verify.files.location import Location
 
 MAX_CONFIG_BYTES = 4 * 2**20  # a genuine config.json has 5 KB
 
 
 def read_json(
-    path: Path, limit_bytes: int = MAX_CONFIG_BYTES, hint: str = "Restore it from the run or the base model."
+    path: Location, limit_bytes: int = MAX_CONFIG_BYTES, hint: str = "Restore it from the run or the base model."
 ) -> dict[str, Any]:
     """Return the JSON object in a regular file of bounded size.
 

@@ -1,31 +1,26 @@
 """Find the checkpoint that a file or a run folder means."""
 
-import os
 import re
 from pathlib import Path
 
 from verify.errors import SourceError
-from verify.files import protocols
-from verify.files.local import require_regular_file
-from verify.files.remote import RemotePath
+from verify.files.local import missing, require_regular_file
+from verify.files.location import Location, local_path, refresh
 from verify.options import Request
 
 _BEST = re.compile(r"best_model_(\d+)\.pth")
 STEP_NAME = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")  # what the trainer calls the checkpoints of a step
 
 
-def find_checkpoint(source: Path, which: str = "best") -> Path:
+def find_checkpoint(source: Location, which: str = "best") -> Location:
     """Return the checkpoint file that `source`, a file or a run folder, and `--checkpoint` mean.
 
     Raises:
         SourceError: there is none; the message says what was looked for and what is there.
     """
-    if isinstance(source, RemotePath):
-        source.forget()
-    if not (source.exists() if isinstance(source, RemotePath) else os.path.lexists(source)):
+    refresh(source)
+    if not source.exists():
         raise missing(source)
-    if not source.exists() and source.is_symlink():
-        raise SourceError("missing", f"{source} is a link to {os.readlink(source)}, which is not there")
     if not source.is_dir():
         require_regular_file(source)
         return source
@@ -42,9 +37,11 @@ def checkpoints_of(source: Path) -> list[Path]:
     Raises:
         SourceError: there is none.
     """
-    one = find_checkpoint(source)
-    if not source.is_dir() or (one.name != "best_model.pth" and not STEP_NAME.fullmatch(one.name)):
-        return [one]
+    name = find_checkpoint(source).name
+    if not source.is_dir():
+        return [source]
+    if name != "best_model.pth" and not STEP_NAME.fullmatch(name):
+        return [source / name]
     names = sorted(entry.name for entry in source.iterdir())
     numbered = sorted((int(match[1]), name) for name in names if (match := STEP_NAME.fullmatch(name)))
     return [
@@ -53,26 +50,7 @@ def checkpoints_of(source: Path) -> list[Path]:
     ]
 
 
-def missing(path: Path) -> SourceError:
-    """Return the error for a path that is not there, with the names near it."""
-    if isinstance(path, RemotePath):
-        return protocols.missing(path)
-    text = str(path)
-    if re.match(r"[a-z][a-z0-9+.-]+:/", text):
-        url = text.replace(":/", "://", 1)[:300]  # a path collapses the two slashes
-        return SourceError("missing", f"{url} is a URL; here only files on this machine are read", "Download it first.")
-    folder = path.parent
-    names = _names(folder) if folder.is_dir() else []
-    import difflib  # for what went wrong alone
-
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
-    if not folder.is_dir():
-        hint = f"Its folder {folder} is not there either."
-    return SourceError("missing", f"{text[:300]} is not there", hint)
-
-
-def _names(folder: Path) -> list[str]:
+def _names(folder: Location) -> list[str]:
     return [entry.name for entry in folder.iterdir()]
 
 
@@ -95,14 +73,15 @@ def _choose(names: list[str], which: str) -> str | None:
     return files[0] if len(files) == 1 else None
 
 
-def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
+def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     steps = [name.rpartition("_")[2].removesuffix(".pth") for name in names if STEP_NAME.fullmatch(name)]
     if which not in ("best", "last"):
         there = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
         return SourceError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)
     looked = "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
     there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
-    entries = [] if isinstance(folder, RemotePath) else folder.iterdir()  # a bucket may hold thousands
+    here = local_path(folder)
+    entries = here.iterdir() if here else []  # a bucket may hold thousands
     runs = [entry.name for entry in entries if entry.is_dir() and _choose(sorted(_names(entry)), "best")]
     hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
     if runs:
@@ -110,8 +89,8 @@ def _nothing_in(folder: Path, names: list[str], which: str) -> SourceError:
     return SourceError("no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint)
 
 
-def input_paths(request: Request) -> list[Path]:
+def input_paths(request: Request) -> list[Location]:
     """Return every path that the user named and that holds something to read: none of them may become the output."""
     voices = [Path(spoken.partition("=")[2]) for spoken in request.speakers if "=" in spoken]
     named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs, *voices]
-    return [path for path in named if path is not None] + [find_checkpoint(request.source, request.checkpoint)]
+    return [*(path for path in named if path is not None), find_checkpoint(request.source, request.checkpoint)]

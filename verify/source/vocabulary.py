@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from verify import resources
 from verify.errors import SourceError
+from verify.files.location import Location
 from verify.source.companions import MAX_VOCAB_BYTES
 from verify.source.config import read_json
 
@@ -26,7 +26,7 @@ class Vocabulary:
     languages: tuple[str, ...]
 
 
-def read_vocabulary(path: Path) -> Vocabulary:
+def read_vocabulary(path: Location) -> Vocabulary:
     """Read the tokenizer file.
 
     Raises:
@@ -55,7 +55,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     )
 
 
-def _token_ids(path: Path, tokenizer: dict[str, Any]) -> dict[str, int]:
+def _token_ids(path: Location, tokenizer: dict[str, Any]) -> dict[str, int]:
     """Return token to id, added tokens included, as `Tokenizer.get_vocab()` does."""
     model = tokenizer.get("model")
     tokens = model.get("vocab") if isinstance(model, dict) else None

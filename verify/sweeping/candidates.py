@@ -13,6 +13,7 @@ from verify.commands.compare import follow
 from verify.commands.steps import script_of
 from verify.errors import Cause, ConversionError, cause_of
 from verify.files.local import stamp_at
+from verify.files.staging import sha256
 from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Watch
@@ -97,7 +98,7 @@ def _identity(planned: Plan, name: str) -> dict[str, Any]:
         "changed_ns": stamp[1] if stamp else None,
         "tensors": _digest_of_index(planned),
         "config": _digest(planned.config),
-        "vocab": hashlib.sha256(planned.vocab.read_bytes()).hexdigest(),
+        "vocab": sha256(planned.vocab),
     }
 
 

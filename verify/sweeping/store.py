@@ -13,6 +13,7 @@ from typing import Any
 
 from verify.errors import OutputError
 from verify.files import output, staging
+from verify.files.location import Location
 from verify.sweeping.task import Outcome
 
 RESULTS, SETTINGS, RESULT = "results", "settings.json", "result.json"
@@ -75,7 +76,7 @@ def place_of(identity: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def opened(target: Path, inputs: Sequence[Path], settings: Mapping[str, Any], force: bool) -> Iterator[Store]:
+def opened(target: Path, inputs: Sequence[Location], settings: Mapping[str, Any], force: bool) -> Iterator[Store]:
     """Lock the folder of a sweep, make it where it is not there, and remove what a killed one left half done.
 
     Args:

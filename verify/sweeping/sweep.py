@@ -10,7 +10,8 @@ from typing import Any
 from verify.audio.prompts import Script
 from verify.commands.compare import require_sayable
 from verify.diagnosis import environment
-from verify.errors import Cause
+from verify.errors import Cause, OutputError
+from verify.files.location import local_path
 from verify.options import Job
 from verify.progress import Silent, Watch
 from verify.report import sweep_page
@@ -48,7 +49,10 @@ def sweep(job: Job, runs: Sequence[Path], hands: Hands, watch: Watch | None = No
     watch, began = watch or Silent(), time.perf_counter()
     require_sayable(job)
     paths = candidates.find(runs)
-    target = job.output or candidates.common_folder(paths) / FOLDER
+    target = local_path(job.output) if job.output else candidates.common_folder(paths) / FOLDER
+    if target is None:
+        message = f"sweep writes each result as it comes, which needs a folder of this machine, not {job.output}"
+        raise OutputError("cannot-write", message, "Pass a folder with -o DIR.")
     inputs = [*runs, *input_paths(replace(job.request, source=paths[0]))]
     found = candidates.prepare(job, paths, watch)
     lead = next((one for one in found if one.plan), None)

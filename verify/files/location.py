@@ -1,0 +1,54 @@
+"""Where a file is: at a path of this machine or at a URL. Both know `/`, `name`, `exists`, `stat` and the like of `Path`."""
+
+import re
+import urllib.parse
+from os import PathLike
+from pathlib import Path
+
+from verify.files.protocols import WEB
+from verify.files.remote import RemotePath
+
+Location = Path | RemotePath
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(.*)", re.DOTALL)
+_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\](?![/\\])")  # what pathlib makes of it
+
+
+def parse_location(text: str | PathLike[str] | RemotePath) -> Location:
+    """Return what a user named: a `Path` for plain text or a file:// URL, a `RemotePath` for any other URL."""
+    if isinstance(text, RemotePath):
+        return text
+    words = str(text)
+    if isinstance(text, Path) and not text.exists():
+        words = _COLLAPSED.sub(r"\1://", text.as_posix(), count=1)
+    match = _URL.fullmatch(words)
+    if match is None:
+        return Path(text)
+    scheme, host, path = match[1].lower(), match[2], match[3]
+    if scheme == "file":
+        from urllib.request import url2pathname  # which loads what asks the network
+
+        return Path(url2pathname(urllib.parse.urlsplit(words).path))
+    query = ""
+    if scheme in WEB:
+        path, mark, query = path.partition("#")[0].partition("?")
+        query = mark + query
+    return RemotePath(f"{scheme}://{host}", path, query)
+
+
+def local_path(location: Location) -> Path | None:
+    """Return the path of a file of this machine; None for one at a URL, which no package opens by name."""
+    return location if isinstance(location, Path) else None
+
+
+def refresh(location: Location) -> None:
+    """Forget what a server said of a URL, so that it is asked anew; this machine is always asked anew."""
+    if isinstance(location, RemotePath):
+        location.forget()
+
+
+def same_file(a: Location, b: Location) -> bool:
+    """Whether both are there and one file, however their names are spelt; two URLs are one only where they are equal."""
+    if isinstance(a, RemotePath) or isinstance(b, RemotePath):
+        return a == b
+    return a.exists() and b.exists() and a.samefile(b)
