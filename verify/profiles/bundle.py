@@ -104,7 +104,7 @@ def make(plan: Plan, report: Result, stage: Stage, watch: Watch) -> Result:
     return checked(plan, report, stage.folder, watch)
 
 
-from verify.result import Result
+def checked(plan: Plan, report: Result, location: Location, watch: Watch) -> Result:
     """Return the report with what the program would find missing or unfit in the folder."""
     profile = profile_of(plan)
     if profile is None:
