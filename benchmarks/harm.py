@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.harms import Run, harms
-from verify import Job, Request, resources, verify
+from verify import Job, resources, verify
 from verify.demo import trainer, weights
 from verify.demo.demo import AUDIO_CODES, SMALL_GPT
 from verify.errors import ConversionError, any_error
@@ -63,7 +63,7 @@ def _try(name, run, sentences, whisper):
     caught, errors, heard = [], [], []
     for sentence in sentences:
         job = Job(
-            request=Request(source=run),
+            source=run,
             texts=(sentence["text"],),
             language=sentence["language"],
             transcribe=str(whisper),
@@ -114,7 +114,8 @@ def _false_alarms(run, seeds, clips):
         voice = {"speaker_wavs": (clips[number % len(clips)],)} if clips else {}
         for sentence in SENTENCES:
             job = Job(
-                request=Request(source=run, **voice),
+                source=run,
+                **voice,
                 texts=(sentence["text"],),
                 language=sentence["language"],
                 seed=first,

@@ -7,7 +7,7 @@ from pathlib import Path
 import soundfile
 import torch
 
-from verify import Job, Request, convert
+from verify import Job, convert
 from verify.demo.demo import demo
 from verify.progress import Silent
 
@@ -61,7 +61,7 @@ def outputs():
             checkpoint["model"] = change(checkpoint["model"])
             torch.save(checkpoint, run / source.relative_to(folder / "training"))
             for seed, text in enumerate(TEXTS):
-                job = Job(request=Request(source=run), output=Path(name) / f"out{seed}", expect="sound", text=text, seed=seed)  # fmt: skip
+                job = Job(source=run, output=Path(name) / f"out{seed}", expect="sound", text=text, seed=seed)  # fmt: skip
                 report = convert(job)
                 if report.sample:
                     samples, rate_hz = soundfile.read(Path(report.output) / "sample.wav", dtype="float32")

@@ -81,10 +81,10 @@ def genuine_checkpoint(genuine_run) -> Path:
 @pytest.fixture(scope="session")
 def converted(genuine_run, tmp_path_factory):
     """(folder, report) of the main job on the genuine run."""
-    from verify import Job, Request, convert
+    from verify import Job, convert
 
     folder = tmp_path_factory.mktemp("converted") / "inference"
-    report = convert(Job(request=Request(source=genuine_run), output=folder, expect="sound"))
+    report = convert(Job(source=genuine_run, output=folder, expect="sound"))
     return folder, report
 
 

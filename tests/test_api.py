@@ -16,7 +16,7 @@ import soundfile
 import verify
 from tests.support.helpers import fingerprint
 from tests.test_docs import blocks
-from verify import Job, Request, resources
+from verify import Job, resources
 from verify.options import Options, SourceOptions, job_of
 
 ROOT = Path(__file__).parent.parent
@@ -52,10 +52,9 @@ def test_every_block_of_the_page_runs(place, monkeypatch):
     assert len(names["scare"].bogus) > 30  # the second names of two layers
 
 
-def test_the_options_are_the_fields_of_request_and_job():
-    of_request = {field.name for field in fields(Request)} - {"source"}
-    assert set(SourceOptions.__annotations__) == of_request
-    assert set(Options.__annotations__) == of_request | {field.name for field in fields(Job)} - {"request"}
+def test_the_options_are_the_fields_of_a_job():
+    assert set(Options.__annotations__) == {field.name for field in fields(Job)} - {"source"}
+    assert set(SourceOptions.__annotations__) < set(Options.__annotations__)
 
 
 def test_every_name_of_the_package_is_there_and_importing_one_imports_no_torch():
@@ -67,8 +66,8 @@ def test_every_name_of_the_package_is_there_and_importing_one_imports_no_torch()
 
 def test_text_serves_for_a_path_and_one_for_several():
     made = job_of("run", vocab="v.json", speaker_wavs="me.wav", texts="Hello.", output="out")
-    request = Request(source=Path("run"), vocab=Path("v.json"), speaker_wavs=(Path("me.wav"),))
-    assert made == Job(request=request, texts=("Hello.",), output=Path("out"))
+    source = {"source": Path("run"), "vocab": Path("v.json"), "speaker_wavs": (Path("me.wav"),)}
+    assert made == Job(**source, texts=("Hello.",), output=Path("out"))
 
 
 def test_a_wrong_option_is_refused_by_name():
@@ -81,7 +80,7 @@ def test_a_wrong_option_is_refused_by_name():
 
 
 def test_a_job_and_further_options_go_together(place):
-    job = Job(request=Request(source=place / "runs" / "XTTS_FT-November-23"), expect="sound")
+    job = Job(source=place / "runs" / "XTTS_FT-November-23", expect="sound")
     assert verify.inspect(job, seeds=2).verdict in ("pass", "warn")
 
 

@@ -19,7 +19,7 @@ from verify.diagnosis.architecture import read_architecture
 from verify.diagnosis.attribution import explain, fold, summary
 from verify.diagnosis.config_check import config_causes
 from verify.errors import Cause, SourceError
-from verify.options import Request
+from verify.options import Job
 from verify.report import terminal
 from verify.report.words import size
 from verify.source import config as configs
@@ -93,13 +93,13 @@ def test_the_vocabulary_is_looked_for_in_the_order_of_trust(tmp_path):
         named,
     ]
     (tmp_path / "base").mkdir()
-    request = Request(source=run, base=tmp_path / "base")
+    job = Job(source=run, base=tmp_path / "base")
     found = []
-    assert gather(request, checkpoint, raw).vocab is None
+    assert gather(job, checkpoint, raw).vocab is None
     for place in reversed(places):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("{}")
-        found.append(gather(request, checkpoint, raw).vocab.path.resolve())
+        found.append(gather(job, checkpoint, raw).vocab.path.resolve())
     assert found == [place.resolve() for place in reversed(places)]
 
 
@@ -115,13 +115,13 @@ def test_reference_clips_come_from_the_test_sentences_then_the_dataset(tmp_path)
         ],
         "datasets": [{"path": str(tmp_path / "data"), "language": "pt"}],
     }
-    source = gather(Request(source=checkpoint), checkpoint, raw)
+    source = gather(Job(source=checkpoint), checkpoint, raw)
     assert [clip.path.name for clip in source.clips] == ["voice.wav", "a.wav", "b.wav"]
     assert source.language == "pt"
     (checkpoint.parent / "reference.wav").write_bytes(b"x")
-    assert gather(Request(source=checkpoint), checkpoint, raw).clips[0].path.name == "reference.wav"
+    assert gather(Job(source=checkpoint), checkpoint, raw).clips[0].path.name == "reference.wav"
     (checkpoint.parent / "reference.wav").unlink()
-    assert gather(Request(source=checkpoint, follow=False), checkpoint, raw).clips == ()
+    assert gather(Job(source=checkpoint, follow=False), checkpoint, raw).clips == ()
 
 
 # --- config -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from verify.api import compare, convert, inspect, judge, load_xtts, verify
     from verify.diagnosis.explain import explain_load
     from verify.errors import Cause, ConversionError
-    from verify.options import Job, Options, Request
+    from verify.options import Job, Options
     from verify.result import Result
     from verify.training.callback import export_best
 
@@ -25,7 +25,6 @@ __all__ = [
     "ConversionError",
     "Job",
     "Options",
-    "Request",
     "Result",
     "compare",
     "convert",
@@ -42,7 +41,6 @@ _HOMES = {
     "Job": "options",
     "Options": "options",
     "Result": "result",
-    "Request": "options",
     "compare": "api",
     "convert": "api",
     "explain_load": "diagnosis.explain",

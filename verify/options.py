@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -14,7 +14,7 @@ AnyPath = str | Path
 
 
 class SourceOptions(TypedDict, total=False):
-    """What helps to read a source: the fields of `Request`."""
+    """What helps to read a source: those fields of `Job`."""
 
     checkpoint: str  # "best", "last" or a step
     config: AnyPath | None
@@ -27,7 +27,7 @@ class SourceOptions(TypedDict, total=False):
 
 
 class Options(SourceOptions, total=False):
-    """Those and the fields of `Job`."""
+    """All fields of `Job` but the source."""
 
     output: AnyPath | None
     texts: str | Iterable[str]
@@ -47,9 +47,15 @@ class Options(SourceOptions, total=False):
     profile: str | None  # the program that is to run the result
 
 
+# Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
+SOUND_CHECKS = frozenset(
+    {"finite", "audible", "plausible length", "cached logits", "same as the original", ZEROED, SCALE}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the user pointed at; None means: find it."""
+class Job:
+    """What the user asked for; of a path, None means: find it."""
 
     source: Location
     checkpoint: str = "best"
@@ -60,30 +66,6 @@ class Request:
     speakers: tuple[str, ...] = ()  # NAME=FILE: clips of voices that the result is to know by name
     follow: bool = True  # whether paths inside the config may lead out of the run folder
     config_from_weights: bool = False  # let the weights correct the config
-
-    def __post_init__(self) -> None:
-        # A library's user may well pass text, and one clip where there may be several.
-        for name in ("source", "config", "vocab", "base"):
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, parse_location(value))
-        clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
-        object.__setattr__(self, "speaker_wavs", tuple(map(parse_location, clips)))
-        object.__setattr__(
-            self, "speakers", (self.speakers,) if isinstance(self.speakers, str) else tuple(self.speakers)
-        )
-
-
-# Checks that decide the verdict for barely trained weights; `--expect speech` asks for every check.
-SOUND_CHECKS = frozenset(
-    {"finite", "audible", "plausible length", "cached logits", "same as the original", ZEROED, SCALE}
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the user asked for."""
-
-    request: Request
     output: Location | None = None
     texts: tuple[str, ...] = ()
     language: str | None = None
@@ -102,8 +84,15 @@ class Job:
     profile: str | None = None  # the program that is to run the result
 
     def __post_init__(self) -> None:
-        if self.output is not None:
-            object.__setattr__(self, "output", parse_location(self.output))
+        # A library's user may well pass text, and one clip where there may be several.
+        for name in ("source", "config", "vocab", "base", "output"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, parse_location(value))
+        clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
+        object.__setattr__(self, "speaker_wavs", tuple(map(parse_location, clips)))
+        object.__setattr__(
+            self, "speakers", (self.speakers,) if isinstance(self.speakers, str) else tuple(self.speakers)
+        )
         object.__setattr__(self, "texts", (self.texts,) if isinstance(self.texts, str) else tuple(self.texts))
         if self.expect not in ("speech", "sound"):
             raise ValueError(f"expect is {self.expect!r}: pass 'speech' or 'sound'")
@@ -119,13 +108,12 @@ class Job:
 
 
 def job_of(source: str | Path, **options: Any) -> Job:
-    """Return the job of keyword options, which are those of `Request` and of `Job`.
+    """Return the job of keyword options, which are the fields of `Job`.
 
     Raises:
         TypeError: there is no such option.
     """
-    about_source = {name: options.pop(name) for name in Request.__slots__ if name in options}
-    return Job(request=Request(source=parse_location(source), **about_source), **options)
+    return Job(source=parse_location(source), **options)
 
 
 # Fields that are not called like their option; every other one is.
@@ -145,18 +133,17 @@ def command(job: Job, name: str) -> str:
 
 def words(job: Job) -> list[str]:
     """Return the words behind the command's name: the source, and every option that differs from its default."""
-    source = job.request.source
+    source = job.source
     # A folder may be called like a command, or begin like an option.
     first = str(source) if "/" in str(source) or "\\" in str(source) else f"./{source}"
-    return [first, *_options(job.request, skip="source"), *_options(job, skip="request")]
+    return [first, *_options(job)]
 
 
-def _options(holder: Any, skip: str) -> Iterator[str]:
-    """Yield the options for the fields of a dataclass that differ from their default."""
-    for field in fields(holder):
-        value = getattr(holder, field.name)
-        default = field.default if field.default is not MISSING else None
-        if field.name == skip or value == default:
+def _options(job: Job) -> Iterator[str]:
+    """Yield the options for the fields that differ from their default."""
+    for field in fields(job):
+        value = getattr(job, field.name)
+        if field.name == "source" or value == field.default:
             continue
         option = f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}"
         if field.name in _TAKEN_AWAY:

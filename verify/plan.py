@@ -15,7 +15,7 @@ from verify.diagnosis.architecture import Architecture, read_architecture
 from verify.diagnosis.attribution import explain
 from verify.errors import Cause, ConversionError, any_error
 from verify.files.location import Location
-from verify.options import Job, Request
+from verify.options import Job
 from verify.progress import timed
 from verify.result import Result
 from verify.source import base as bases
@@ -86,25 +86,25 @@ def plan(job: Job) -> Plan:
     """
     seconds: dict[str, float] = {}
     with timed(seconds, "read"):
-        checkpoint = find_checkpoint(job.request.source, job.request.checkpoint)
+        checkpoint = find_checkpoint(job.source, job.checkpoint)
         archive = archives.read_archive(checkpoint)
         own = build_ledger(archive.tensors, same_bytes)
-        base = bases.read_base(job.request.base)
+        base = bases.read_base(job.base)
         components.require_xtts(archive, own, filling=base is not None)
-        source = gather(job.request, checkpoint, archive.config)
+        source = gather(job, checkpoint, archive.config)
         ledger, likeness = bases.fill(own, base), bases.likeness(own, base)
         found = config_check.with_lost_layers(read_architecture(ledger.by_name), source.config, archive.config)
-        config, about_config = _config(found, source, archive, job.request)
+        config, about_config = _config(found, source, archive, job)
         known = [*archive.warnings, *components.unknown_keys(ledger), *components.filled_parts(ledger, base)]
         known += [
-            *components.missing_parts(ledger.written, job.request.base),
+            *components.missing_parts(ledger.written, job.base),
             *components.missing_layers(found),
             *about_config,
         ]
         voices, refused = _readable_voices(source)
         known += refused
         source = replace(source, speakers=None) if refused else source
-        tokens, about_tokens = _vocabulary(found, source, config, job.request)
+        tokens, about_tokens = _vocabulary(found, source, config, job)
         known += about_tokens
         known += components.unchanged(likeness, base, checkpoint) if not any_error(known) else ()
     return Plan(
@@ -136,14 +136,12 @@ def inspect(job: Job) -> Result:
     return planned.report(causes=planned.foreseen())
 
 
-def _config(
-    found: Architecture, source: Source, archive: Archive, request: Request
-) -> tuple[dict[str, Any], list[Cause]]:
+def _config(found: Architecture, source: Source, archive: Archive, job: Job) -> tuple[dict[str, Any], list[Cause]]:
     """Return the inference config, and how it fits the weights; where the one inside the checkpoint fits, say so."""
     config = inference_config(source.config, source.config_origin)
     args, origin = config["model_args"], source.config_origin
     causes: list[Cause] = []
-    if request.config_from_weights:
+    if job.config_from_weights:
         config["model_args"], changed = config_check.from_weights(found, args, origin)
         causes += changed
         args = config["model_args"]
@@ -156,12 +154,12 @@ def _config(
             hint = "The config inside the checkpoint fits: take the other away (no --config, no config.json beside it)."
             wrong = tuple(replace(cause, hint=hint) for cause in wrong)
         elif not wrong:
-            causes += config_check.second_opinion(found, args, origin, embedded, named=request.config is not None)
+            causes += config_check.second_opinion(found, args, origin, embedded, named=job.config is not None)
     return config, [*wrong, *causes]
 
 
 def _vocabulary(
-    found: Architecture, source: Source, config: dict[str, Any], request: Request
+    found: Architecture, source: Source, config: dict[str, Any], job: Job
 ) -> tuple[Vocabulary | None, list[Cause]]:
     """Return the vocabulary and what is wrong with it; its size and its start and stop go into the config."""
     if source.vocab is None:
@@ -176,7 +174,7 @@ def _vocabulary(
     if any(cause.code == "vocab-rows" for cause in causes) and (fitting := _fitting(found, source)):
         hint = f"{fitting.path} ({fitting.origin}) has as many tokens as the weights have rows: pass it with --vocab."
         causes = [replace(cause, hint=hint) if cause.code == "vocab-rows" else cause for cause in causes]
-    of_base = request.base / "vocab.json" if request.base else None
+    of_base = job.base / "vocab.json" if job.base else None
     if of_base and of_base.is_file() and of_base != source.vocab.path:
         causes += vocab_check.order_causes(vocabulary, source.vocab, read_vocabulary(of_base), of_base)
     return vocabulary, causes

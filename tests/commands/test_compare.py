@@ -20,7 +20,7 @@ from verify.conversion import diff
 from verify.conversion.diff import Held
 from verify.coqui import model as models
 from verify.errors import ArchiveError
-from verify.options import Job, Request
+from verify.options import Job
 from verify.plan import plan
 from verify.report import compare_page, listen_page
 
@@ -47,7 +47,7 @@ def comparison(genuine_run, converted, model_parts, tmp_path_factory):
     )
     shutil.copyfile(vocab, run / "vocab.json")
     (root / "broken.pth").write_bytes(b"PK\x03\x04 and nothing else")
-    job = Job(request=Request(source=genuine_run), output=root / "out", texts=("yes.",), expect="sound")
+    job = Job(source=genuine_run, output=root / "out", texts=("yes.",), expect="sound")
     sources = [genuine_run, converted[0], run, root / "broken.pth"]
     report = compare.compare(job, sources)
     return report, json.loads((root / "out" / "compare.json").read_text()), root / "out"
@@ -109,7 +109,7 @@ def test_what_is_the_same_is_one_storage_for_both_models(genuine_run, make_run):
     def change(state):
         state[MOVED] = state[MOVED] + 1
 
-    first, other = (plan(Job(request=Request(source=source))) for source in (genuine_run, make_run(change)))
+    first, other = (plan(Job(source=source)) for source in (genuine_run, make_run(change)))
     data, _ = reader.read_tensors(first.ledger.written, QUIET)
     held = Held(tensors=first.ledger.written, data=data)
     beside, _, found = diff.read_beside(other.ledger.written, held, QUIET)

@@ -15,7 +15,7 @@ import torch
 
 from tests.support.genuine_run import write_dataset
 from tests.support.helpers import fingerprint, run_cli
-from verify import Job, Request, convert
+from verify import Job, convert
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -174,7 +174,7 @@ def test_the_error_that_coqui_masks_is_named_by_us(make_run, capsys, tmp_path):
 
 
 def test_the_same_seed_says_the_same(converted, genuine_run, tmp_path):
-    job = Job(request=Request(source=genuine_run), output=tmp_path / "again", expect="sound")
+    job = Job(source=genuine_run, output=tmp_path / "again", expect="sound")
     report = convert(job)
     again, first = (
         soundfile.read(folder / "sample.wav", dtype="int16")[0] for folder in (tmp_path / "again", converted[0])

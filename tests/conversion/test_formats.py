@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 
 from tests.support.helpers import member_span, run_cli, save_tiny
-from verify import Job, Request, convert, load_xtts
+from verify import Job, convert, load_xtts
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import cast, formats, key_map
 from verify.conversion.formats import write_safetensors
@@ -77,7 +77,7 @@ def test_buffers_are_what_a_live_model_calls_so(model_parts):
 def half(genuine_run, tmp_path_factory):
     """(folder, report) of the main job with --dtype float16; it has spoken."""
     folder = tmp_path_factory.mktemp("half") / "inference"
-    job = Job(request=Request(source=genuine_run), output=folder, expect="sound", texts=("Hi.",), dtype="float16")
+    job = Job(source=genuine_run, output=folder, expect="sound", texts=("Hi.",), dtype="float16")
     return folder, convert(job)
 
 
@@ -193,7 +193,7 @@ def test_cast_weights_are_not_proved_to_say_the_same(genuine_run, tmp_path, caps
 def safe(genuine_run, tmp_path_factory):
     """(folder, report) of the main job with --format safetensors; it has loaded."""
     folder = tmp_path_factory.mktemp("safe") / "inference"
-    return folder, convert(Job(request=Request(source=genuine_run), output=folder, sample=False, format="safetensors"))
+    return folder, convert(Job(source=genuine_run, output=folder, sample=False, format="safetensors"))
 
 
 def test_a_safetensors_file_holds_the_tensors_and_says_where_they_are_from(safe, converted, genuine_checkpoint):

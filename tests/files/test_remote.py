@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.attacks.test_no_network import ROOT, forbidden
 from tests.support.helpers import member_span, run_cli, save_tiny
 from tests.support.servers import CutShort, WebServer, s3_server
-from verify import ConversionError, Job, Request, convert, inspect, load_xtts
+from verify import ConversionError, Job, convert, inspect, load_xtts
 from verify.checkpoint import zip_directory
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.reader import read_tensors
@@ -76,10 +76,10 @@ def test_a_url_is_told_from_a_path(tmp_path):
 
 
 def test_inspect_of_a_web_servers_checkpoint_reads_its_index_alone(server, checkpoint_url, genuine_checkpoint):
-    report = inspect(Job(request=Request(source=checkpoint_url)))
+    report = inspect(Job(source=checkpoint_url))
     assert server.sent_bytes < 1_000_000
     assert len(server.requests) <= 12, server.requests
-    at_hand = inspect(Job(request=Request(source=genuine_checkpoint))).to_json()
+    at_hand = inspect(Job(source=genuine_checkpoint)).to_json()
     found = report.to_json()
     assert found["ledger"] == at_hand["ledger"]
     assert found["architecture"] == at_hand["architecture"]
@@ -141,7 +141,7 @@ def test_a_server_that_lists_nothing_is_asked_for_the_usual_names(served, server
     copy.mkdir()
     os.link(genuine_checkpoint, copy / "model.pth")
     server.fault = lambda request: web.Response(status=403) if request.path.endswith("/") else None
-    assert inspect(Job(request=Request(source=f"{server.url}/unlisted/"))).archive.path.name == "model.pth"
+    assert inspect(Job(source=f"{server.url}/unlisted/")).archive.path.name == "model.pth"
 
 
 def test_a_header_that_lies_is_found_when_the_tensor_is_read(served, server, genuine_checkpoint, tmp_path):
@@ -153,14 +153,14 @@ def test_a_header_that_lies_is_found_when_the_tensor_is_read(served, server, gen
         at = file.read(64 * 2).rfind(struct.pack("<I", zip_directory.LOCAL_SIGNATURE))
         file.seek(start - 64 * 2 + at + 28)
         file.write(struct.pack("<H", 7))  # the length of its extra field
-    request = Request(
+    job = Job(
         source=f"{server.url}/liar.pth",
         config=served[1] / "run" / "config.json",
         vocab=served[1] / "run" / "vocab.json",
     )
-    assert inspect(Job(request=request)).verdict == "pass"
+    assert inspect(job).verdict == "pass"
     with pytest.raises(ConversionError) as caught:
-        convert(Job(request=request, output=tmp_path / "out", verify=False))
+        convert(job, output=tmp_path / "out", verify=False)
     assert caught.value.cause.code == "bad-container"
     assert list(tmp_path.iterdir()) == []
 
@@ -232,7 +232,7 @@ def test_a_connection_that_breaks_once_is_made_again(server, checkpoint_url, con
         return CutShort() if left and left.pop() else None
 
     server.fault = after(MIDDLE, checkpoint_url, cut)
-    report = convert(Job(request=Request(source=checkpoint_url), output=tmp_path / "out", verify=False))
+    report = convert(Job(source=checkpoint_url, output=tmp_path / "out", verify=False))
     assert left == []
     assert [file.sha256 for file in report.files if file.name == "model.pth"] == [
         file.sha256 for file in converted[1].files if file.name == "model.pth"
@@ -336,7 +336,7 @@ def test_inspect_on_s3_reads_the_index_alone(bucket, monkeypatch):
         return data
 
     monkeypatch.setattr(S3FileSystem, "_cat_file", count)
-    report = inspect(Job(request=Request(source="s3://voices/run/best_model_2.pth")))
+    report = inspect(Job(source="s3://voices/run/best_model_2.pth"))
     assert report.verdict == "pass"
     assert sum(read) < 1_000_000
     assert len(read) <= 6

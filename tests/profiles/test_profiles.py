@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from tests.support.helpers import run_cli
-from verify import Job, Request, convert, resources
+from verify import Job, convert, resources
 from verify.profiles import profile as profiles
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,13 +28,11 @@ def made(genuine_run, tmp_path_factory):
     def make(name):
         if name not in done:
             folder = tmp_path_factory.mktemp(name) / f"my-{name}"
-            request = Request(
-                source=make("alltalk")[0] if name == "pandrator" else genuine_run
-            )  # it has a voice by then
+            source = make("alltalk")[0] if name == "pandrator" else genuine_run  # it has a voice by then
             listens = name in ("alltalk", "finetune-webui")
             done[name] = (
                 folder,
-                convert(Job(request=request, output=folder, sample=False, verify=listens, profile=name)),
+                convert(Job(source=source, output=folder, sample=False, verify=listens, profile=name)),
             )
         return done[name]
 
@@ -286,7 +284,7 @@ def test_a_profile_that_is_none_is_named(converted, tmp_path):
     from verify import ConversionError
 
     with pytest.raises(ConversionError, match="there is no profile 'alltalks'") as caught:
-        convert(Job(request=Request(source=converted[0]), output=tmp_path / "out", profile="alltalks"))
+        convert(Job(source=converted[0], output=tmp_path / "out", profile="alltalks"))
     assert caught.value.cause.code == "no-profile"
 
 
@@ -299,8 +297,7 @@ def voiced(genuine_run, tmp_path_factory):
     place = tmp_path_factory.mktemp("voiced")
     clips = sorted((genuine_run.parent.parent / "dataset" / "wavs").glob("*.wav"))
     speakers = (f"Ana={clips[0]}", f"Big Bob={clips[1]}", f"Ana={clips[2]}")
-    request = Request(source=genuine_run, speakers=speakers)
-    report = convert(Job(request=request, output=place / "model", sample=False))
+    report = convert(Job(source=genuine_run, speakers=speakers, output=place / "model", sample=False))
     assert report.verdict == "pass"
     return place / "model", clips
 
@@ -373,8 +370,8 @@ def test_a_speaker_that_is_none_is_refused(converted, tmp_path, capsys, speaker,
 def test_the_command_to_make_it_again_names_all_of_it():
     from verify.options import command
 
-    request = Request(source=Path("run"), speakers=("Ana=a b.wav", "Bob=c.wav"))
-    job = Job(request=request, profile="alltalk", dtype="float16", format="safetensors")
+    speakers = ("Ana=a b.wav", "Bob=c.wav")
+    job = Job(source=Path("run"), speakers=speakers, profile="alltalk", dtype="float16", format="safetensors")
     said = command(job, "convert")
     assert said.endswith(
         "./run --speaker 'Ana=a b.wav' --speaker Bob=c.wav --format safetensors --dtype float16 --profile alltalk"

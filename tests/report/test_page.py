@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from verify import Job, Request
+from verify import Job
 from verify import options as reproduce
 from verify.cli import main, parser
 from verify.report import page, pictures
@@ -235,10 +235,7 @@ def test_the_command_makes_the_same_job_again(words):
 
 
 def test_the_command_says_verify_where_that_was_asked():
-    assert (
-        reproduce.command(Job(request=Request(source=Path("m/x"))), "verify")
-        == "python convert_and_verify.py verify m/x"
-    )
+    assert reproduce.command(Job(source=Path("m/x")), "verify") == "python convert_and_verify.py verify m/x"
 
 
 def test_a_run_leaves_its_page_and_names_it(converted, capsys):

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.support.helpers import fingerprint, run_cli
-from verify import Job, Request
+from verify import Job
 from verify.errors import OutputError
 from verify.progress import Silent
 from verify.report import curve, sweep_page
@@ -37,7 +37,7 @@ MOVED = "xtts.gpt.gpt.h.1.mlp.c_fc.weight"
 
 
 def job_of(run, **changes):
-    return Job(**{"request": Request(source=run), **SAID, **changes})
+    return Job(**{"source": run, **SAID, **changes})
 
 
 def samples_of(folder):

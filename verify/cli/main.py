@@ -30,23 +30,23 @@ _ctrl_c = threading.Event()
 
 
 def _job(args: argparse.Namespace) -> Any:
-    from verify.options import Job, Request
+    from verify.options import Job
 
-    request = Request(
-        source=args.sources[0] if args.command in ("compare", "sweep") else args.source,
-        checkpoint=getattr(args, "checkpoint", "best"),
-        config=args.config,
-        vocab=args.vocab,
-        base=args.base,
-        speaker_wavs=tuple(getattr(args, "speaker_wav", ())),
-        speakers=tuple(getattr(args, "speaker", ())),
-        follow=not args.no_follow,
-        config_from_weights=args.config_from_weights,
-    )
+    source = {
+        "source": args.sources[0] if args.command in ("compare", "sweep") else args.source,
+        "checkpoint": getattr(args, "checkpoint", "best"),
+        "config": args.config,
+        "vocab": args.vocab,
+        "base": args.base,
+        "speaker_wavs": tuple(getattr(args, "speaker_wav", ())),
+        "speakers": tuple(getattr(args, "speaker", ())),
+        "follow": not args.no_follow,
+        "config_from_weights": args.config_from_weights,
+    }
     if args.command == "inspect":
-        return Job(request=request)
+        return Job(**source)
     return Job(
-        request=request,
+        **source,
         output=args.output,
         texts=_texts(args),
         language=args.language,

@@ -76,10 +76,10 @@ def require_sayable(job: Job) -> None:
     for text in job.texts:
         require_text(text)
     require_few(len(job.texts) or 1, job.seeds)
-    for path in job.request.speaker_wavs:
+    for path in job.speaker_wavs:
         if not path.exists():
             raise missing(path)
-    reference_clips([Found(path=path, origin="--speaker-wav") for path in job.request.speaker_wavs])
+    reference_clips([Found(path=path, origin="--speaker-wav") for path in job.speaker_wavs])
 
 
 def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:
@@ -87,7 +87,7 @@ def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:
     inputs: list[Location] = []
     for source in sources:
         try:
-            inputs += input_paths(replace(job.request, source=source, checkpoint="best"))
+            inputs += input_paths(replace(job, source=source, checkpoint="best"))
         except (ConversionError, OSError):
             inputs.append(source)  # why it cannot be used is told later
     return inputs
@@ -100,7 +100,7 @@ def _entries(job: Job, sources: Sequence[Location]) -> list[_Entry]:
     for number, source in enumerate(sources):
         model = ComparedModel(name=chr(ord("A") + number), path=str(source))
         try:
-            planned = plan(replace(job, request=_request(job, source)))
+            planned = plan(_job_for(job, source))
             planned, script = follow(planned, *lead) if lead else (planned, script_of(planned))
         except (ConversionError, OSError) as error:
             entries.append(_Entry(model=replace(model, cause=cause_of(error))))
@@ -110,12 +110,12 @@ def _entries(job: Job, sources: Sequence[Location]) -> list[_Entry]:
     return entries
 
 
-def _request(job: Job, source: Location) -> Any:
-    """Return the request for one model; a step means checkpoints of runs, not the only one of a model folder."""
-    which = job.request.checkpoint
+def _job_for(job: Job, source: Location) -> Job:
+    """Return the job for one model; a step means checkpoints of runs, not the only one of a model folder."""
+    which = job.checkpoint
     if which not in ("best", "last") and source.is_dir():
         which = which if any(STEP_NAME.fullmatch(entry.name) for entry in source.iterdir()) else "best"
-    return replace(job.request, source=source, checkpoint=which)
+    return replace(job, source=source, checkpoint=which)
 
 
 def follow(planned: Plan, lead: Plan, said: Script | None) -> tuple[Plan, Script | None]:

@@ -89,7 +89,7 @@ def verify(job: Job, watch: Watch | None = None) -> Result:
     """
     watch = watch or Silent()
     if job.output:
-        staging.check_target(job.output, input_paths(job.request), job.force)
+        staging.check_target(job.output, input_paths(job), job.force)
     planned = plan(job)
     watch.found(planned.report())
     script = script_of(planned)
@@ -131,7 +131,7 @@ def dry_run(job: Job) -> Result:
 
 def _target(job: Job) -> Location:
     """Return where the output goes, having refused what cannot become it, before anything is read."""
-    target, inputs = job.output or default_output(job.request.source), input_paths(job.request)
+    target, inputs = job.output or default_output(job.source), input_paths(job)
     staging.check_target(target, inputs, job.force)
     if job.keep_failed:
         staging.check_target(output.failed(target), inputs, force=True)

@@ -19,7 +19,7 @@ from verify.coqui.original import prove
 from verify.coqui.synthesis import Voice
 from verify.diagnosis import environment
 from verify.errors import ConversionError
-from verify.options import Job, Request
+from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Watch, timed
 from verify.result import Result, check_as_json
@@ -149,7 +149,7 @@ def similarity_of_base(planned: Plan, script: Script, take: Sample, device: str,
         return None
     try:
         with watch.step("letting the base speak"), timed(planned.seconds, "base"):
-            return _similarity(load_planned(plan(Job(request=Request(source=planned.base.path)))), script, take, device)
+            return _similarity(load_planned(plan(Job(source=planned.base.path))), script, take, device)
     except ConversionError:
         return None
 

@@ -10,7 +10,7 @@ from verify.commands.convert import convert
 from verify.demo import weights
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
-from verify.options import Job, Request
+from verify.options import Job
 from verify.progress import Watch
 from verify.result import Result
 
@@ -51,7 +51,7 @@ def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Result:
         trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES, weights.read())
     first = resources.load("speaking")["sentence"][0]
     job = Job(
-        request=Request(source=run),
+        source=run,
         output=folder / "inference",
         texts=(first["text"],),
         language=first["language"],

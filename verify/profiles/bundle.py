@@ -76,7 +76,7 @@ def wanted_voices(plan: Plan) -> dict[str, list[Clip]]:
         SourceError: a voice has no name, or a clip cannot be used.
     """
     named: dict[str, list[Clip]] = {}
-    for spoken in plan.job.request.speakers:
+    for spoken in plan.job.speakers:
         name, _, file = spoken.partition("=")
         if not (name.strip() and name.isprintable() and file):
             raise SourceError("bad-speaker", f"--speaker {spoken[:60]!r} is not NAME=FILE", "Pass NAME=FILE.")
@@ -157,7 +157,7 @@ def _dvae(plan: Plan) -> dict[str, TensorRecord]:
     entries = plan.ledger.entries
     if own := {entry.target[5:]: entry.record for entry in entries if entry.target.startswith("dvae.")}:
         return own
-    for folder in (plan.archive.path.parent, plan.job.request.base):
+    for folder in (plan.archive.path.parent, plan.job.base):
         if folder and (folder / "dvae.pth").is_file():
             return {record.key: record for record in read_archive(folder / "dvae.pth").tensors}
     return {}

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from verify.errors import SourceError
 from verify.files.local import file_bytes, missing, require_regular_file
 from verify.files.location import Location, local_path
-from verify.options import Request
+from verify.options import Job
 from verify.source.config import read_json
 
 MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
@@ -41,14 +41,14 @@ class Source:
     language: str | None
 
 
-def gather(request: Request, checkpoint: Location, embedded: dict[str, Any] | None) -> Source:
+def gather(job: Job, checkpoint: Location, embedded: dict[str, Any] | None) -> Source:
     """Find everything that goes with the checkpoint; `embedded` is the config inside it, where there is one.
 
     Raises:
         SourceError: a file that the user named is missing, or a config is unusable.
     """
-    config, origin = _config(request, checkpoint, embedded)
-    vocabs, searched = _vocabs(request, checkpoint, config)
+    config, origin = _config(job, checkpoint, embedded)
+    vocabs, searched = _vocabs(job, checkpoint, config)
     return Source(
         checkpoint=checkpoint,
         config=config,
@@ -56,23 +56,23 @@ def gather(request: Request, checkpoint: Location, embedded: dict[str, Any] | No
         vocab=vocabs[0] if vocabs else None,
         other_vocabs=tuple(vocabs[1:]),
         searched=searched,
-        speakers=_speakers(request, checkpoint),
-        clips=tuple(_clips(request, checkpoint, config)),
+        speakers=_speakers(job, checkpoint),
+        clips=tuple(_clips(job, checkpoint, config)),
         language=_language(config),
     )
 
 
-def _config(request: Request, checkpoint: Location, embedded: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
+def _config(job: Job, checkpoint: Location, embedded: dict[str, Any] | None) -> tuple[dict[str, Any], str]:
     beside = checkpoint.parent / "config.json"
-    if request.config is not None:
-        return read_json(request.config), f"{request.config} (--config)"
+    if job.config is not None:
+        return read_json(job.config), f"{job.config} (--config)"
     if beside.is_file():
         return read_json(beside), f"{beside.name} beside the checkpoint"
     if embedded is not None:
         return embedded, "inside the checkpoint"
-    if request.base is not None and (request.base / "config.json").is_file():
-        return read_json(request.base / "config.json"), f"{request.base / 'config.json'} (--base)"
-    if request.config_from_weights:
+    if job.base is not None and (job.base / "config.json").is_file():
+        return read_json(job.base / "config.json"), f"{job.base / 'config.json'} (--base)"
+    if job.config_from_weights:
         return {}, "the defaults of XttsArgs"
     raise SourceError(
         "no-config",
@@ -81,14 +81,14 @@ def _config(request: Request, checkpoint: Location, embedded: dict[str, Any] | N
     )
 
 
-def _vocabs(request: Request, checkpoint: Location, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
+def _vocabs(job: Job, checkpoint: Location, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
     """Return every vocab.json there is, in the order of trust, and the places that were looked at in vain."""
     found, searched = [], []
-    if request.vocab is not None:
-        if not request.vocab.exists():
-            raise missing(request.vocab)
-        found.append(Found(path=request.vocab, origin="--vocab"))
-    for path, origin in _vocab_places(request, checkpoint, config):
+    if job.vocab is not None:
+        if not job.vocab.exists():
+            raise missing(job.vocab)
+        found.append(Found(path=job.vocab, origin="--vocab"))
+    for path, origin in _vocab_places(job, checkpoint, config):
         if 0 < file_bytes(path) <= MAX_VOCAB_BYTES:
             found.append(Found(path=path, origin=origin))
         else:
@@ -96,34 +96,34 @@ def _vocabs(request: Request, checkpoint: Location, config: dict[str, Any]) -> t
     return found, tuple(searched)
 
 
-def _vocab_places(request: Request, checkpoint: Location, config: dict[str, Any]) -> Iterator[tuple[Location, str]]:
+def _vocab_places(job: Job, checkpoint: Location, config: dict[str, Any]) -> Iterator[tuple[Location, str]]:
     yield checkpoint.parent / "vocab.json", "beside the checkpoint"
-    if request.base is not None:
-        yield request.base / "vocab.json", "--base"
+    if job.base is not None:
+        yield job.base / "vocab.json", "--base"
     here = local_path(checkpoint)
     for parent in here.resolve().parents[:3] if here else ():  # what lies above a remote folder is not searched
         for folder in sorted(parent.glob("XTTS_*_original_model_files")):
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
     named = args.get("tokenizer_file") if isinstance(args, dict) else None
-    if request.follow and _is_local(named):
+    if job.follow and _is_local(named):
         yield Path(named), "model_args.tokenizer_file in the config"
 
 
-def _speakers(request: Request, checkpoint: Location) -> Found | None:
+def _speakers(job: Job, checkpoint: Location) -> Found | None:
     folders = [(checkpoint.parent, "beside the checkpoint")]
-    if request.base is not None:
-        folders.append((request.base, "--base"))
+    if job.base is not None:
+        folders.append((job.base, "--base"))
     for folder, origin in folders:
         if (path := folder / "speakers_xtts.pth").is_file():
             return Found(path=path, origin=origin)
     return None
 
 
-def _clips(request: Request, checkpoint: Location, config: dict[str, Any]) -> Iterator[Found]:
+def _clips(job: Job, checkpoint: Location, config: dict[str, Any]) -> Iterator[Found]:
     """Yield the clips that may serve as reference, best first: the user's, the folder's, the test sentences', the dataset's."""
-    if request.speaker_wavs:
-        for path in request.speaker_wavs:
+    if job.speaker_wavs:
+        for path in job.speaker_wavs:
             if not path.exists():
                 raise missing(path)
             require_regular_file(path)
@@ -131,7 +131,7 @@ def _clips(request: Request, checkpoint: Location, config: dict[str, Any]) -> It
         return
     if file_bytes(checkpoint.parent / "reference.wav") > 0:
         yield Found(path=checkpoint.parent / "reference.wav", origin="beside the checkpoint")
-    if not request.follow:
+    if not job.follow:
         return
     sentences = config.get("test_sentences")
     for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():

@@ -6,7 +6,7 @@ from pathlib import Path
 from verify.errors import SourceError
 from verify.files.local import missing, require_regular_file
 from verify.files.location import Location, local_path, refresh
-from verify.options import Request
+from verify.options import Job
 
 _BEST = re.compile(r"best_model_(\d+)\.pth")
 STEP_NAME = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")  # what the trainer calls the checkpoints of a step
@@ -89,8 +89,8 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     return SourceError("no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint)
 
 
-def input_paths(request: Request) -> list[Location]:
+def input_paths(job: Job) -> list[Location]:
     """Return every path that the user named and that holds something to read: none of them may become the output."""
-    voices = [Path(spoken.partition("=")[2]) for spoken in request.speakers if "=" in spoken]
-    named = [request.source, request.config, request.vocab, request.base, *request.speaker_wavs, *voices]
-    return [*(path for path in named if path is not None), find_checkpoint(request.source, request.checkpoint)]
+    voices = [Path(spoken.partition("=")[2]) for spoken in job.speakers if "=" in spoken]
+    named = [job.source, job.config, job.vocab, job.base, *job.speaker_wavs, *voices]
+    return [*(path for path in named if path is not None), find_checkpoint(job.source, job.checkpoint)]

@@ -71,7 +71,7 @@ def _prepared(job: Job, path: Path, top: Path, lead: Contender | None) -> Conten
     """Return the checkpoint with its plan, or with what forbids it."""
     one = Contender(name=_name(path, top), run=_name(path.parent, top.parent), path=path)
     try:
-        planned = plan(replace(job, request=replace(job.request, source=path, checkpoint="best")))
+        planned = plan(replace(job, source=path, checkpoint="best"))
         if lead and lead.plan:
             planned, script = follow(planned, lead.plan, lead.script)
         else:

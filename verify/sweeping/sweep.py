@@ -53,7 +53,7 @@ def sweep(job: Job, runs: Sequence[Path], hands: Hands, watch: Watch | None = No
     if target is None:
         message = f"sweep writes each result as it comes, which needs a folder of this machine, not {job.output}"
         raise OutputError("cannot-write", message, "Pass a folder with -o DIR.")
-    inputs = [*runs, *input_paths(replace(job.request, source=paths[0]))]
+    inputs = [*runs, *input_paths(replace(job, source=paths[0]))]
     found = candidates.prepare(job, paths, watch)
     lead = next((one for one in found if one.plan), None)
     if lead is None or lead.script is None:
@@ -83,7 +83,7 @@ def _settings(job: Job, script: Script, hands: Hands) -> dict[str, Any]:
         "language": script.language,
         "reference": voice.hexdigest(),
         "whisper": str(script.whisper) if script.whisper else None,
-        "base": str(job.request.base) if job.request.base else None,
+        "base": str(job.base) if job.base else None,
         "expect": job.expect,
         "device": job.device,
         "threads": hands.threads,

@@ -54,8 +54,8 @@ def start(job: Job, best: Best, folder: Path) -> Export:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder.absolute() / best.name
     held = None if OPEN_FILES_STAY else exports.hold(best)
-    request = replace(job.request, source=held / best.path.name if held else best.path)
-    words = options.words(replace(job, request=request, output=target))
+    source = held / best.path.name if held else best.path
+    words = options.words(replace(job, source=source, output=target))
     printed, said = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed with the export
     process = _run_beside([str(held or ""), "convert", *words, "--json", "--quiet"], printed, said)
     return Export(best=best, target=target, held=held, process=process, printed=printed, said=said)
