@@ -14,12 +14,11 @@ import pytest
 import soundfile
 
 import verify
-from tests.support.helpers import fingerprint
+from tests.support.helpers import ROOT, fingerprint
 from tests.test_docs import blocks
 from verify import Job, resources
 from verify.options import Options, SourceOptions, job_of
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "library.md"
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import said
-from tests.test_house import MODULES, ROOT
+from tests.support.helpers import ROOT
+from tests.test_house import MODULES
 from verify.cli import parser
 
 
@@ -101,3 +102,13 @@ def test_the_examples_of_help_parse(capsys):
         assert examples
         for example in examples:
             assert parser.parse(shlex.split(example.split("<")[0])).command == name
+
+
+def test_the_readme_names_every_option_and_no_other():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    real = set()
+    for action in parser.parser()._subparsers._group_actions[0].choices.values():
+        real |= {option for item in action._actions for option in item.option_strings if option.startswith("--")}
+    section = readme.split("## Options")[1].split("\n## ")[0]
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", section))
+    assert named == (real | {"--version", "--print-completion"}) - {"--help"}

@@ -16,10 +16,9 @@ import pytest
 import soundfile
 import torch
 
-from tests.support.helpers import assert_fault, fingerprint, run_cli, save_tiny, tiny_state
+from tests.support.helpers import ROOT, assert_fault, fingerprint, run_cli, save_tiny, tiny_state
 from verify.files import staging
 
-ROOT = Path(__file__).parent.parent.parent
 SCRIPT = str(ROOT / "convert_and_verify.py")
 KEY = "xtts.gpt.final_norm.weight"
 

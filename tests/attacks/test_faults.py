@@ -15,6 +15,7 @@ import soundfile
 import torch
 
 from tests.support.helpers import (
+    ROOT,
     TINY_CONFIG,
     assert_fault,
     fingerprint,
@@ -25,9 +26,6 @@ from tests.support.helpers import (
     tiny_state,
 )
 from verify.checkpoint import allowlist
-
-ROOT = Path(__file__).parent.parent.parent
-
 
 # --- A: not what it should be -------------------------------------------------------------------------------------
 

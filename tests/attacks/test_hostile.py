@@ -4,18 +4,16 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.support import hostile
-from tests.support.helpers import fingerprint, run_cli
+from tests.support.helpers import ROOT, fingerprint, run_cli
 from tests.support.hostile import short, text
 from verify.checkpoint import unpickle
 from verify.checkpoint.archive import read_archive, read_voices
 from verify.errors import ArchiveError, UnsafePickleError
 
-ROOT = Path(__file__).parent.parent.parent
 FILES = hostile.all_files()
 
 

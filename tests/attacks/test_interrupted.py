@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.helpers import save_tiny
+from tests.support.helpers import ROOT, save_tiny
 from verify.errors import OutputError
 from verify.files import staging
 
-ROOT = Path(__file__).parent.parent.parent
 SCRIPT = str(ROOT / "convert_and_verify.py")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import fuzz, seeds
-from tests.support.helpers import fingerprint
+from tests.support.helpers import ROOT, fingerprint
 from verify.checkpoint import archive
 from verify.conversion import writer
 from verify.conversion.torch_zip import index_pickle as index
@@ -18,7 +18,6 @@ from verify.errors import OutputError
 from verify.files import staging
 from verify.files.local import require_regular_file
 
-ROOT = Path(__file__).parent.parent.parent
 posix = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs of POSIX")
 
 

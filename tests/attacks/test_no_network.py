@@ -4,9 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.helpers import ROOT
+
 # Runs commands with an audit hook that hears of every socket, name look-up and process, and refuses it.
 FORBIDDEN = """
 import json, sys

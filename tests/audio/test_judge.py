@@ -4,19 +4,18 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from benchmarks import damage
+from tests.support.helpers import ROOT
 from verify import resources
 from verify.audio import checks, mel, signal, vad_mos
 from verify.audio import clips as audio
 from verify.cli import main
 
-ROOT = Path(__file__).parent.parent.parent
 REFERENCE = resources.DEFAULT_REFERENCE
 RATE_HZ = 16000
 DAMAGES = {(item.kind, item.strength): item for item in damage.damages()}

@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.support.helpers import ROOT
 from verify.cli import parser
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def script(shell: str) -> str:

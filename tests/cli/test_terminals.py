@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.helpers import save_tiny
+from tests.support.helpers import ROOT, save_tiny
 
-ROOT = Path(__file__).parent.parent.parent
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*3[0-7]m")
 needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 

@@ -14,10 +14,8 @@ import soundfile
 import torch
 
 from tests.support.genuine_run import write_dataset
-from tests.support.helpers import fingerprint, run_cli
+from tests.support.helpers import ROOT, fingerprint, run_cli
 from verify import Job, convert
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture

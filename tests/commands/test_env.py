@@ -4,11 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-from tests.support.helpers import run_cli
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.helpers import ROOT, run_cli
 
 
 def test_env_prints_what_is_installed_and_lets_a_tiny_model_generate(capsys):

@@ -1,33 +1,18 @@
 """The key table is true: held against a live Xtts of the installed coqui-tts, and against coqui's own conversion."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
+from tests.support.helpers import tensor_record
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.equality import same_bytes
-from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import key_map
 from verify.conversion.ledger import ALIAS, DROPPED, KEPT, RENAMED, UNKNOWN, build_ledger
 from verify.errors import LedgerError
 
 
-def record(key: str, **changes) -> TensorRecord:
-    values = {
-        "dtype": "float32",
-        "shape": (2,),
-        "stride": (1,),
-        "offset": 0,
-        "storage": key,
-        "storage_start": 0,
-        "storage_bytes": 8,
-    }
-    return TensorRecord(path=Path("a.pth"), key=key, crc=1, **{**values, **changes})
-
-
 def fates(*keys: str, equal: bool = True) -> dict[str, tuple[str, str]]:
-    ledger = build_ledger([record(key) for key in keys], lambda a, b: equal)
+    ledger = build_ledger([tensor_record(key) for key in keys], lambda a, b: equal)
     return {entry.record.key: (entry.fate, entry.target) for entry in ledger.entries}
 
 

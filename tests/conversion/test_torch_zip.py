@@ -9,12 +9,12 @@ import sys
 import zipfile
 import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.support.helpers import ROOT
 from verify.checkpoint import reader, zip_directory
 from verify.checkpoint.archive import read_archive
 from verify.conversion import proven_file, torch_zip, writer
@@ -23,7 +23,6 @@ from verify.conversion.writer import write_model
 from verify.errors import ArchiveError, OutputError
 from verify.files import local
 
-ROOT = Path(__file__).parent.parent.parent
 TENSORS = {
     "float32": torch.randn(3, 5),
     "float16": torch.randn(7).half(),

@@ -8,18 +8,16 @@ import random
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.support import load_errors as scares
-from tests.support.helpers import run_cli
+from tests.support.helpers import ROOT, run_cli
 from verify.conversion.key_map import KEPT, expand
 from verify.diagnosis.error_text import MAX_BYTES
 from verify.diagnosis.explain import explain
 from verify.errors import ConversionError
 
-ROOT = Path(__file__).parent.parent.parent
 SECOND = "During handling of the above exception"  # between the two blocks of Xtts.load_checkpoint
 
 # text -> the codes of its true causes, what one of them says, what a hint says

@@ -3,16 +3,15 @@
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import pytest
 import soundfile
 
-from tests.support.helpers import run_cli
+from tests.support.helpers import ROOT, run_cli
 from verify import resources
 from verify.profiles import profile
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "consumers.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "consumers.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.removeprefix("python convert_and_verify.py ")
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S)

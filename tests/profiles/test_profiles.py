@@ -16,7 +16,6 @@ from tests.support.helpers import run_cli
 from verify import Job, convert, resources
 from verify.profiles import profile as profiles
 
-ROOT = Path(__file__).parent.parent.parent
 NAMES = ("alltalk", "auralis", "coqui", "ebook2audiobook", "finetune-webui", "pandrator")
 
 

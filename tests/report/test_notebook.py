@@ -5,12 +5,10 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
-from tests.support.helpers import save_tiny
+from tests.support.helpers import ROOT, save_tiny
 from verify import convert, inspect
 
-ROOT = Path(__file__).parent.parent.parent
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'{{7*7}}"
 VOID = {"br"}
 

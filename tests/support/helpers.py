@@ -7,12 +7,32 @@ import struct
 import zipfile
 from pathlib import Path
 
+from verify.checkpoint.tensors import TensorRecord
 from verify.cli import main
+
+ROOT = Path(__file__).parent.parent.parent
+XTTS_LANGUAGES = {
+    "en", "es", "fr", "de", "it", "pt", "pl", "tr", "ru", "nl", "cs", "ar", "zh-cn", "hu", "ko", "ja", "hi",
+}  # fmt: skip
 
 TINY_CONFIG = {
     "model": "xtts",
     "model_args": {"gpt_layers": 2, "gpt_n_model_channels": 128, "gpt_use_perceiver_resampler": True},
 }
+
+
+def tensor_record(key: str, **changes) -> TensorRecord:
+    """Return the record of a tensor of eight bytes that stands in no file."""
+    values = {
+        "dtype": "float32",
+        "shape": (2,),
+        "stride": (1,),
+        "offset": 0,
+        "storage": key,
+        "storage_start": 0,
+        "storage_bytes": 8,
+    }
+    return TensorRecord(path=Path("a.pth"), key=key, crc=1, **{**values, **changes})
 
 
 def tiny_state():

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.support.helpers import fingerprint, run_cli
+from tests.support.helpers import ROOT, fingerprint, run_cli
 from verify import Job
 from verify.errors import OutputError
 from verify.progress import Silent
@@ -30,7 +30,6 @@ from verify.sweeping.run_task import do
 from verify.sweeping.sweep import Hands, sweep
 from verify.sweeping.task import Outcome, Task
 
-ROOT = Path(__file__).parent.parent.parent
 SAID = {"texts": ("yes.",), "device": "cpu", "expect": "sound"}
 SAY = ("--text", "yes.", "--expect", "sound", "--device", "cpu")
 MOVED = "xtts.gpt.gpt.h.1.mlp.c_fc.weight"

@@ -1,0 +1,48 @@
+"""What belongs to a run: vocabulary, reference clips and language, each looked for in the order of trust."""
+
+from tests.support.helpers import save_tiny
+from verify.options import Job
+from verify.source.companions import gather
+
+
+def test_the_vocabulary_is_looked_for_in_the_order_of_trust(tmp_path):
+    run = tmp_path / "training" / "XTTS_FT-1"
+    checkpoint = save_tiny(run / "best_model_3.pth")
+    named = tmp_path / "elsewhere" / "vocab.json"
+    raw = {"model_args": {"tokenizer_file": str(named)}}
+    places = [
+        run / "vocab.json",
+        tmp_path / "base" / "vocab.json",
+        tmp_path / "training" / "XTTS_v2.0_original_model_files" / "vocab.json",
+        named,
+    ]
+    (tmp_path / "base").mkdir()
+    job = Job(source=run, base=tmp_path / "base")
+    found = []
+    assert gather(job, checkpoint, raw).vocab is None
+    for place in reversed(places):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("{}")
+        found.append(gather(job, checkpoint, raw).vocab.path.resolve())
+    assert found == [place.resolve() for place in reversed(places)]
+
+
+def test_reference_clips_come_from_the_test_sentences_then_the_dataset(tmp_path):
+    checkpoint = save_tiny(tmp_path / "run" / "x.pth")
+    (tmp_path / "data" / "wavs").mkdir(parents=True)
+    for name in ("voice.wav", "data/wavs/b.wav", "data/wavs/a.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    raw = {
+        "test_sentences": [
+            {"speaker_wav": [str(tmp_path / "voice.wav"), str(tmp_path / "gone.wav")]},
+            {"speaker_wav": "http://x/y.wav"},
+        ],
+        "datasets": [{"path": str(tmp_path / "data"), "language": "pt"}],
+    }
+    source = gather(Job(source=checkpoint), checkpoint, raw)
+    assert [clip.path.name for clip in source.clips] == ["voice.wav", "a.wav", "b.wav"]
+    assert source.language == "pt"
+    (checkpoint.parent / "reference.wav").write_bytes(b"x")
+    assert gather(Job(source=checkpoint), checkpoint, raw).clips[0].path.name == "reference.wav"
+    (checkpoint.parent / "reference.wav").unlink()
+    assert gather(Job(source=checkpoint, follow=False), checkpoint, raw).clips == ()

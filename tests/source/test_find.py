@@ -1,0 +1,36 @@
+"""Which checkpoint of a folder is taken."""
+
+import pytest
+
+from verify.errors import SourceError
+from verify.source.find import find_checkpoint
+
+
+@pytest.mark.parametrize(
+    ("names", "which", "chosen"),
+    [
+        (
+            ["best_model_9.pth", "best_model_10.pth", "best_model.pth", "checkpoint_500.pth"],
+            "best",
+            "best_model_10.pth",
+        ),
+        (["best_model.pth", "checkpoint_500.pth"], "best", "best_model.pth"),
+        (["checkpoint_500.pth", "checkpoint_1000.pth"], "best", "checkpoint_1000.pth"),
+        (["best_model_9.pth", "checkpoint_500.pth"], "last", "checkpoint_500.pth"),
+        (["best_model_900.pth", "checkpoint_500.pth"], "last", "best_model_900.pth"),
+        (["best_model_9.pth", "checkpoint_500.pth"], "500", "checkpoint_500.pth"),
+        (["model.pth", "dvae.pth"], "best", "model.pth"),
+        (["anything.safetensors"], "best", "anything.safetensors"),
+    ],
+)
+def test_which_checkpoint_of_a_folder(tmp_path, names, which, chosen):
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert find_checkpoint(tmp_path, which).name == chosen
+
+
+def test_a_step_that_is_not_there_names_those_that_are(tmp_path):
+    (tmp_path / "checkpoint_500.pth").write_bytes(b"x")
+    with pytest.raises(SourceError) as caught:
+        find_checkpoint(tmp_path, "600")
+    assert "Steps there: 500" in caught.value.cause.hint
