@@ -6,19 +6,39 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.support import said
+from tests.support import recorded_causes
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+NEVER_SAID = pytest.StashKey[list[str]]()
 
 
-def pytest_collection_modifyitems(items):
-    """Put what looks back at the whole session at its end."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Take over the causes that a process of `pytest -n` recorded."""
+    recorded_causes.recorded |= {tuple(pair) for pair in getattr(node, "workeroutput", {}).get("causes", ())}
 
 
-def pytest_runtest_logfinish(nodeid):
-    """Tell the other processes of `pytest -n` that this test is done."""
-    said.finish(nodeid)
+def pytest_sessionfinish(session):
+    """Hold the examples of docs/causes.md against the causes of this session, where the whole suite has run."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["causes"] = [*recorded_causes.recorded]
+        return
+    whole = config.args_source is config.ArgsSource.TESTPATHS and not (config.option.keyword or config.option.markexpr)
+    if not whole or config.option.collectonly or session.shouldstop or session.shouldfail:
+        return
+    if os.environ.get("XTTS_VERIFY_WRITE_DOCS"):
+        recorded_causes.correct_page()
+    if never_said := recorded_causes.never_said():
+        config.stash[NEVER_SAID] = never_said
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if never_said := config.stash.get(NEVER_SAID, None):
+        terminalreporter.section("docs/causes.md", red=True)
+        terminalreporter.line(f"No test met the examples of: {', '.join(never_said)}.")
+        terminalreporter.line("XTTS_VERIFY_WRITE_DOCS=1 python -m pytest -n auto writes what the code says today.")
 
 
 @pytest.fixture(scope="session")
@@ -29,26 +49,18 @@ def shared_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def record_what_is_said(shared_folder):
-    """Keep every cause that is shown or raised, for the test that holds docs/causes.md against them."""
-    from verify import errors
-    from verify.report import terminal
+def record_causes(shared_folder):
+    """Keep every cause that is made, for docs/causes.md."""
+    from verify.errors import Cause
 
-    said.begin(shared_folder / "said")
-    show, begin = terminal.show_cause, errors.ConversionError.__init__
+    make = Cause.__post_init__
 
-    def show_and_record(cause, screen):
-        said.record(cause, shared_folder)
-        show(cause, screen)
-
-    def begin_and_record(error, *arguments, **named):
-        begin(error, *arguments, **named)
-        said.record(error.cause, shared_folder)
+    def make_and_record(cause):
+        make(cause)
+        recorded_causes.record(cause, shared_folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(errors.ConversionError, "__init__", begin_and_record)
-        for room in ("terminal", "explain", "compare_terminal", "sweep_terminal", "env"):
-            patch.setattr(f"verify.report.{room}.show_cause", show_and_record)
+        patch.setattr(Cause, "__post_init__", make_and_record)
         yield
 
 
