@@ -6,7 +6,6 @@ import sys
 import zipfile
 
 import pytest
-import torch
 
 from tests.attacks.test_attacks import text
 from tests.support import fuzz, fuzz_archive, mutate, seeds
@@ -18,6 +17,8 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory i
 
 
 def test_the_seeds_are_valid(tmp_path):
+    import torch
+
     run = seeds.run_folder(tmp_path / "run")
     assert fuzz.measure([str(run), "--no-verify", "-o", str(tmp_path / "out"), "--json"]).code == 0
     ours = torch.load(tmp_path / "out" / "model.pth", weights_only=True)["model"]
@@ -113,17 +114,18 @@ def test_bytes_as_keys_named_20_000_times_cost_little(tmp_path):
 
 @LINUX
 @pytest.mark.parametrize(
-    "index",
+    "make_index",
     [
-        b"\x80\x02N" + b"".join(b"r" + struct.pack("<I", number) for number in range(1_990_000)) + b".",
-        b"\x80\x02(" + b"}" * 1_990_000 + b"t.",
-        b"\x80\x02}(" + b"".join(b"J" + struct.pack("<I", number) + b"N" for number in range(990_000)) + b"u.",
-        b"\x80\x02(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x50tq\x000(" + b"h\x00Q" * 900_000 + b"t.",
+        lambda: b"\x80\x02N" + b"".join(b"r" + struct.pack("<I", number) for number in range(1_990_000)) + b".",
+        lambda: b"\x80\x02(" + b"}" * 1_990_000 + b"t.",
+        lambda: b"\x80\x02}(" + b"".join(b"J" + struct.pack("<I", number) + b"N" for number in range(990_000)) + b"u.",
+        lambda: b"\x80\x02(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x50tq\x000(" + b"h\x00Q" * 900_000 + b"t.",
     ],
     ids=["memo", "dictionaries", "keys", "storages"],
 )  # fmt: skip
-def test_the_limits_of_the_index_bound_its_memory(tmp_path, index):
-    done = fuzz.measure(["inspect", str(seeds.run_folder(tmp_path / "run", checkpoint=checkpoint_of(index))), "--json"])
+def test_the_limits_of_the_index_bound_its_memory(tmp_path, make_index):
+    checkpoint = checkpoint_of(make_index())
+    done = fuzz.measure(["inspect", str(seeds.run_folder(tmp_path / "run", checkpoint=checkpoint)), "--json"])
     assert done.code == 2
     assert done.growth_bytes < fuzz.MAX_GROWTH_BYTES
 

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.support.helpers import ROOT, save_tiny
 from verify.errors import OutputError
@@ -92,6 +91,8 @@ def test_e7_ctrl_c_leaves_nothing(genuine_run, tmp_path, moment):
 
 
 def test_e9_two_runs_with_one_output(genuine_run, tmp_path):
+    import torch
+
     outcomes = []
     for attempt in range(3):
         out = tmp_path / f"out{attempt}"

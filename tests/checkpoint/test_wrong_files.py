@@ -3,10 +3,8 @@
 import importlib
 
 import pytest
-import torch
 
 from tests.support.helpers import assert_fault, save_tiny
-from verify.coqui.model import _parameters_on_meta
 
 # what is said -> (module below TTS, class, module of the config, its class)
 COQUI_MODELS = {
@@ -26,12 +24,16 @@ COQUI_MODELS = {
 }  # fmt: skip
 
 
-def with_names_of(model) -> dict[str, torch.Tensor]:
+def with_names_of(model):
+    import torch
+
     return {key: torch.zeros(2, device="cpu") for key in model.state_dict()}
 
 
 @pytest.mark.parametrize("what", COQUI_MODELS)
 def test_a11_other_models_of_coqui_are_named(tmp_path, capsys, what):
+    from verify.coqui.model import _parameters_on_meta
+
     module, name, config_module, config_name = COQUI_MODELS[what]
     model_class = getattr(importlib.import_module(f"TTS.{module}"), name)
     config = getattr(importlib.import_module(f"TTS.{config_module}"), config_name)()
@@ -42,7 +44,10 @@ def test_a11_other_models_of_coqui_are_named(tmp_path, capsys, what):
 
 
 def test_a11_tortoises_gpt_is_told_from_that_of_an_xtts(tmp_path, capsys):
+    import torch
     from TTS.tts.layers.tortoise.autoregressive import UnifiedVoice
+
+    from verify.coqui.model import _parameters_on_meta
 
     with _parameters_on_meta():
         model = UnifiedVoice(layers=1, model_dim=16, heads=2, max_text_tokens=8, max_mel_tokens=8)
@@ -52,6 +57,8 @@ def test_a11_tortoises_gpt_is_told_from_that_of_an_xtts(tmp_path, capsys):
 
 @pytest.mark.parametrize("prefix", ["", "hifigan_decoder."])
 def test_a11_the_vocoder_alone(model_parts, tmp_path, capsys, prefix):
+    import torch
+
     name = "hifigan_decoder."
     state = {prefix + key.removeprefix(name): value for key, value in model_parts[0].items() if key.startswith(name)}
     torch.save(state, tmp_path / "vocoder.pth")
@@ -59,6 +66,7 @@ def test_a11_the_vocoder_alone(model_parts, tmp_path, capsys, prefix):
 
 
 def test_a11_a_speaker_encoder(tmp_path, capsys):
+    import torch
     from TTS.encoder.models.resnet import ResNetSpeakerEncoder
 
     torch.save(with_names_of(ResNetSpeakerEncoder()), tmp_path / "model_se.pth")
@@ -66,5 +74,7 @@ def test_a11_a_speaker_encoder(tmp_path, capsys):
 
 
 def test_a11_what_nobody_knows_is_shown(tmp_path, capsys):
+    import torch
+
     torch.save({"blocks.0.w": torch.zeros(2), "blocks.1.w": torch.zeros(2)}, tmp_path / "x.pth")
     assert_fault(capsys, tmp_path / "x.pth", 2, "holds no XTTS weights: its tensors are blocks.{0-1}.w")

@@ -13,12 +13,10 @@ import pytest
 import soundfile
 
 from tests.support.helpers import run_cli, save_tiny
-from verify.audio import loudness
 from verify.checkpoint import reader
 from verify.checkpoint.equality import same_bytes
 from verify.conversion import diff
 from verify.conversion.diff import Held
-from verify.coqui import model as models
 from verify.errors import ArchiveError
 from verify.options import Job
 from verify.plan import plan
@@ -106,6 +104,8 @@ def test_the_document_tells_each_model_and_what_was_said_to_all(comparison):
 
 
 def test_what_is_the_same_is_one_storage_for_both_models(genuine_run, make_run):
+    from verify.coqui import model as models
+
     def change(state):
         state[MOVED] = state[MOVED] + 1
 
@@ -173,6 +173,8 @@ def test_the_policy_of_the_page_allows_its_own_style_and_script_by_their_hashes_
 
 
 def test_the_clips_of_the_page_are_equally_loud_and_the_files_as_spoken(comparison):
+    from verify.audio import loudness
+
     folder = comparison[2]
     players = Elements((folder / "compare.html").read_text(encoding="utf-8")).all("audio")
     clips = [
@@ -186,6 +188,8 @@ def test_the_clips_of_the_page_are_equally_loud_and_the_files_as_spoken(comparis
 
 
 def test_loudness_is_that_of_the_recommendation():
+    from verify.audio import loudness
+
     for rate_hz in (24000, 44100, 48000):
         tone = np.sin(2 * np.pi * 997 * np.arange(rate_hz * 3) / rate_hz)
         assert loudness.loudness_lufs(tone, rate_hz) == pytest.approx(-3.01, abs=0.05)

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
-from tests.support.genuine_run import write_dataset
 from tests.support.helpers import ROOT, fingerprint, run_cli
 from verify import Job, convert
 
@@ -21,6 +19,7 @@ from verify import Job, convert
 @pytest.fixture
 def coqui_reads_with_soundfile(monkeypatch):
     """torchaudio.load needs FFmpeg's libraries on the system; the test is about the model folder, not about them."""
+    import torch
     import torchaudio
 
     def load(path, *_, **__):
@@ -53,6 +52,8 @@ def test_the_sample_is_24_khz_mono_pcm_16(converted):
 
 
 def test_the_report_is_schema_1_and_says_the_truth(converted):
+    import torch
+
     folder, report = converted
     document = json.loads((folder / "report.json").read_text())
     assert document == json.loads(json.dumps(report.to_json() | {"seconds": document["seconds"]}))
@@ -92,6 +93,8 @@ def test_the_report_holds_the_hash_of_the_source(converted, genuine_checkpoint, 
 
 
 def test_no_path_of_the_training_machine_is_left(converted, genuine_run):
+    import torch
+
     folder, _ = converted
     saved = torch.load(folder / "model.pth", weights_only=True)["config"]
     assert saved == json.loads((folder / "config.json").read_text())
@@ -203,6 +206,8 @@ def test_keep_failed_keeps_what_did_not_load(make_run, tmp_path, capsys):
 
 
 def test_two_reference_clips_and_a_named_text(make_run, tmp_path, capsys):
+    from tests.support.genuine_run import write_dataset
+
     write_dataset(tmp_path / "data", 2)
     clips = [tmp_path / "data" / "wavs" / f"clip{n}.wav" for n in (0, 1)]
     options = [word for clip in clips for word in ("--speaker-wav", clip)]
@@ -257,6 +262,8 @@ def test_verify_takes_a_training_checkpoint_as_it_is(genuine_checkpoint, genuine
 
 
 def test_a_model_read_from_the_source_and_a_written_one_are_the_same(genuine_checkpoint, converted):
+    import torch
+
     from verify.checkpoint.archive import read_archive
     from verify.checkpoint.reader import read_tensors
     from verify.conversion.ledger import build_ledger
@@ -271,6 +278,7 @@ def test_a_model_read_from_the_source_and_a_written_one_are_the_same(genuine_che
 
 def test_a_skeleton_speaks_bit_for_bit_like_coquis_own_load(converted):
     """Parameters on meta, then assigned from the mapped file, against Xtts(config) and a copying load."""
+    import torch
     from TTS.tts.configs.xtts_config import XttsConfig
     from TTS.tts.models.xtts import Xtts
 
@@ -297,6 +305,8 @@ def _loaded(models, skeleton, folder):
 
 
 def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint):
+    import torch
+
     from verify.checkpoint.archive import read_archive
     from verify.conversion.ledger import build_ledger
     from verify.coqui import model as models
@@ -313,6 +323,8 @@ def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint
 
 
 def test_demo_makes_a_genuine_checkpoint_and_is_not_repeated_unasked(spoken_demo, capsys):
+    import torch
+
     folder, *_ = spoken_demo
     checkpoint = torch.load(folder / "training" / "checkpoint_0.pth", weights_only=True)
     assert {"config", "model", "optimizer", "step", "epoch", "date"} <= checkpoint.keys()

@@ -5,8 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import safetensors.torch
-import torch
 from safetensors import safe_open
 
 from tests.support.helpers import member_span, run_cli, save_tiny
@@ -19,11 +17,15 @@ HALVES = ("float16", "bfloat16")
 
 
 def bits(tensor):
+    import torch
+
     return tensor.view({2: torch.int16, 4: torch.int32}[tensor.element_size()])
 
 
 def numbers_that_round(dtype):
     """Return float32 numbers of every kind: any bits, every half-precision number, and the middles between neighbours."""
+    import torch
+
     drawn = torch.from_numpy(np.random.default_rng(0).integers(0, 2**32, 10**6, dtype=np.uint32).view(np.float32))
     every = torch.arange(2**16).to(torch.int32).to(torch.int16).view(dtype).float()
     every = every[every.isfinite()].sort().values
@@ -36,6 +38,8 @@ def numbers_that_round(dtype):
 @pytest.mark.parametrize("new", HALVES)
 @pytest.mark.parametrize("old", ["float32", "float64", *HALVES])
 def test_a_cast_is_torchs_own_bit_for_bit(old, new):
+    import torch
+
     source = numbers_that_round(getattr(torch, new)).to(getattr(torch, old))
     source = source[source.isfinite()]
     chunk = memoryview(source.contiguous().view(torch.uint8).numpy()).toreadonly()
@@ -45,12 +49,16 @@ def test_a_cast_is_torchs_own_bit_for_bit(old, new):
 
 
 def test_float64_becomes_float32_as_torch_makes_it():
+    import torch
+
     source = numbers_that_round(torch.bfloat16)
     ours = cast.cast(source.numpy(), "float32")
     assert torch.equal(bits(torch.from_numpy(ours)), bits(source.float()))
 
 
 def test_nan_stays_nan():
+    import torch
+
     for dtype in HALVES:
         data = cast.cast(np.array([np.nan, 1, -np.inf], np.float32), dtype)
         made = torch.from_numpy(data.view(np.int16)).view(getattr(torch, dtype))
@@ -82,6 +90,8 @@ def half(genuine_run, tmp_path_factory):
 
 
 def test_every_weight_is_half_and_every_buffer_single(half, converted):
+    import torch
+
     folder, report = half
     made = torch.load(folder / "model.pth", weights_only=True)["model"]
     whole = torch.load(converted[0] / "model.pth", weights_only=True)["model"]
@@ -97,6 +107,8 @@ def test_every_weight_is_half_and_every_buffer_single(half, converted):
 
 
 def test_the_report_says_what_the_cast_cost(half, converted):
+    import torch
+
     whole = torch.load(converted[0] / "model.pth", weights_only=True)["model"]
     report = json.loads((half[0] / "report.json").read_text())["cast"]
     assert report["dtype"] == "float16"
@@ -119,6 +131,7 @@ def test_the_report_says_what_the_cast_cost(half, converted):
 
 def test_coqui_copies_a_half_file_into_single_weights_and_speaks(half):
     """What is saved is disk and download, not time: coqui computes in float32 with the rounded weights."""
+    import torch
     from TTS.tts.configs.xtts_config import XttsConfig
     from TTS.tts.models.xtts import Xtts
 
@@ -137,6 +150,8 @@ def test_coqui_copies_a_half_file_into_single_weights_and_speaks(half):
 
 
 def test_a_half_folder_is_verified_and_converting_it_again_changes_nothing(half, tmp_path, capsys):
+    import torch
+
     folder, _ = half
     code, out, err = run_cli(capsys, "verify", folder, "--no-sample", "--json")
     assert code == 0, err
@@ -197,6 +212,9 @@ def safe(genuine_run, tmp_path_factory):
 
 
 def test_a_safetensors_file_holds_the_tensors_and_says_where_they_are_from(safe, converted, genuine_checkpoint):
+    import safetensors.torch
+    import torch
+
     folder, report = safe
     assert report.verdict == "pass"
     assert report.identical["ok"]
@@ -214,6 +232,8 @@ def test_a_safetensors_file_holds_the_tensors_and_says_where_they_are_from(safe,
 
 
 def test_it_is_laid_out_as_the_safetensors_library_lays_it_out(safe, tmp_path):
+    import safetensors.torch
+
     made = safetensors.torch.load_file(safe[0] / "model.safetensors")
     safetensors.torch.save_file(made, tmp_path / "theirs.safetensors")
     ours, theirs = ((path).read_bytes() for path in (safe[0] / "model.safetensors", tmp_path / "theirs.safetensors"))
@@ -226,6 +246,8 @@ def test_it_is_laid_out_as_the_safetensors_library_lays_it_out(safe, tmp_path):
 
 
 def test_a_safetensors_folder_is_verified_loaded_and_stays_as_it_is(safe, converted, tmp_path, capsys):
+    import torch
+
     folder, report = safe
     code, out, err = run_cli(capsys, "verify", folder, "--no-sample", "--json")
     assert code == 0, err
@@ -240,6 +262,8 @@ def test_a_safetensors_folder_is_verified_loaded_and_stays_as_it_is(safe, conver
 
 
 def test_pth_and_back_is_the_same_model(safe, converted, tmp_path, capsys):
+    import torch
+
     assert run_cli(capsys, safe[0], "--no-verify", "-o", tmp_path / "back")[0] == 0
     back, whole = (torch.load(place / "model.pth", weights_only=True) for place in (tmp_path / "back", converted[0]))
     assert back["config"] == whole["config"]
@@ -247,6 +271,9 @@ def test_pth_and_back_is_the_same_model(safe, converted, tmp_path, capsys):
 
 
 def test_a_strangers_metadata_is_no_more_than_short_text(tmp_path):
+    import safetensors.torch
+    import torch
+
     from verify.checkpoint.archive import read_archive
 
     odd = {"step": "9" * 40, "epoch": "-1", "date": "\x1b[2J", "note": "x" * 5000, "source_sha256": "ab"}
@@ -261,6 +288,9 @@ def test_a_strangers_metadata_is_no_more_than_short_text(tmp_path):
 
 
 def test_strided_and_empty_tensors_are_written_as_they_read(tmp_path):
+    import safetensors.torch
+    import torch
+
     from verify.checkpoint.archive import read_archive
 
     torch.manual_seed(0)
@@ -275,6 +305,8 @@ def test_strided_and_empty_tensors_are_written_as_they_read(tmp_path):
 def test_no_more_than_a_chunk_is_held(tmp_path):
     """A cast streams: 64 MB go through it while a few MB are held."""
     import tracemalloc
+
+    import torch
 
     from verify.checkpoint.archive import read_archive
 

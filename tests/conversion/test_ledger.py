@@ -1,7 +1,6 @@
 """The key table is true: held against a live Xtts of the installed coqui-tts, and against coqui's own conversion."""
 
 import pytest
-import torch
 
 from tests.support.helpers import tensor_record
 from verify.checkpoint.archive import read_archive
@@ -75,6 +74,8 @@ def test_the_number_of_bogus_names_in_the_readme():
 
 def test_our_kept_set_is_coquis_own_by_name_and_bytes(genuine_checkpoint, converted, live_models, tmp_path):
     import shutil
+
+    import torch
 
     copy = tmp_path / "copy.pth"
     shutil.copyfile(genuine_checkpoint, copy)  # coqui may rewrite what it is handed

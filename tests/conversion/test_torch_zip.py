@@ -9,10 +9,10 @@ import sys
 import zipfile
 import zlib
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
-import torch
 
 from tests.support.helpers import ROOT
 from verify.checkpoint import reader, zip_directory
@@ -23,24 +23,31 @@ from verify.conversion.writer import write_model
 from verify.errors import ArchiveError, OutputError
 from verify.files import local
 
-TENSORS = {
-    "float32": torch.randn(3, 5),
-    "float16": torch.randn(7).half(),
-    "bfloat16": torch.randn(2, 2).bfloat16(),
-    "float64": torch.randn(4, dtype=torch.float64),
-    "int64": torch.arange(6).reshape(2, 3),
-    "int32": torch.arange(5, dtype=torch.int32),
-    "int16": torch.arange(5, dtype=torch.int16),
-    "int8": torch.arange(5, dtype=torch.int8),
-    "uint8": torch.arange(5, dtype=torch.uint8),
-    "bool": torch.tensor([True, False, True]),
-    "scalar": torch.tensor(3, dtype=torch.int64),
-    "empty": torch.empty(0, 4),
-    "transposed": torch.randn(4, 6).t(),
-    "slice": torch.randn(100)[10:20],
-    "column": torch.randn(10, 10)[:, 3],
-}
 CONFIG = {"model": "xtts", "pi": 3.14159, "none": None, "list": [1, "zwei", {"drei": True}], "big": 2**40}
+
+
+@cache
+def tensors():
+    """Return a tensor of every dtype and layout, by name."""
+    import torch
+
+    return {
+        "float32": torch.randn(3, 5),
+        "float16": torch.randn(7).half(),
+        "bfloat16": torch.randn(2, 2).bfloat16(),
+        "float64": torch.randn(4, dtype=torch.float64),
+        "int64": torch.arange(6).reshape(2, 3),
+        "int32": torch.arange(5, dtype=torch.int32),
+        "int16": torch.arange(5, dtype=torch.int16),
+        "int8": torch.arange(5, dtype=torch.int8),
+        "uint8": torch.arange(5, dtype=torch.uint8),
+        "bool": torch.tensor([True, False, True]),
+        "scalar": torch.tensor(3, dtype=torch.int64),
+        "empty": torch.empty(0, 4),
+        "transposed": torch.randn(4, 6).t(),
+        "slice": torch.randn(100)[10:20],
+        "column": torch.randn(10, 10)[:, 3],
+    }
 
 
 def quiet(_):
@@ -50,7 +57,9 @@ def quiet(_):
 @pytest.fixture
 def rewritten(tmp_path):
     """(source archive, written file) of every dtype and layout."""
-    torch.save({"model": TENSORS, "config": {}}, tmp_path / "in.pth")
+    import torch
+
+    torch.save({"model": tensors(), "config": {}}, tmp_path / "in.pth")
     archive = read_archive(tmp_path / "in.pth")
     written = write_model(tmp_path / "out.pth", {r.key: r for r in archive.tensors}, CONFIG, quiet)
     return archive, written
@@ -58,11 +67,13 @@ def rewritten(tmp_path):
 
 @pytest.mark.parametrize("mmap", [False, True])
 def test_torch_loads_what_we_write_bit_for_bit(rewritten, mmap):
+    import torch
+
     _, written = rewritten
     loaded = torch.load(written.path, weights_only=True, mmap=mmap)
     assert loaded["config"] == CONFIG
-    assert list(loaded["model"]) == list(TENSORS)
-    for key, value in TENSORS.items():
+    assert list(loaded["model"]) == list(tensors())
+    for key, value in tensors().items():
         assert loaded["model"][key].dtype == value.dtype
         assert loaded["model"][key].is_contiguous()
         assert torch.equal(loaded["model"][key], value), key
@@ -97,9 +108,11 @@ def test_the_index_names_nothing_but_torch_and_ordereddict(rewritten):
 
 
 def test_our_reader_agrees_with_torch_on_every_fact(rewritten):
+    import torch
+
     archive, _ = rewritten
     for record in archive.tensors:
-        value = TENSORS[record.key]
+        value = tensors()[record.key]
         assert record.shape == tuple(value.shape)
         assert record.stride == value.stride()
         assert record.dtype == str(value.dtype).removeprefix("torch.")
@@ -146,6 +159,8 @@ def test_a_file_beyond_4_gib_uses_zip64(tmp_path, monkeypatch):
 
 def test_memory_stays_flat(tmp_path):
     """Peak memory of the whole conversion, measured from outside, must not follow the file's size."""
+    import torch
+
     psutil = pytest.importorskip("psutil")
     peaks = []
     for rows in (1_000, 60_000):  # 4 MB and 240 MB of weights
@@ -181,6 +196,8 @@ def test_memory_stays_flat(tmp_path):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_one_bad_value_anywhere_is_found(tmp_path, dtype, bad):
+    import torch
+
     generator = np.random.default_rng(0)
     for position in (0, 1, *generator.integers(0, 700_000, 4), 699_999):  # in the first chunk, between, at the very end
         value = torch.zeros(700_000, dtype=getattr(torch, dtype))
@@ -192,6 +209,8 @@ def test_one_bad_value_anywhere_is_found(tmp_path, dtype, bad):
 
 
 def test_a_flipped_byte_anywhere_in_the_kept_data_is_found(tmp_path):
+    import torch
+
     torch.save({"a": torch.randn(300_000), "b": torch.randn(5)}, tmp_path / "x.pth")
     archive = read_archive(tmp_path / "x.pth")
     good = archive.path.read_bytes()
@@ -215,6 +234,8 @@ def flip_bit(path, place):
 
 
 def two_tensors(folder, sums=True):
+    import torch
+
     torch.save({"a": torch.randn(1000), "b": torch.randn(1000)}, folder / "x.pth")
     records = {record.key: record for record in read_archive(folder / "x.pth").tensors}
     return records if sums else {key: replace(record, crc=0) for key, record in records.items()}
@@ -246,6 +267,8 @@ def test_a_damaged_source_is_not_told_as_a_damaged_disk(tmp_path):
 
 
 def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):
+    import torch
+
     torch.save({"a": torch.randn(3_000_000)}, tmp_path / "x.pth")
     archive = read_archive(tmp_path / "x.pth")
     cut = []
@@ -261,6 +284,8 @@ def test_a_source_that_is_cut_while_it_is_read_ends_in_an_error(tmp_path):
 
 
 def test_a_source_that_is_replaced_while_it_is_read_ends_in_an_error(tmp_path):
+    import torch
+
     torch.save({"a": torch.randn(3_000_000)}, tmp_path / "x.pth")
     archive = read_archive(tmp_path / "x.pth")
 
@@ -279,6 +304,7 @@ def test_a_source_that_is_replaced_while_it_is_read_ends_in_an_error(tmp_path):
 
 
 def test_safetensors_give_the_same_ledger_and_bytes(converted, tmp_path):
+    import torch
     from safetensors.torch import save_file
 
     folder, _ = converted

@@ -3,13 +3,14 @@
 import json
 
 import pytest
-import torch
 
 from tests.support.helpers import fingerprint, run_cli
 from verify import ConversionError, load_xtts
 
 
 def test_a_training_checkpoint_becomes_a_ready_model_without_a_file(genuine_run, converted, tmp_path):
+    import torch
+
     before = fingerprint(genuine_run)
     model = load_xtts(genuine_run)
     assert fingerprint(genuine_run) == before
@@ -23,6 +24,8 @@ def test_a_training_checkpoint_becomes_a_ready_model_without_a_file(genuine_run,
 
 
 def test_voices_of_the_folder_are_known_by_name(make_run):
+    import torch
+
     run = make_run()
     voice = {"speaker_embedding": torch.randn(1, 512, 1), "gpt_cond_latent": torch.randn(1, 32, 128)}
     torch.save({"Ana": voice}, run / "speakers_xtts.pth")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.harms import Run, harms
 from verify import resources
 from verify.audio import checks as judge
 from verify.audio import transcription
@@ -143,6 +142,8 @@ def harmed(spoken, spoken_demo):
     import contextlib
 
     model, folder = spoken[0], spoken_demo[0] / "inference"
+    from benchmarks.harms import Run, harms
+
     kinds = {harm.name: harm for harm in harms({})}
 
     @contextlib.contextmanager

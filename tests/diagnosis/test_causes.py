@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-import torch
 
 from tests.support.helpers import assert_fault, run_cli
 from verify import resources
@@ -63,6 +62,8 @@ def test_start_and_stop_beyond_the_rows_come_first(make_run, capsys):
 
 @pytest.mark.parametrize(("rows", "tokens", "says"), [(6153, 6681, "v2.0.2"), (6681, 6153, "v2.0.3")])
 def test_both_base_versions_are_named_and_which_to_pass(make_run, capsys, rows, tokens, says):
+    import torch
+
     def other_rows(state):
         state["xtts.gpt.text_embedding.weight"] = torch.zeros(rows, 128)
 
@@ -95,6 +96,8 @@ def test_d12_the_bases_tokens_in_another_order_are_an_error(make_run, base, caps
 
 
 def test_an_extended_vocabulary_keeps_the_ids_of_the_base(make_run, base, capsys):
+    import torch
+
     def longer(state):
         for name in ("text_embedding.weight", "text_head.weight", "text_head.bias"):
             tensor = state[f"xtts.gpt.{name}"]
@@ -238,6 +241,8 @@ def test_config_from_weights_mends_every_field_that_they_determine(make_run, mod
 
 
 def test_config_from_weights_needs_no_config_at_all(model_parts, tmp_path, capsys):
+    import torch
+
     state, _, vocab = model_parts
     torch.save(state, tmp_path / "bare.pth")
     arguments = (tmp_path / "bare.pth", "--vocab", vocab)
@@ -257,6 +262,8 @@ def without(*prefixes):
 
 
 def test_d10_the_base_fills_what_is_missing_and_says_what_came_from_where(make_run, base, tmp_path, capsys):
+    import torch
+
     run = make_run(without("xtts.hifigan_decoder.", "xtts.mel_stats"))
     assert_fault(capsys, run, 1, "holds no vocoder, speaker encoder or mel stats", "--base DIR")
     code, out, err = run_cli(capsys, run, "--base", base, "-o", tmp_path / "out", *SOUND, "--json")
@@ -286,6 +293,8 @@ def test_d10_half_a_part_is_never_filled(make_run, base, capsys):
 
 @pytest.mark.parametrize("prefix", ["gpt.", ""])
 def test_d10_a_gpt_saved_by_itself(model_parts, base, tmp_path, capsys, prefix):
+    import torch
+
     state, config, vocab = model_parts
     gpt = {prefix + key.removeprefix("gpt."): value for key, value in state.items() if key.startswith("gpt.")}
     (tmp_path / "run").mkdir()
@@ -318,6 +327,8 @@ def test_a_gpt_that_is_all_the_bases_is_a_warning(make_run, base, capsys):
 
 
 def test_a_fault_of_the_base_is_not_told_as_one_of_the_file(make_run, base, tmp_path, capsys):
+    import torch
+
     state = torch.load(base / "model.pth")
     state["model"]["hifigan_decoder.waveform_decoder.conv_pre.bias"] = torch.zeros(64)
     (tmp_path / "base").mkdir()
@@ -406,6 +417,8 @@ def check_named(document, name):
 
 
 def test_d9_a_zeroed_vocoder_loads_and_fails(make_run, tmp_path, capsys):
+    import torch
+
     def zero(state):
         for key in state:
             if key.startswith("xtts.hifigan_decoder.waveform_decoder.resblocks."):
@@ -421,6 +434,8 @@ def test_d9_a_zeroed_vocoder_loads_and_fails(make_run, tmp_path, capsys):
 
 
 def test_d9_weights_at_their_initial_values_fail_where_speech_is_expected(make_run, tmp_path, capsys):
+    import torch
+
     def untrain(state):
         for key in state:
             if ".ln_" in key or "final_norm" in key:
@@ -476,6 +491,8 @@ def test_a_scale_far_from_the_base_fails(make_run, base, tmp_path, capsys):
 
 
 def old_masks(state):
+    import torch
+
     for layer in range(2):
         state[f"xtts.gpt.gpt.h.{layer}.attn.bias"] = torch.ones(1, 1, 8, 8, dtype=torch.bool)
         state[f"xtts.gpt.gpt.h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
@@ -516,6 +533,8 @@ LAYOUTS = {
 def test_d13_every_layout_becomes_the_same_model_and_converting_again_changes_nothing(
     make_run, base, tmp_path, capsys, layout
 ):
+    import torch
+
     run = make_run(LAYOUTS[layout])
     first, second = tmp_path / "first", tmp_path / "second"
     assert run_cli(capsys, run, "--no-verify", "-o", first)[0] == 0

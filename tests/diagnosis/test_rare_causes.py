@@ -8,7 +8,6 @@ import zipfile
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from tests.support.helpers import assert_fault, run_cli, save_tiny
 from verify.checkpoint.archive import read_voices
@@ -59,6 +58,8 @@ def test_a_shape_that_no_config_explains(make_run, capsys):
 
 
 def test_a_known_name_that_this_model_has_not(make_run, capsys):
+    import torch
+
     def of_v1(state):
         state["xtts.gpt.prompt_pos_embedding.emb.weight"] = torch.zeros(216, 128)
 
@@ -122,6 +123,8 @@ def test_the_systems_own_refusal_is_passed_on(tmp_path, capsys):
 
 
 def test_e11_a_speakers_file_without_voices(tmp_path):
+    import torch
+
     torch.save({"voice": torch.zeros(2)}, tmp_path / "speakers_xtts.pth")
     with pytest.raises(ConversionError, match="does not hold voices by name"):
         read_voices(tmp_path / "speakers_xtts.pth")

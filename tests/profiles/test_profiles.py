@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from tests.support.helpers import run_cli
 from verify import Job, convert, resources
@@ -71,6 +70,7 @@ def test_alltalk_lists_the_folder(made):
 
 def test_dvae_and_mel_stats_are_those_that_the_run_was_trained_with(made, genuine_run):
     """They are taken out of the checkpoint, and training may start from them again."""
+    import torch
     from TTS.tts.layers.xtts.dvae import DiscreteVAE
 
     folder, _ = made("alltalk")
@@ -121,6 +121,7 @@ def test_pandrator_takes_the_four_files(made):
 
 def test_auralis_finds_every_name_in_the_file_that_it_looks_in(made, model_parts):
     """The modules of coqui under the names that XTTSv2Engine gives them; benchmarks/auralis.py loads Auralis' own."""
+    import torch
     from safetensors.torch import load_file
     from torch import nn
 
@@ -160,6 +161,8 @@ def test_auralis_configs_are_what_the_weights_are(made, model_parts):
 
 
 def cut_voice(copy):
+    import torch
+
     voices = torch.load(copy / "speakers_xtts.pth", weights_only=True)
     voices = {name: dict(reversed(parts.items())) for name, parts in voices.items()}
     torch.save(voices, copy / "speakers_xtts.pth")
@@ -303,6 +306,7 @@ def voiced(genuine_run, tmp_path_factory):
 
 def test_voices_are_what_coqui_hears_in_the_clips(voiced, monkeypatch):
     """Bit for bit those of Xtts.get_conditioning_latents, in the order in which coqui reads them."""
+    import torch
     import torchaudio
 
     from verify import load_xtts
@@ -348,6 +352,8 @@ def test_the_tts_api_speaks_with_a_named_voice_and_without_ffmpeg(voiced, tmp_pa
 
 
 def test_a_named_voice_joins_those_that_are_there(voiced, tmp_path, capsys):
+    import torch
+
     folder, _ = voiced
     speaker = ("--speaker", f"Zoë={resources.DEFAULT_REFERENCE}")
     code, _, err = run_cli(capsys, folder, *speaker, "--no-sample", "-o", tmp_path / "more")

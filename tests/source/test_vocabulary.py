@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests.support.helpers import XTTS_LANGUAGES
-from verify.coqui import selftest
 from verify.source.vocabulary import base_version, read_vocabulary
 
 
@@ -19,6 +18,8 @@ def test_base_versions_by_rows(rows, name):
 def test_tokens_count_as_the_tokenizers_library_counts_them(tmp_path, extra, hole):
     """Where added tokens are not in the model's own vocabulary the library numbers them anew; rows must fit its number."""
     from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
+
+    from verify.coqui import selftest
 
     selftest.write_vocab(tmp_path / "vocab.json")
     tokenizer = json.loads((tmp_path / "vocab.json").read_text())

@@ -8,7 +8,6 @@ import numpy as np
 import soundfile
 
 from verify import resources
-from verify.coqui import selftest
 from verify.demo import demo
 
 RATE_HZ = 22050
@@ -54,6 +53,7 @@ def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
     from TTS.tts.datasets import load_tts_samples
     from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
 
+    from verify.coqui import selftest
     from verify.demo import trainer
 
     use_true_stderr()

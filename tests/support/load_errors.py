@@ -6,8 +6,6 @@ import logging
 import traceback
 from pathlib import Path
 
-import torch
-
 WRONG_CONFIGS = {
     "no perceiver": {"gpt_use_perceiver_resampler": False},
     "a layer more": {"gpt_layers": 3},
@@ -74,6 +72,8 @@ def trainer_lines(model_dict, state, config) -> str:
 
 def load_checkpoint(model, state, config, vocab, folder: Path) -> str:
     """Return what `Xtts.load_checkpoint` prints for the state dict with this config and vocabulary; it builds the model anew."""
+    import torch
+
     torch.save({"model": state}, folder / "model.pth")
     model.config, model.args = config, config.model_args
     return printed(
@@ -83,6 +83,8 @@ def load_checkpoint(model, state, config, vocab, folder: Path) -> str:
 
 def make(state, raw, vocab: Path, training_state, folder: Path) -> dict[str, str]:
     """Return one real text for each way in which a load goes wrong."""
+    import torch
+
     model = _model(_config(raw), vocab)
     state = dict(state)
     plain, shell = _model(_config(raw), vocab), _model(_config(raw), vocab)
