@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verify import plan
 from verify.files.location import parse_location
 from verify.options import AnyPath, Job, Options, SourceOptions, job_of
 from verify.progress import Silent, Watch
@@ -33,7 +32,9 @@ def inspect(source: AnyPath | Job, **options: "Unpack[Options]") -> Result:
     Raises:
         ConversionError: the source cannot be used.
     """
-    return plan.inspect(_job(source, options))
+    from verify.commands import inspect as command
+
+    return command.inspect(_job(source, options))
 
 
 def convert(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Result:
@@ -42,9 +43,9 @@ def convert(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpac
     Raises:
         ConversionError: it could not run; nothing was left behind.
     """
-    from verify.commands import convert as pipeline
+    from verify.commands import convert as command
 
-    return pipeline.convert(_job(source, options), watch)
+    return command.convert(_job(source, options), watch)
 
 
 def verify(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Result:
@@ -53,9 +54,9 @@ def verify(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack
     Raises:
         ConversionError: it could not run.
     """
-    from verify.commands import convert as pipeline
+    from verify.commands import verify as command
 
-    return pipeline.verify(_job(source, options), watch)
+    return command.verify(_job(source, options), watch)
 
 
 def compare(*sources: AnyPath, watch: Watch | None = None, **options: "Unpack[Options]") -> "ComparisonReport":

@@ -1,7 +1,8 @@
 """Everything that can be known without torch and without writing: what is there, and what would happen to it."""
 
 import contextlib
-from dataclasses import dataclass, field, replace
+import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verify.checkpoint import archive as archives
@@ -16,10 +17,8 @@ from verify.diagnosis.attribution import explain
 from verify.errors import Cause, ConversionError, any_error
 from verify.files.location import Location
 from verify.options import Job
-from verify.progress import timed
-from verify.result import Result
-from verify.source import base as bases
-from verify.source.base import Base, Likeness
+from verify.source.base import Base, Likeness, fill, read_base
+from verify.source.base import likeness as likeness_to
 from verify.source.companions import Found, Source, gather
 from verify.source.config import inference_config
 from verify.source.find import find_checkpoint
@@ -43,7 +42,7 @@ class Plan:
     vocabulary: Vocabulary | None
     voices: Voices
     causes: tuple[Cause, ...]
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: float  # that reading and mapping took
 
     @property
     def vocab(self) -> Location:
@@ -62,51 +61,35 @@ class Plan:
         lacking = sorted(wanted - self.ledger.written.keys())
         return components.half_parts(explain(self.causes, lacking, (), {}), self.base, self.ledger)
 
-    def report(self, **found: Any) -> Result:
-        """Return the report of this plan with what later steps found."""
-        found.setdefault("causes", self.causes)
-        return Result(
-            source=self.source,
-            archive=self.archive,
-            ledger=self.ledger,
-            base=self.base,
-            likeness=self.likeness,
-            architecture=self.architecture,
-            config=self.config,
-            seconds=self.seconds,
-            **found,
-        )
-
 
 def plan(job: Job) -> Plan:
     """Read and map the source without torch and without writing.
 
     Raises:
-        ConversionError: the source cannot be used; see `docs` of each room.
+        ConversionError: the source cannot be used.
     """
-    seconds: dict[str, float] = {}
-    with timed(seconds, "read"):
-        checkpoint = find_checkpoint(job.source, job.checkpoint)
-        archive = archives.read_archive(checkpoint)
-        own = build_ledger(archive.tensors, same_bytes)
-        base = bases.read_base(job.base)
-        components.require_xtts(archive, own, filling=base is not None)
-        source = gather(job, checkpoint, archive.config)
-        ledger, likeness = bases.fill(own, base), bases.likeness(own, base)
-        found = config_check.with_lost_layers(read_architecture(ledger.by_name), source.config, archive.config)
-        config, about_config = _config(found, source, archive, job)
-        known = [*archive.warnings, *components.unknown_keys(ledger), *components.filled_parts(ledger, base)]
-        known += [
-            *components.missing_parts(ledger.written, job.base),
-            *components.missing_layers(found),
-            *about_config,
-        ]
-        voices, refused = _readable_voices(source)
-        known += refused
-        source = replace(source, speakers=None) if refused else source
-        tokens, about_tokens = _vocabulary(found, source, config, job)
-        known += about_tokens
-        known += components.unchanged(likeness, base, checkpoint) if not any_error(known) else ()
+    began = time.perf_counter()
+    checkpoint = find_checkpoint(job.source, job.checkpoint)
+    archive = archives.read_archive(checkpoint)
+    own, base = build_ledger(archive.tensors, same_bytes), read_base(job.base)
+    components.require_xtts(archive, own, filling=base is not None)
+    source = gather(job, checkpoint, archive.config)
+    ledger, likeness = fill(own, base), likeness_to(own, base)
+    architecture = config_check.with_lost_layers(read_architecture(ledger.by_name), source.config, archive.config)
+    config, config_causes = _config(architecture, source, archive, job)
+    causes = [
+        *archive.warnings,
+        *components.unknown_keys(ledger),
+        *components.filled_parts(ledger, base),
+        *components.missing_parts(ledger.written, job.base),
+        *components.missing_layers(architecture),
+        *config_causes,
+    ]
+    voices, refused = _readable_voices(source)
+    source = replace(source, speakers=None) if refused else source
+    vocabulary, vocabulary_causes = _vocabulary(architecture, source, config, job)
+    causes += [*refused, *vocabulary_causes]
+    causes += components.unchanged(likeness, base, checkpoint) if not any_error(causes) else ()
     return Plan(
         job=job,
         archive=archive,
@@ -115,25 +98,12 @@ def plan(job: Job) -> Plan:
         likeness=likeness,
         source=source,
         config=config,
-        architecture=found,
-        vocabulary=tokens,
+        architecture=architecture,
+        vocabulary=vocabulary,
         voices=voices,
-        causes=components.half_parts(known, base, ledger),
-        seconds=seconds,
+        causes=components.half_parts(causes, base, ledger),
+        seconds=time.perf_counter() - began,
     )
-
-
-def inspect(job: Job) -> Result:
-    """Say what is in the source and what would happen to it: no torch, no writing.
-
-    Raises:
-        ConversionError: the source cannot be used.
-    """
-    planned = plan(job)
-    if planned.source.vocab is None:
-        note = replace(vocab_check.no_vocab(planned.architecture, planned.source.searched).cause, severity="warning")
-        return planned.report(causes=(*planned.foreseen(), note))
-    return planned.report(causes=planned.foreseen())
 
 
 def _config(found: Architecture, source: Source, archive: Archive, job: Job) -> tuple[dict[str, Any], list[Cause]]:

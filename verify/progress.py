@@ -46,6 +46,24 @@ class Lettered:
         """Take no notice: what was found in several models is told side by side."""
 
 
+class Stopwatch:
+    """Tells a watch of each step of a run, and adds up the seconds that each part of the work takes."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def step(self, part: str, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
+        """Do a step, as `Watch.step`, and add its time to that part of the work."""
+        with self.watch.step(name, total, unit) as progress, timed(self.seconds, part):
+            yield progress
+
+    def timed(self, part: str) -> contextlib.AbstractContextManager[None]:
+        """Add the time that the block takes to that part of the work, without telling the watch."""
+        return timed(self.seconds, part)
+
+
 @contextlib.contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     """Add the time that the block takes to `seconds[name]`."""

@@ -1,8 +1,8 @@
-"""The report: every fact of a run as one frozen value, and as the JSON document of schema 1."""
+"""The result of a run: the plan, and what each stage found, as one frozen value and as the JSON document of schema 1."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,6 +11,8 @@ from verify.checks import Check
 from verify.conversion.ledger import ALIAS, DROPPED, FILLED, KEPT, RENAMED, UNKNOWN, Ledger
 from verify.diagnosis.architecture import Architecture
 from verify.errors import EXIT_CODES, Cause, any_error
+from verify.findings import CastResult, Identity, LoadReport, OutputFile, ProfileResult, SampleResult
+from verify.plan import Plan
 from verify.source.base import Base, Likeness
 from verify.source.companions import Source
 
@@ -18,45 +20,54 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputFile:
-    """One file of the result."""
-
-    name: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run found. Parts that did not run are None, never made up.
+    """The plan of a run and what was found since. Parts that did not run are None, never made up.
 
-    `load`, `identical` and `samples` are the room's own values as JSON-ready dictionaries, so that this room
-    needs neither torch nor soundfile.
+    A stage takes a result and returns it with its own part filled in.
     """
 
-    source: Source
-    archive: Archive
-    ledger: Ledger
-    architecture: Architecture
-    config: dict[str, Any]
-    source_sha256: str | None = None
-    base: Base | None = None
-    likeness: tuple[Likeness, ...] = ()
+    plan: Plan
     causes: tuple[Cause, ...] = ()
-    load: dict[str, Any] | None = None
-    identical: dict[str, Any] | None = None
-    cast: dict[str, Any] | None = None
-    profile: dict[str, Any] | None = None
-    samples: tuple[dict[str, Any], ...] = ()
+    source_sha256: str | None = None
+    load: LoadReport | None = None
+    identical: Identity | None = None
+    cast: CastResult | None = None
+    profile: ProfileResult | None = None
+    samples: tuple[SampleResult, ...] = ()
     checks: tuple[Check, ...] | None = None
     demanded: frozenset[str] = frozenset()
     output: str | None = None
     files: tuple[OutputFile, ...] = ()
-    environment: dict[str, Any] | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
+    environment: Mapping[str, str | None] | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Result":
+        """Return the result of a plan with which nothing has been done yet."""
+        return cls(plan=plan, causes=plan.causes, seconds={"read": plan.seconds})
 
     @property
-    def sample(self) -> dict[str, Any] | None:
+    def source(self) -> Source:
+        """The checkpoint and what was found with it."""
+        return self.plan.source
+
+    @property
+    def archive(self) -> Archive:
+        """What the file holds."""
+        return self.plan.archive
+
+    @property
+    def ledger(self) -> Ledger:
+        """What becomes of each tensor."""
+        return self.plan.ledger
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the shapes tell."""
+        return self.plan.architecture
+
+    @property
+    def sample(self) -> SampleResult | None:
         """The first of the samples."""
         return self.samples[0] if self.samples else None
 
@@ -77,26 +88,32 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""
+        samples = [self.sample_to_json(sample) for sample in self.samples]
         return document(
             verdict=self.verdict,
             causes=self.causes,
             source=_source(self.source, self.source_sha256, self.archive, self.ledger),
             ledger=_ledger(self.ledger),
-            base=_base(self.base, self.likeness),
+            base=_base(self.plan.base, self.plan.likeness),
             architecture=self.architecture.as_json(),
-            load=self.load,
-            identical=self.identical,
-            cast=self.cast,
-            profile=self.profile,
-            sample=self.sample,
-            samples=list(self.samples) or None,
+            load=asdict(self.load) if self.load else None,
+            identical=self.identical.to_json() if self.identical else None,
+            cast=asdict(self.cast) if self.cast else None,
+            profile=asdict(self.profile) if self.profile else None,
+            sample=samples[0] if samples else None,
+            samples=samples or None,
             checks=None
             if self.checks is None
             else [check_as_json(check, check.name in self.demanded) for check in self.checks],
             output={"directory": self.output, "files": [asdict(item) for item in self.files]} if self.output else None,
-            environment=self.environment,
+            environment=dict(self.environment) if self.environment else None,
             seconds={name: round(value, 3) for name, value in self.seconds.items()},
         )
+
+    def sample_to_json(self, sample: SampleResult) -> dict[str, Any]:
+        """Return one of the samples as schema 1 has it."""
+        checks = [check_as_json(check, check.name in self.demanded) for check in sample.checks]
+        return {**sample.to_json(), "checks": checks}
 
 
 def verdict(causes: tuple[Cause, ...]) -> str:

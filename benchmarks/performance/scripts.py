@@ -42,7 +42,7 @@ soundfile.write(sys.argv[2], said["wav"], 24000)
 OUR_LOAD = """
 import json, time
 from pathlib import Path
-from verify import model
+from verify.coqui import model
 from verify.checkpoint.archive import read_archive
 config = json.loads(Path({config!r}).read_text())
 began = time.perf_counter()

@@ -48,7 +48,7 @@ def test_the_folder_holds_what_was_promised(converted):
 def test_the_sample_is_24_khz_mono_pcm_16(converted):
     info = soundfile.info(converted[0] / "sample.wav")
     assert (info.samplerate, info.channels, info.subtype) == (24000, 1, "PCM_16")
-    assert info.duration == pytest.approx(converted[1].sample["seconds"], abs=0.01)
+    assert info.duration == pytest.approx(converted[1].sample.seconds, abs=0.01)
 
 
 def test_the_report_is_schema_1_and_says_the_truth(converted):
@@ -104,7 +104,7 @@ def test_no_path_of_the_training_machine_is_left(converted, genuine_run):
 
 
 def test_the_reference_is_a_clip_of_the_run(converted):
-    assert "training dataset" in converted[1].sample["reference"]
+    assert "training dataset" in converted[1].sample.reference
     assert soundfile.info(converted[0] / "reference.wav").duration > 3
 
 
@@ -180,7 +180,7 @@ def test_the_same_seed_says_the_same(converted, genuine_run, tmp_path):
     again, first = (
         soundfile.read(folder / "sample.wav", dtype="int16")[0] for folder in (tmp_path / "again", converted[0])
     )
-    assert report.sample["tokens"] == converted[1].sample["tokens"]
+    assert report.sample.tokens == converted[1].sample.tokens
     # Torch rounds otherwise once another test has loaded a Whisper in this process: by one step of 16 bits.
     assert np.abs(again.astype(int) - first).max() <= 2
 
@@ -285,7 +285,7 @@ def test_a_skeleton_speaks_bit_for_bit_like_coquis_own_load(converted):
     from verify.coqui import model as models
 
     folder, report = converted
-    ours = models.build_skeleton(report.config, folder / "vocab.json")
+    ours = models.build_skeleton(report.plan.config, folder / "vocab.json")
     load = models.compare(ours, {})
     assert not load.fits
     ours = models.prepare_for_speech(_loaded(models, ours, folder), "cpu")
@@ -313,7 +313,7 @@ def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint
 
     folder, report = converted
     ledger = build_ledger(read_archive(genuine_checkpoint).tensors, lambda a, b: True)
-    skeleton = _loaded(models, models.build_skeleton(report.config, folder / "vocab.json"), folder)
+    skeleton = _loaded(models, models.build_skeleton(report.plan.config, folder / "vocab.json"), folder)
     with torch.no_grad():
         skeleton.gpt.mel_head.bias = torch.nn.Parameter(skeleton.gpt.mel_head.bias.clone())
         skeleton.gpt.mel_head.bias[7] += 1e-6

@@ -10,8 +10,8 @@ from safetensors import safe_open
 from tests.support.helpers import member_span, run_cli, save_tiny
 from verify import Job, convert, load_xtts
 from verify.checkpoint.tensors import TensorRecord
-from verify.conversion import cast, formats, key_map
-from verify.conversion.formats import write_safetensors
+from verify.conversion import cast, key_map, safetensors_writer
+from verify.conversion.safetensors_writer import write_safetensors
 
 HALVES = ("float16", "bfloat16")
 
@@ -101,8 +101,8 @@ def test_every_weight_is_half_and_every_buffer_single(half, converted):
         assert made[name].dtype == wanted.dtype
         assert torch.equal(made[name], wanted)
     assert report.verdict == "pass"
-    assert report.identical["ok"]
-    assert report.identical["bytes"] == sum(value.nbytes for value in made.values())
+    assert report.identical.ok
+    assert report.identical.bytes == sum(value.nbytes for value in made.values())
     assert (folder / "model.pth").stat().st_size < 0.52 * (converted[0] / "model.pth").stat().st_size
 
 
@@ -217,7 +217,7 @@ def test_a_safetensors_file_holds_the_tensors_and_says_where_they_are_from(safe,
 
     folder, report = safe
     assert report.verdict == "pass"
-    assert report.identical["ok"]
+    assert report.identical.ok
     assert not (folder / "model.pth").exists()
     whole = torch.load(converted[0] / "model.pth", weights_only=True)["model"]
     made = safetensors.torch.load_file(folder / "model.safetensors")
@@ -281,10 +281,10 @@ def test_a_strangers_metadata_is_no_more_than_short_text(tmp_path):
     found = read_archive(tmp_path / "a.safetensors")
     assert (found.step, found.epoch, found.date) == (None, None, None)
     assert found.metadata == {"step": "9" * 40, "epoch": "-1", "source_sha256": "ab"}
-    told = formats.metadata(found, "cd" * 32, {"coqui-tts": "0.28.0"})
+    told = safetensors_writer.metadata(found, "cd" * 32, {"coqui-tts": "0.28.0"})
     assert told == {"format": "pt", "source_sha256": "cd" * 32, "coqui_tts_version": "0.28.0"}
     known = dataclasses.replace(found, metadata={"source_sha256": "ef" * 32, "step": "7", "note": "mine"})
-    assert formats.metadata(known, "", {}) == {"source_sha256": "ef" * 32, "step": "7"}
+    assert safetensors_writer.metadata(known, "", {}) == {"source_sha256": "ef" * 32, "step": "7"}
 
 
 def test_strided_and_empty_tensors_are_written_as_they_read(tmp_path):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.helpers import fingerprint, run_cli
-from verify import ConversionError, load_xtts
+from verify import ConversionError, load_xtts, verify
 
 
 def test_a_training_checkpoint_becomes_a_ready_model_without_a_file(genuine_run, converted, tmp_path):
@@ -40,6 +40,40 @@ def test_what_does_not_load_raises_its_true_cause(make_run):
 
     with pytest.raises(ConversionError, match="gpt_layers is 3, the weights call for 2"):
         load_xtts(make_run(change_config=narrow))
+
+
+def whole_numbers(state):
+    state["xtts.gpt.final_norm.weight"] = state["xtts.gpt.final_norm.weight"].to(torch.int64)
+
+
+def not_a_number(state):
+    state["xtts.gpt.final_norm.weight"] = state["xtts.gpt.final_norm.weight"] * float("nan")
+
+
+def too_much(state):
+    state["xtts.gpt.final_norm.scale"] = torch.zeros(4)
+
+
+def too_little(state):
+    del state["xtts.gpt.final_norm.weight"]
+
+
+def too_narrow(state):
+    state["xtts.gpt.final_norm.weight"] = state["xtts.gpt.final_norm.weight"][:-1].clone()
+
+
+@pytest.mark.parametrize("change", [whole_numbers, not_a_number, too_much, too_little, too_narrow])
+def test_load_xtts_and_verify_refuse_the_same_files_for_the_same_reason(make_run, change):
+    run = make_run(change)
+    with pytest.raises(ConversionError) as refused:
+        load_xtts(run)
+    causes = [cause for cause in verify(run, sample=False).causes if cause.severity == "error"]
+    assert refused.value.cause == causes[0]
+
+
+def test_whole_numbers_in_place_of_floats_are_refused_by_name(make_run):
+    with pytest.raises(ConversionError, match=r"gpt\.final_norm\.weight holds int64 values in the file and float32"):
+        load_xtts(make_run(whole_numbers))
 
 
 def test_the_base_speaks_too_where_one_is_given(make_run, converted, tmp_path, capsys):

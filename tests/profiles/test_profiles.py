@@ -41,7 +41,7 @@ def made(genuine_run, tmp_path_factory):
 def test_each_program_finds_what_it_looks_for(made, name):
     folder, report = made(name)
     assert report.verdict == ("warn" if report.load is None else "pass"), report.causes
-    assert report.profile["ok"]
+    assert report.profile.ok
     assert profiles.check(profiles.read(name), folder, report.ledger.written) == ()
     listed = {item.name for item in report.files}
     assert listed == {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {

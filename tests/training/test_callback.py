@@ -234,6 +234,24 @@ def test_while_one_is_exported_only_the_newest_waits(trainer, told, genuine_run)
     assert [path.name for path in (trainer.output_path / "exports").iterdir()] == ["best_model_6"]
 
 
+@needs_links
+def test_an_export_to_safetensors_reaches_the_dashboard_too(trainer, told, genuine_run, tmp_path, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.chdir(tmp_path)  # where no `verify` lies: the export must find the one that started it
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    callbacks = export_best(format="safetensors", verify=False)
+    callbacks["on_init_end"](trainer)
+    for name in ("best_model_3.pth", "best_model.pth"):
+        shutil.copyfile(next(genuine_run.glob("best_model_*.pth")), trainer.output_path / name)
+    callbacks["on_epoch_end"](trainer)
+    finish(callbacks, trainer)
+    assert "training can go on without best_model.pth" in told()
+    events = EventAccumulator(str(trainer.output_path))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("Verify/passed")] == [(3, 1.0)]
+
+
 def test_other_processes_of_a_training_on_several_gpus_export_nothing(trainer):
     trainer.args.rank = 1
     callbacks = export_best()

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -39,21 +38,6 @@ class Sample:
     def real_time_factor(self) -> float:
         """Seconds of synthesis a second of audio: below 1 is faster than real time."""
         return self.synthesis_seconds / self.seconds if self.seconds else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the `sample` part of report.json, without its path."""
-        return {
-            "text": self.text,
-            "language": self.language,
-            "device": self.device,
-            "seed": self.seed,
-            "tokens": self.tokens,
-            "token_bound": self.token_bound,
-            "stopped": self.stopped,
-            "seconds": round(self.seconds, 3),
-            "synthesis_seconds": round(self.synthesis_seconds, 3),
-            "real_time_factor": round(self.real_time_factor, 3),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ In memory are the first model and, of the one that speaks, what differs from it:
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,15 @@ from verify.audio.prompts import Script, reference_clips, require_few, require_t
 from verify.background import Background
 from verify.checkpoint import reader
 from verify.checkpoint.tensor_stats import Scan
-from verify.commands.steps import judge_bytes, script_of
+from verify.commands import steps
 from verify.conversion import diff
 from verify.conversion.diff import Difference, Held
-from verify.diagnosis import environment
 from verify.errors import Cause, ConversionError, EnvironmentFault, cause_of
 from verify.files import staging
 from verify.files.location import Location
 from verify.options import Job
 from verify.plan import Plan, plan
-from verify.progress import Lettered, Silent, Watch, timed
+from verify.progress import Lettered, Silent, Stopwatch, Watch
 from verify.report import compare_page
 from verify.report.compare import ComparedModel, ComparisonReport
 from verify.result import Result
@@ -33,7 +32,7 @@ MOST_MODELS = 26  # each has a letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Candidate:
     """A model that is about to be compared: its plan and what it will say, or why it cannot be used."""
 
     model: ComparedModel
@@ -55,15 +54,18 @@ def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -
     require_sayable(job)
     if job.output:
         staging.check_target(job.output, _inputs(job, sources), job.force)
-    entries = _entries(job, sources)
-    if sum(entry.plan is not None for entry in entries) < 2:
-        models = [replace(entry.model, report=entry.plan.report()) if entry.plan else entry.model for entry in entries]
-        return _told(models, entries)
-    rooms = Background(environment.import_coqui, "verify.coqui.run")
+    candidates = _candidates(job, sources)
+    if sum(candidate.plan is not None for candidate in candidates) < 2:
+        models = [
+            replace(candidate.model, report=Result.of(candidate.plan)) if candidate.plan else candidate.model
+            for candidate in candidates
+        ]
+        return _report(models, candidates)
+    importing = steps.importing()
     if job.output is None:
-        return _told(_each(entries, rooms, None, watch), entries)
+        return _report(_compared(candidates, importing, None, watch), candidates)
     with staging.staging(job.output) as stage:
-        report = _told(_each(entries, rooms, stage.folder, watch), entries)
+        report = _report(_compared(candidates, importing, stage.folder, watch), candidates)
         return report if report.causes else _publish(report, job, stage)
 
 
@@ -93,21 +95,21 @@ def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:
     return inputs
 
 
-def _entries(job: Job, sources: Sequence[Location]) -> list[_Entry]:
+def _candidates(job: Job, sources: Sequence[Location]) -> list[_Candidate]:
     """Plan each model. The first that can be used gives the sentences, the language and the voice for all."""
-    entries: list[_Entry] = []
+    candidates: list[_Candidate] = []
     lead: tuple[Plan, Script | None] | None = None
     for number, source in enumerate(sources):
         model = ComparedModel(name=chr(ord("A") + number), path=str(source))
         try:
             planned = plan(_job_for(job, source))
-            planned, script = follow(planned, *lead) if lead else (planned, script_of(planned))
+            planned, script = follow(planned, *lead) if lead else (planned, steps.script_of(planned))
         except (ConversionError, OSError) as error:
-            entries.append(_Entry(model=replace(model, cause=cause_of(error))))
+            candidates.append(_Candidate(model=replace(model, cause=cause_of(error))))
             continue
         lead = lead or (planned, script)
-        entries.append(_Entry(model=model, plan=planned, script=script))
-    return entries
+        candidates.append(_Candidate(model=model, plan=planned, script=script))
+    return candidates
 
 
 def _job_for(job: Job, source: Location) -> Job:
@@ -118,93 +120,100 @@ def _job_for(job: Job, source: Location) -> Job:
     return replace(job, source=source, checkpoint=which)
 
 
-def follow(planned: Plan, lead: Plan, said: Script | None) -> tuple[Plan, Script | None]:
+def follow(plan: Plan, lead: Plan, script: Script | None) -> tuple[Plan, Script | None]:
     """Return the plan and the script of a model that is to say what the leading one says, in the same voice.
+
+    Args:
+        lead: the plan of the leading model.
+        script: what that one says.
 
     Raises:
         SourceError: it has not the language, or no vocabulary.
     """
-    if said:
-        job = replace(planned.job, texts=said.texts, language=said.language)
-        planned = replace(planned, job=job, source=replace(planned.source, clips=lead.source.clips))
-    script = script_of(planned)
-    return planned, replace(script, warnings=()) if script else None
+    if script:
+        job = replace(plan.job, texts=script.texts, language=script.language)
+        plan = replace(plan, job=job, source=replace(plan.source, clips=lead.source.clips))
+    own = steps.script_of(plan)
+    return plan, replace(own, warnings=()) if own else None
 
 
-def _each(entries: Sequence[_Entry], rooms: Background, folder: Path | None, watch: Watch) -> list[ComparedModel]:
-    """Read and hear one model after another; what one of them takes for itself is let go before the next."""
+def _compared(
+    candidates: Sequence[_Candidate], importing: Background, folder: Path | None, watch: Watch
+) -> list[ComparedModel]:
+    """Read each model and let it speak, one after another; what one of them takes for itself is freed before the next."""
     models: list[ComparedModel] = []
     first: tuple[str, Held] | None = None
-    for entry in entries:
-        if entry.plan is None:
-            models.append(entry.model)
+    for candidate in candidates:
+        if candidate.plan is None:
+            models.append(candidate.model)
             continue
-        progress = Lettered(entry.model.name, watch)
+        clock = Stopwatch(Lettered(candidate.model.name, watch))
         try:
-            data, scan, found = _read(entry.plan, first[1] if first else None, progress)
+            data, scan, difference = _read(candidate.plan, first[1] if first else None, clock)
         except (ConversionError, OSError) as error:
-            models.append(replace(entry.model, cause=cause_of(error)))
+            models.append(replace(candidate.model, cause=cause_of(error)))
             continue
         against = first[0] if first else None
-        first = first or (entry.model.name, Held(tensors=entry.plan.ledger.written, data=data))
-        report = _hear(entry, entry.plan, judge_bytes(entry.plan, scan, progress), data, rooms, folder, progress)
+        first = first or (candidate.model.name, Held(tensors=candidate.plan.ledger.written, data=data))
+        result = steps.judge_bytes(Result.of(candidate.plan), scan, clock)
+        result = _speak(result, candidate, data, importing, folder, clock)
         del data
-        models.append(replace(entry.model, report=report, against=against, difference=found))
+        models.append(replace(candidate.model, report=result, against=against, difference=difference))
     return models
 
 
-def _read(planned: Plan, first: Held | None, watch: Watch) -> tuple[dict[str, Any], Scan, Difference | None]:
+def _read(plan: Plan, first: Held | None, clock: Stopwatch) -> tuple[dict[str, Any], Scan, Difference | None]:
     """Read the model into memory, beside the first one where there is one.
 
     Raises:
         ArchiveError: it is damaged.
     """
-    tensors, seconds = planned.ledger.written, planned.seconds
-    with watch.step("reading the model", planned.ledger.written_bytes, "bytes") as progress, timed(seconds, "scan"):
+    tensors = plan.ledger.written
+    with clock.step("scan", "reading the model", plan.ledger.written_bytes, "bytes") as progress:
         if first:
             return diff.read_beside(tensors, first, progress)
         return *reader.read_tensors(tensors, progress), None
 
 
-def _hear(
-    entry: _Entry, planned: Plan, report: Result, data: Any, rooms: Background, folder: Path | None, watch: Watch
+def _speak(
+    result: Result, candidate: _Candidate, data: Any, importing: Background, folder: Path | None, clock: Stopwatch
 ) -> Result:
     """Load the model strictly and let it speak; its clips are named by its letter.
 
     Raises:
         EnvironmentFault: the installed packages are at fault, for all models alike.
     """
-    with watch.step("importing coqui-tts"), timed(planned.seconds, "import"):
-        audition: Callable[..., Result] = rooms.wait().audition
-    own = folder / entry.model.name if folder else None
+    coqui, letter = steps.imported(importing, clock), candidate.model.name
+    own = folder / letter if folder else None
     if own:
         own.mkdir()
     try:
-        report = audition(planned, report, entry.script, watch, folder=own, data=data)
+        result = coqui.load_and_speak(result, candidate.script, data, clock, folder=own)
     except EnvironmentFault:
         raise
     except ConversionError as error:
-        report = replace(report, causes=(*report.causes, error.cause))
-    return _renamed(report, entry.model.name, folder, own) if folder and own else report
+        result = replace(result, causes=(*result.causes, error.cause))
+    result = steps.with_seconds(result, clock)
+    return _renamed(result, letter, folder, own) if folder and own else result
 
 
-def _renamed(report: Result, letter: str, folder: Path, own: Path) -> Result:
-    """Move the clips of a model beside those of the others, as `<letter>-<take>.wav`; the reference is there once."""
+def _renamed(result: Result, letter: str, folder: Path, own: Path) -> Result:
+    """Move the clips of a model beside those of the others, as `<letter>-<number>.wav`; the reference is there once."""
     samples = []
-    for number, take in enumerate(report.samples, start=1):
+    for number, sample in enumerate(result.samples, start=1):
         name = f"{letter}-{number:02}.wav"
-        (own / take["path"]).rename(folder / name)
-        samples.append({**take, "path": name})
+        (own / str(sample.path)).rename(folder / name)
+        samples.append(replace(sample, path=name))
     if (own / "reference.wav").exists():
         (own / "reference.wav").replace(folder / "reference.wav")
     shutil.rmtree(own)
-    return replace(report, samples=tuple(samples))
+    return replace(result, samples=tuple(samples))
 
 
-def _told(models: Sequence[ComparedModel], entries: Sequence[_Entry]) -> ComparisonReport:
+def _report(models: Sequence[ComparedModel], candidates: Sequence[_Candidate]) -> ComparisonReport:
     """Return the report; it is an error where fewer than two models could be read."""
     readable = sum(model.report is not None for model in models)
-    lead = next((entry for entry in entries if entry.plan), None)
+    lead = next((candidate for candidate in candidates if candidate.plan), None)
     script, job = (lead.script, lead.plan.job) if lead and lead.plan else (None, None)
     few = Cause(
         code="nothing-to-compare",

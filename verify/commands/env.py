@@ -17,10 +17,10 @@ def look_around(watch: Watch) -> Surroundings:
     checks: tuple[Check, ...] = ()
     try:
         with watch.step("importing coqui-tts"), timed(seconds, "import"):
-            room = environment.import_coqui("verify.coqui.selftest")
-        devices = room.devices()
+            selftest = environment.import_coqui("verify.coqui.selftest")
+        devices = selftest.devices()
         with watch.step("letting a tiny model generate"), timed(seconds, "rehearse"):
-            checks = (room.rehearse(),)
+            checks = (selftest.check_tiny_model(),)
         if not checks[0].ok:
             raise environment.fault(f"cached generation is off by {checks[0].measured:.2g} {checks[0].unit}")
     except EnvironmentFault as error:

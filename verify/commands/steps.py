@@ -1,52 +1,155 @@
-"""Steps that several commands take between the plan and the model: what it is to say, and whether its values can be used."""
+"""Stages that several commands share, between the plan and the model and after it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from verify import options
 from verify.audio import transcription
 from verify.audio.prompts import Script, prepare
+from verify.background import Background
 from verify.checkpoint import reader
 from verify.checkpoint.tensor_stats import Scan, Values
-from verify.diagnosis import components, weights_check
+from verify.diagnosis import components, environment, weights_check
 from verify.diagnosis.vocab_check import no_vocab
-from verify.diagnosis.weights_check import value_causes, value_checks
+from verify.errors import Cause, any_error
+from verify.files import output, staging
+from verify.files.local import CHUNK_BYTES
+from verify.files.location import local_path
+from verify.findings import OutputFile
 from verify.plan import Plan
-from verify.progress import Watch, timed
+from verify.progress import Stopwatch
+from verify.report import page
 from verify.result import Result
 from verify.source import base as bases
 
+_PIECE_BYTES = 2**25  # of the source, hashed at a time beside the import; torch alone takes 25 times as much memory
 
-def script_of(planned: Plan) -> Script | None:
+
+def script_of(plan: Plan) -> Script | None:
     """Refuse before the long work what would be refused after it: no vocabulary, nothing to say, no voice to say it in.
 
     Raises:
         SourceError: with what is missing.
     """
-    job = planned.job
-    if planned.vocabulary is None:
-        raise no_vocab(planned.architecture, planned.source.searched)
+    job = plan.job
+    if plan.vocabulary is None:
+        raise no_vocab(plan.architecture, plan.source.searched)
     if not (job.verify and job.sample):
         return None
     if job.prove:
-        components.require_provable(planned.ledger, planned.archive)
-        weights_check.require_uncast(planned.ledger.written, job.dtype)
-    script = prepare(job.texts, job.seeds, job.language, planned.source, planned.config, planned.vocabulary)
+        components.require_provable(plan.ledger, plan.archive)
+        weights_check.require_uncast(plan.ledger.written, job.dtype)
+    script = prepare(job.texts, job.seeds, job.language, plan.source, plan.config, plan.vocabulary)
     return replace(script, whisper=transcription.locate(job.transcribe)) if job.transcribe else script
 
 
-def judge_bytes(planned: Plan, scan: Scan, watch: Watch) -> Result:
-    """Return the report with a cause for values that no model can use, and the checks of the others."""
-    checks = value_checks(planned.ledger.written, scan, _base_values(planned, watch))
-    return planned.report(
-        causes=(*planned.causes, *value_causes(scan)), checks=checks, demanded=planned.job.demands(checks, heard=False)
+def judge_bytes(result: Result, scan: Scan, clock: Stopwatch) -> Result:
+    """Return the result with a cause for values that no model can use, and the checks of the others."""
+    plan = result.plan
+    checks = weights_check.value_checks(plan.ledger.written, scan, _base_values(plan, clock))
+    return replace(
+        result,
+        causes=(*result.causes, *weights_check.value_causes(scan)),
+        checks=checks,
+        demanded=plan.job.demands(checks, heard=False),
     )
 
 
-def _base_values(planned: Plan, watch: Watch) -> dict[str, Values]:
+def _base_values(plan: Plan, clock: Stopwatch) -> dict[str, Values]:
     """Return the values of the base's tensors that the source has otherwise, by canonical name."""
-    changed = bases.differing(planned.ledger, planned.base) if planned.base else {}
+    changed = bases.differing(plan.ledger, plan.base) if plan.base else {}
     if not changed:
         return {}
     total = sum(record.bytes for record in changed.values())
-    with watch.step("comparing with the base", total, "bytes") as progress, timed(planned.seconds, "base"):
+    with clock.step("base", "comparing with the base", total, "bytes") as progress:
         values = reader.scan_tensors(changed.values(), progress).values
     return {name: values[record] for name, record in changed.items() if record in values}
+
+
+def importing() -> Background:
+    """Begin to import coqui-tts, which takes seconds."""
+    return Background(environment.import_coqui, "verify.coqui.run")
+
+
+def imported(coqui: Background, clock: Stopwatch) -> Any:
+    """Return the module `verify.coqui.run` when it is imported.
+
+    Raises:
+        EnvironmentFault: it cannot be.
+    """
+    with clock.step("import", "importing coqui-tts"):
+        return coqui.wait()
+
+
+def hashing(plan: Plan) -> Background | None:
+    """Begin to hash the source, most of which nobody else reads; None where that would download it."""
+    path = local_path(plan.archive.path)
+    piece_bytes = _PIECE_BYTES if plan.job.verify else CHUNK_BYTES
+    return Background(staging.sha256, path, piece_bytes) if path else None
+
+
+def hashed(digest: Background, clock: Stopwatch) -> str:
+    """Return the SHA-256 of the source when it is known.
+
+    Raises:
+        ArchiveError: it changed while it was read.
+    """
+    with clock.step("hash", "hashing the source"):
+        return digest.wait()
+
+
+def with_hash(result: Result, digest: Background | None, clock: Stopwatch) -> Result:
+    """Return the result with the SHA-256 of the source, or with a note where it is not known.
+
+    Raises:
+        ArchiveError: it changed while it was read.
+    """
+    if digest is None:
+        return replace(result, causes=(*result.causes, _not_hashed(result.plan)))
+    return replace(result, source_sha256=hashed(digest, clock))
+
+
+def _not_hashed(plan: Plan) -> Cause:
+    archive = plan.archive
+    message = f"the SHA-256 of {archive.path} is not known: only what is kept of its {archive.bytes:,} bytes was read"
+    hint = "Each kept tensor was held against the checksum in the file; download it to hash all of it."
+    return Cause(code="source-not-hashed", severity="note", message=message, hint=hint)
+
+
+def with_seconds(result: Result, clock: Stopwatch) -> Result:
+    """Return the result with the time of each part of the work so far."""
+    return replace(result, seconds={**Result.of(result.plan).seconds, **clock.seconds})
+
+
+def publish(
+    result: Result, stage: staging.Stage, hashes: Mapping[str, str], clock: Stopwatch, command: str = "convert"
+) -> Result:
+    """Give the output its name where the model loads and speaks; keep what does not only where the user asked for it.
+
+    Args:
+        hashes: SHA-256 of files by name, where it is known already.
+        command: what the user asked for, by its name.
+    """
+    job, publishable = result.plan.job, not any_error(result.causes)
+    if not publishable and not job.keep_failed:
+        return with_seconds(result, clock)
+    target = stage.target if publishable else output.failed(stage.target)
+    staged = sorted(file for file in stage.folder.rglob("*") if file.is_file())
+    files = tuple(_listed(file, stage.folder, hashes) for file in staged)
+    result = replace(result, output=str(target), files=files)
+    if job.verify:  # the page is for listening; it lists the other files, report.json lists it too
+        with clock.timed("page"):
+            document = with_seconds(result, clock).to_json()
+            path = page.write_page(stage.folder, document, options.command(job, command))
+        result = replace(result, files=(*files, _listed(path, stage.folder, hashes)))
+    staging.write_json(stage.folder / "report.json", with_seconds(result, clock).to_json())
+    with clock.timed("publish"):
+        staging.publish(stage, target, replace=job.force or not publishable, watch=clock.watch)
+    return with_seconds(result, clock)
+
+
+def _listed(file: Path, folder: Path, hashes: Mapping[str, str]) -> OutputFile:
+    name = file.relative_to(folder).as_posix()
+    return OutputFile(name=name, bytes=file.stat().st_size, sha256=hashes.get(name) or staging.sha256(file))

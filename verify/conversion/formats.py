@@ -1,139 +1,107 @@
-"""Write the model in the format and the dtype that the user wants: streamed, hashed, read back, flushed to the disk."""
+"""The formats that a new model file can have, one class each: its name, how it is recognised, and how it is written.
 
-import json
-import re
-import struct
-from collections.abc import Mapping
+What reads one with torch stands in `coqui/model.py`, by the same name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from verify.checkpoint import safetensors
-from verify.checkpoint.archive import Archive
-from verify.checkpoint.reader import Progress
-from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord
-from verify.conversion import dtypes, torch_zip, writer
-from verify.conversion.cast import Loss
-from verify.conversion.dtypes import KEEP, SAFETENSORS
-from verify.conversion.proven_file import ProvenFile
-from verify.conversion.writer import Written
+from verify.checkpoint.tensors import TensorRecord
 
-SOURCE_SHA256 = "source_sha256"
-_TOLD = ("format", SOURCE_SHA256, "step", "epoch", "date", "xtts_verify_version", "coqui_tts_version")
-_SPELT = {dtype: name for name, (dtype, _) in safetensors.DTYPES.items()}
-# The order in which the safetensors library lays tensors out, so that each is aligned: then by name.
-_LAYOUT = ("I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL")
+if TYPE_CHECKING:
+    from verify.conversion.writer import Written
 
 
-def write_model(
-    folder: Path,
-    tensors: Mapping[str, TensorRecord],
-    config: Mapping[str, Any],
-    metadata: Mapping[str, str],
-    progress: Progress,
-    *,
-    kind: str = dtypes.PTH,
-    dtype: str = KEEP,
-) -> Written:
-    """Write `model.pth` or `model.safetensors` into the folder; the second carries `metadata` in place of `config`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What a new file is to hold: the tensors by their name in it, and the config or the text about them."""
 
-    Raises:
-        ArchiveError: the source is damaged or changed while it was read.
-        OutputError: the disk is full or cannot be written.
-    """
-    if kind == SAFETENSORS:
-        return write_safetensors(folder / "model.safetensors", tensors, metadata, progress, dtype)
-    return writer.write_model(folder / "model.pth", tensors, config, progress, dtype)
+    tensors: Mapping[str, TensorRecord]
+    config: Mapping[str, Any]  # plain values only
+    metadata: Mapping[str, str]  # empty where the format does not name the source
 
 
-def write_safetensors(
-    path: Path,
-    tensors: Mapping[str, TensorRecord],
-    metadata: Mapping[str, str],
-    progress: Progress,
-    dtype: str = KEEP,
-) -> Written:
-    """Write tensors and text about them as a safetensors file.
+class Format(Protocol):
+    """A format of a new model file."""
 
-    Raises:
-        ArchiveError, OutputError: as `write_model`.
-    """
-    return write_recorded(path, tensors, dtypes.recorded(tensors, dtype), metadata, progress)
+    @property
+    def name(self) -> str:
+        """What `--format` calls it."""
 
+    @property
+    def suffix(self) -> str:
+        """How the name of a file ends."""
 
-def write_recorded(
-    path: Path,
-    tensors: Mapping[str, TensorRecord],
-    new: Mapping[str, TensorRecord],
-    metadata: Mapping[str, str],
-    progress: Progress,
-) -> Written:
-    """Write a safetensors file, laid out as the safetensors library does it.
+    @property
+    def names_source(self) -> bool:
+        """Whether the file says which checkpoint it was made of, whose hash must be known before."""
 
-    Args:
-        new: each tensor as it is to be in the new file.
-    """
-    order = sorted(new, key=lambda name: (_LAYOUT.index(_SPELT[new[name].dtype]), name))
-    losses: dict[str, Loss] = {}
-    with writer.opened(path, list(new.values()), progress) as (file, back, reader):
-        out = ProvenFile(file, back)
-        try:
-            reader.announce([tensors[name] for name in order])
-            out.add(header({name: new[name] for name in order}, metadata))
-            for name in order:
-                writer.move_as(reader, name, tensors[name], new[name], out, losses)
-            sha256 = out.finish()
-        finally:
-            out.close()
-        return Written(path=path, bytes=file.tell(), sha256=sha256, scan=reader.result(), losses=losses)
+    @property
+    def file_name(self) -> str:
+        """What the file is called in a model folder."""
+
+    def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+        """Write the file, flushed to the disk.
+
+        Args:
+            progress: told of the tensor bytes done.
+            dtype: what the floats are cast to, or `keep`.
+
+        Raises:
+            ArchiveError: the source is damaged or changed while it was read.
+            OutputError: the disk is full or cannot be written.
+        """
 
 
-def metadata(archive: Archive, sha256: str, versions: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the text that a safetensors file carries: which checkpoint it was made of, and by what.
+@dataclass(frozen=True, slots=True)
+class Pth:
+    """`{"model": tensors, "config": config}` as `torch.save` writes it."""
 
-    Args:
-        sha256: of the source; empty where it is not known.
+    name: str = "pth"
+    suffix: str = ".pth"
+    names_source: bool = False
 
-    A file that has it already passes it on, so that converting a result again changes nothing; nothing else is passed on.
-    """
-    if re.fullmatch("[0-9a-f]{64}", archive.metadata.get(SOURCE_SHA256, "")):
-        return {name: archive.metadata[name] for name in _TOLD if name in archive.metadata}
-    facts = {"step": archive.step, "epoch": archive.epoch, "date": archive.date}
-    makers = {f"{name.replace('-', '_')}_version": versions.get(name) for name in ("xtts-verify", "coqui-tts")}
-    known = {name: str(value) for name, value in {**facts, **makers}.items() if value is not None}
-    return {"format": "pt", **({SOURCE_SHA256: sha256} if sha256 else {}), **known}
+    @property
+    def file_name(self) -> str:
+        return f"model{self.suffix}"
 
+    def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+        from verify.conversion import writer  # with numpy, which `--help` and `inspect` do without
 
-def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:
-    """Return the length and the JSON with which a safetensors file of these tensors, in this order, begins."""
-    described: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    position = 0
-    for name, record in tensors.items():
-        size = record.elements * ITEM_BYTES[record.dtype]
-        described[name] = {
-            "dtype": _SPELT[record.dtype],
-            "shape": list(record.shape),
-            "data_offsets": [position, position + size],
-        }
-        position += size
-    text = json.dumps(described, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
+        return writer.write_model(folder / self.file_name, model.tensors, model.config, progress, dtype)
 
 
-def write_state(path: Path, tensors: Mapping[str, TensorRecord]) -> Written:
-    """Write a bare state dict, such as `dvae.pth`.
+@dataclass(frozen=True, slots=True)
+class Safetensors:
+    """The tensors as the safetensors library lays them out; text about the source in place of the config."""
 
-    Raises:
-        ArchiveError, OutputError: as `write_model`.
-    """
-    return writer.write_container(path, torch_zip.state_pickle(tensors), tensors, tensors)
+    name: str = "safetensors"
+    suffix: str = ".safetensors"
+    names_source: bool = True
+
+    @property
+    def file_name(self) -> str:
+        return f"model{self.suffix}"
+
+    def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+        from verify.conversion import safetensors_writer
+
+        path = folder / self.file_name
+        return safetensors_writer.write_safetensors(path, model.tensors, model.metadata, progress, dtype)
 
 
-def write_tensor(path: Path, record: TensorRecord) -> Written:
-    """Write one tensor by itself, such as `mel_stats.pth`.
+PTH, SAFETENSORS = Pth(), Safetensors()
+FORMATS: Mapping[str, Format] = {format_.name: format_ for format_ in (PTH, SAFETENSORS)}
+FILE_NAMES = tuple(format_.file_name for format_ in FORMATS.values())
 
-    Raises:
-        ArchiveError, OutputError: as `write_model`.
-    """
-    tensors = {record.key: record}
-    return writer.write_container(path, torch_zip.tensor_pickle(record), tensors, tensors)
+
+def of(name: str) -> Format:
+    """Return the format that `--format` calls by this name."""
+    return FORMATS[name]
+
+
+def of_file(path: Path) -> Format:
+    """Return the format of a file that this tool wrote, by its suffix."""
+    return next(format_ for format_ in FORMATS.values() if path.suffix == format_.suffix)

@@ -5,8 +5,7 @@ import copy
 import gc
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,46 +21,13 @@ from TTS.tts.models.xtts import Xtts
 from verify.background import uncollected
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
+from verify.conversion import formats
 from verify.errors import SourceError
 from verify.files.local import Stamp, local_copy, stamp_at
 from verify.files.location import Location
+from verify.findings import Identity, LoadReport, Mismatch
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mismatch:
-    """One tensor whose shape in the file is not the model's."""
-
-    key: str
-    checkpoint: tuple[int, ...]
-    model: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadReport:
-    """How the file fits the model, all lists complete; `strict` says whether `load_state_dict(strict=True)` succeeded."""
-
-    strict: bool
-    matched: int
-    missing: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    mismatched: tuple[Mismatch, ...] = ()
-
-    @property
-    def fits(self) -> bool:
-        return not (self.missing or self.unexpected or self.mismatched)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Whether the loaded tensors are the source's, byte for byte; `different` names those that are not."""
-
-    tensors: int
-    bytes: int
-    different: tuple[str, ...] = field(default=())
-
-    @property
-    def ok(self) -> bool:
-        return not self.different
+StateDict = Mapping[str, torch.Tensor]
 
 
 class UnbuildableError(SourceError):
@@ -150,14 +116,20 @@ def compare(model: Xtts, tensors: Mapping[str, TensorRecord]) -> LoadReport:
     return LoadReport(strict=False, matched=matched, missing=missing, unexpected=unexpected, mismatched=mismatched)
 
 
-def map_written(path: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict of a file that this tool wrote, mapped from the disk by the loader of its format."""
-    if path.suffix == ".safetensors":
-        return load_file(path)
+def _map_pth(path: Path) -> StateDict:
     return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["model"]
 
 
-def from_bytes(data: Mapping[str, np.ndarray], tensors: Mapping[str, TensorRecord]) -> dict[str, torch.Tensor]:
+# What maps a file of a format from the disk: the loader that everybody else opens it with.
+LOADERS: Mapping[str, Callable[[Path], StateDict]] = {formats.PTH.name: _map_pth, formats.SAFETENSORS.name: load_file}
+
+
+def map_written(path: Path) -> StateDict:
+    """Return the state dict of a file that this tool wrote, mapped from the disk by the loader of its format."""
+    return LOADERS[formats.of_file(path).name](path)
+
+
+def from_bytes(data: Mapping[str, np.ndarray], tensors: Mapping[str, TensorRecord]) -> StateDict:
     """Return the state dict of tensors that were read as bytes, without copying them."""
     return {
         key: torch.from_numpy(data[key]).view(getattr(torch, record.dtype)).reshape(record.shape)
@@ -165,7 +137,7 @@ def from_bytes(data: Mapping[str, np.ndarray], tensors: Mapping[str, TensorRecor
     }
 
 
-def wrong_kinds(model: Xtts, tensors: Mapping[str, TensorRecord]) -> dict[str, tuple[str, str]]:
+def wrong_dtypes(model: Xtts, tensors: Mapping[str, TensorRecord]) -> dict[str, tuple[str, str]]:
     """Return the tensors that are whole numbers where the model has floats, or the reverse: name to both dtypes."""
     expected = model.state_dict()
     return {
@@ -175,7 +147,7 @@ def wrong_kinds(model: Xtts, tensors: Mapping[str, TensorRecord]) -> dict[str, t
     }
 
 
-def load_strictly(model: Xtts, state: Mapping[str, torch.Tensor], report: LoadReport) -> LoadReport:
+def load_strictly(model: Xtts, state: StateDict, report: LoadReport) -> LoadReport:
     """Assign the mapped tensors to the model with `load_state_dict(strict=True, assign=True)`: nothing is copied.
 
     Call it before `init_gpt_for_inference()`, which gives the model second names for tensors that it already has.

@@ -14,31 +14,30 @@ from verify.coqui import synthesis
 from verify.errors import SourceError
 from verify.files.location import local_path
 from verify.plan import Plan
-from verify.progress import Watch, timed
+from verify.progress import Stopwatch
 
 # What Xtts.get_compatible_checkpoint_state_dict (coqui-tts 0.28) does to a training checkpoint, in its own terms.
 PREFIX = "xtts."
 TRAINING_ONLY = ("torch_mel_spectrogram_style_encoder.", "torch_mel_spectrogram_dvae.", "dvae.")
 
 
-def prove(plan: Plan, script: Script, take: Sample, device: str, watch: Watch) -> Check:
-    """Return whether the original says the same as the converted model's take, bit for bit.
+def check_original(plan: Plan, script: Script, sample: Sample, device: str, clock: Stopwatch) -> Check:
+    """Return whether the original says the same as the converted model's sample, bit for bit.
 
     The original is read by torch, mapped from the disk, and conditioned on the reference by itself.
     """
-    with watch.step("loading the original"), timed(plan.seconds, "prove"):
+    with clock.step("prove", "loading the original"):
         original = _original(plan)
         with synthesis.device_faults(original):
             models.prepare_for_speech(original, device)
             voice = synthesis.condition(original, script.clips)
-    steps = take.tokens + 2
-    with watch.step("letting the original speak", steps, "tokens") as progress, timed(plan.seconds, "prove"):
-        said = synthesis.speak(original, voice, take.text, take.language, take.seed, progress)
-    return same(take, said)
+    with clock.step("prove", "letting the original speak", sample.tokens + 2, "tokens") as progress:
+        theirs = synthesis.speak(original, voice, sample.text, sample.language, sample.seed, progress)
+    return same(sample, theirs)
 
 
 def same(ours: Sample, theirs: Sample) -> Check:
-    """Return the check that two takes have the same tokens and the same samples."""
+    """Return the check that two samples have the same tokens and the same samples."""
     alike = ours.samples.shape == theirs.samples.shape
     off = (
         float(np.abs(ours.samples - theirs.samples).max()) if alike and ours.samples.size else 0.0 if alike else np.inf

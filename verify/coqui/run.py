@@ -1,120 +1,69 @@
-"""Load the model strictly, prove its bytes, let it speak and judge the sound: the part of a run that needs torch."""
+"""Load the model strictly, let it speak and judge the sound: the part of a run that needs torch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from TTS.tts.models.xtts import Xtts
 
+from verify.audio.clips import Clip
 from verify.audio.prompts import Script
-from verify.conversion import dtypes as kinds
 from verify.coqui import model as models
 from verify.coqui import speakers
-from verify.coqui.samples import recite
-from verify.diagnosis import attribution, components, environment
-from verify.errors import CannotSpeakError, Cause, ConversionError, any_error, counted
-from verify.plan import Plan
-from verify.profiles import bundle
-from verify.progress import Watch, timed
+from verify.coqui.load import load
+from verify.coqui.model import StateDict
+from verify.coqui.samples import speak_samples
+from verify.diagnosis import environment
+from verify.errors import CannotSpeakError, Cause, ConversionError
+from verify.progress import Stopwatch
 from verify.result import Result
 
+Weights = Path | Mapping[str, np.ndarray]  # the new file, or the tensors as bytes where none was written
 
-def audition(
-    plan: Plan,
-    report: Result,
+
+def load_and_speak(
+    result: Result,
     script: Script | None,
-    watch: Watch,
+    weights: Weights,
+    clock: Stopwatch,
     *,
     folder: Path | None = None,
-    written: Path | None = None,
-    data: Mapping[str, np.ndarray] | None = None,
+    voices: Mapping[str, Sequence[Clip]] | None = None,
 ) -> Result:
-    """Return the report with `load`, `identical`, `sample` and `checks` filled in as far as the model comes.
+    """Return the result with `load`, `identical`, `samples` and `checks` filled in as far as the model comes.
 
     Args:
         script: what to say; None loads without speaking.
-        folder: where reference.wav and sample.wav go; None writes nothing.
-        written: the new model.pth to load, or
-        data: the tensors as bytes, where nothing was written.
+        folder: where reference.wav and the samples go; None writes nothing.
+        voices: clips of the voices that the folder's speakers_xtts.pth is to know by name.
     """
-    device = choose_device(plan.job.device)
-    report = replace(report, environment={**environment.versions(), "device": _device_name(device)})
-    report, model = _load(plan, report, watch, written, data)
+    device = choose_device(result.plan.job.device)
+    result = replace(result, environment={**environment.versions(), "device": _device_name(device)})
+    result, model = load(result, _state(result, weights), clock)
     if model is None:
-        return report
-    wanted = bundle.wanted_voices(plan) if folder and written else ()
+        return result
     try:
         if script:
-            report = _listen(plan, report, script, model, device, folder, watch)
-        if folder and wanted:
-            with watch.step("hearing the named voices"), timed(plan.seconds, "condition"):
-                speakers.write(folder, model, str(model.device) if script else device, wanted, plan.voices)
+            result = _speak(result, script, model, device, folder, clock)
+        if folder and voices:
+            with clock.step("condition", "hearing the named voices"):
+                speakers.write(folder, model, str(model.device) if script else device, voices, result.plan.voices)
     except CannotSpeakError as error:
-        report = replace(report, causes=(*report.causes, error.cause))
+        result = replace(result, causes=(*result.causes, error.cause))
     finally:
         del model
-        if script or wanted:  # a model that has only been loaded is in no cycle, and a search for them takes 0.3 s
+        if script or voices:  # a model that has only been loaded is in no cycle, and a search for them takes 0.3 s
             models.release()
-    return report
+    return result
 
 
-def _load(
-    plan: Plan, report: Result, watch: Watch, written: Path | None, data: Mapping[str, np.ndarray] | None
-) -> tuple[Result, Any]:
-    """Return the report with how the tensors fit, and the loaded model; None where it must not be used."""
-    tensors, seconds = plan.ledger.written, plan.seconds
-    try:
-        with watch.step("loading into Xtts"), timed(seconds, "build"):
-            model = models.build_skeleton(plan.config, plan.vocab)
-    except models.UnbuildableError as error:  # the causes that are known already say it better
-        return (report if any_error(report.causes) else replace(report, causes=(*report.causes, error.cause))), None
-    load = models.compare(model, tensors)
-    shapes = {item.key: (item.checkpoint, item.model) for item in load.mismatched}
-    found = attribution.explain(report.causes, load.missing, load.unexpected, shapes)
-    found = components.half_parts(found, plan.base, plan.ledger)
-    report = replace(report, load=asdict(load), causes=(*found, *_wrong_kinds(models.wrong_kinds(model, tensors))))
-    if any_error(report.causes):
-        return report, None
-    with timed(seconds, "load"):
-        state = models.map_written(written) if written else models.from_bytes(data or {}, tensors)
-        load = models.load_strictly(model, state, load)
-        del state
-    with watch.step("comparing every byte", plan.ledger.written_bytes, "bytes") as progress, timed(seconds, "compare"):
-        dtypes = {name: record.dtype for name, record in kinds.recorded(tensors, plan.job.dtype).items()}
-        identity = models.prove_identity(model, tensors, progress, dtypes)
-    identical = {"tensors": identity.tensors, "bytes": identity.bytes, "ok": identity.ok}
-    report = replace(report, load=asdict(load), identical=identical)
-    if not identity.ok:
-        return replace(report, causes=(*report.causes, _not_identical(identity.different))), None
-    return report, model
-
-
-def _wrong_kinds(kinds: Mapping[str, tuple[str, str]]) -> list[Cause]:
-    if not kinds:
-        return []
-    key, (found, needed) = next(iter(kinds.items()))
-    more = f" (and {len(kinds) - 1:,} more tensors)" if len(kinds) > 1 else ""
-    return [
-        Cause(
-            code="dtype-mismatch",
-            severity="error",
-            message=f"{key} holds {found} values in the file and {needed} in the model{more}",
-            hint="Save the checkpoint again from the model itself.",
-            keys=tuple(kinds),
-        )
-    ]
-
-
-def _not_identical(keys: Sequence[str]) -> Cause:
-    return Cause(
-        code="not-identical",
-        severity="error",
-        message=f"{counted(len(keys), 'loaded tensor')} differ{'s' * (len(keys) == 1)} from the source: {attribution.summary(keys)}",
-        hint="The disk or the memory changed data: check both, then run again.",
-        keys=tuple(keys),
-    )
+def _state(result: Result, weights: Weights) -> Callable[[], StateDict]:
+    if isinstance(weights, Path):
+        return partial(models.map_written, weights)
+    return partial(models.from_bytes, weights, result.ledger.written)
 
 
 def choose_device(wanted: str) -> str:
@@ -140,23 +89,22 @@ def _device_name(device: str) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
 
 
-def _listen(
-    plan: Plan, report: Result, script: Script, model: Any, device: str, folder: Path | None, watch: Watch
-) -> Result:
+def _speak(result: Result, script: Script, model: Xtts, device: str, folder: Path | None, clock: Stopwatch) -> Result:
     """Speak on the device; under `auto`, a GPU without room gives way to the CPU with a warning."""
     try:
-        return _named(recite(plan, report, script, model, device, folder, watch), device)
+        return _on(speak_samples(result, script, model, device, folder, clock), device)
     except ConversionError as error:
-        if error.cause.code != "out-of-memory" or plan.job.device != "auto" or device == "cpu":
+        if error.cause.code != "out-of-memory" or result.plan.job.device != "auto" or device == "cpu":
             raise
         models.release()
         warning = Cause(code="out-of-memory", severity="warning", message=f"{error}; the CPU spoke instead")
-        warned = replace(report, causes=(*report.causes, warning))
-        return _named(recite(plan, warned, script, model, "cpu", folder, watch), "cpu")
+        warned = replace(result, causes=(*result.causes, warning))
+        return _on(speak_samples(warned, script, model, "cpu", folder, clock), "cpu")
 
 
-def _named(report: Result, device: str) -> Result:
-    return replace(report, environment={**(report.environment or {}), "device": _device_name(device)})
+def _on(result: Result, device: str) -> Result:
+    """Return the result with the device that spoke."""
+    return replace(result, environment={**(result.environment or {}), "device": _device_name(device)})
 
 
 def set_threads(count: int) -> None:

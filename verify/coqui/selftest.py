@@ -22,7 +22,7 @@ CONDITIONING_LATENTS = 32  # of the perceiver, see TTS/tts/layers/xtts/gpt.py
 TEXT = "Does generation work here?"
 
 
-def rehearse(device: str = "cpu") -> Check:
+def check_tiny_model(device: str = "cpu") -> Check:
     """Hold cached generation of a tiny random Xtts against one teacher-forced pass.
 
     Raises:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from TTS.tts.models.xtts import Xtts
 
 from verify.audio.clips import Clip
 from verify.checkpoint import archive
@@ -18,7 +18,7 @@ FILE = "speakers_xtts.pth"
 
 
 @torch.inference_mode()
-def write(folder: Path, model: Any, device: str, wanted: Mapping[str, Sequence[Clip]], known: Voices) -> None:
+def write(folder: Path, model: Xtts, device: str, wanted: Mapping[str, Sequence[Clip]], known: Voices) -> None:
     """Write the speakers file of the folder anew: the voices that are known, and those that the model hears in the clips.
 
     Each has its parts in the order in which coqui reads them, by position: latents `(1, 32, channels)` and embedding
@@ -27,15 +27,15 @@ def write(folder: Path, model: Any, device: str, wanted: Mapping[str, Sequence[C
     Raises:
         ConversionError: the device has no room, or the disk is full.
     """
-    heard = {}
+    made = {}
     with synthesis.device_faults(model):
         models.prepare_for_speech(model, device)
         for name, clips in wanted.items():
             voice = synthesis.condition(model, clips)
             parts = zip(VOICE_PARTS, (voice.latents, voice.embedding), strict=True)
-            heard[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
-    saved = folder / f"{FILE}.heard"
-    torch.save(heard, saved)
+            made[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
+    saved = folder / f"{FILE}.new"
+    torch.save(made, saved)
     (folder / FILE).unlink(missing_ok=True)
     writer.write_voices(folder / FILE, {**known, **archive.read_voices(saved)})
     saved.unlink()

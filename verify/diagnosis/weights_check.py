@@ -1,7 +1,6 @@
 """Judge the values of the weights beside the finite check: all zero, never trained, of another scale than the base's."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from verify import resources
 from verify.checkpoint.tensor_stats import Scan, Values
@@ -12,6 +11,7 @@ from verify.conversion.dtypes import changes
 from verify.conversion.key_map import matches, part_of
 from verify.diagnosis.attribution import summary
 from verify.errors import Cause, SourceError, counted
+from verify.findings import CastPart, CastResult
 
 # names of tensors that the modules of coqui-tts fill with one value, and which training moves -> that value
 # (LayerNorm, GroupNorm, BatchNorm, RMSNorm; `zero_module` in conditioning_encoder; the biases of transformers' Conv1D)
@@ -142,26 +142,26 @@ def _ratio(a: float, b: float) -> float:
 _ROOM = {"float16": "the largest float16 is 65,504", "bfloat16": "bfloat16 ends at 3.39e38", "float32": "float32 ends at 3.4e38"}  # fmt: skip
 
 
-def as_json(losses: Losses, dtype: str) -> dict[str, Any] | None:
-    """Return the report's `cast`: by part the worst relative error of an element and of a tensor; None without a cast."""
+def cast_result(losses: Losses, dtype: str) -> CastResult | None:
+    """Return what casting cost, by part; None without a cast."""
     if not losses:
         return None
     parts: dict[str, dict[str, Loss]] = {}
     for name, loss in losses.items():
         parts.setdefault(part_of(name) or "unknown", {})[name] = loss
-    return {"dtype": dtype, "parts": [_part(part, members) for part, members in parts.items()]}
+    return CastResult(dtype=dtype, parts=tuple(_part(part, members) for part, members in parts.items()))
 
 
-def _part(part: str, losses: Mapping[str, Loss]) -> dict[str, Any]:
+def _part(part: str, losses: Mapping[str, Loss]) -> CastPart:
     worst = max(losses, key=lambda name: losses[name].relative)
-    return {
-        "part": part,
-        "tensors": len(losses),
-        "worst_element": max(loss.worst for loss in losses.values()),
-        "worst_tensor": losses[worst].relative,
-        "tensor": worst,
-        "to_zero": sum(loss.to_zero for loss in losses.values()),
-    }
+    return CastPart(
+        part=part,
+        tensors=len(losses),
+        worst_element=max(loss.worst for loss in losses.values()),
+        worst_tensor=losses[worst].relative,
+        tensor=worst,
+        to_zero=sum(loss.to_zero for loss in losses.values()),
+    )
 
 
 def overflow_causes(losses: Losses, dtype: str) -> tuple[Cause, ...]:

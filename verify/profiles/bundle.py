@@ -3,53 +3,112 @@
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from verify.audio import clips, prompts
 from verify.audio.clips import Clip
+from verify.audio.prompts import Script
 from verify.checkpoint.archive import read_archive
 from verify.checkpoint.tensors import TensorRecord
-from verify.conversion import dtypes as kinds
-from verify.conversion import formats
+from verify.conversion import dtypes, formats, safetensors_writer, torch_zip, writer
 from verify.errors import SourceError
 from verify.files.local import CHUNK_BYTES, missing
 from verify.files.location import Location, local_path
 from verify.files.staging import Stage, write_json
+from verify.findings import ProfileResult
+from verify.options import Job
 from verify.plan import Plan
 from verify.profiles import auralis
 from verify.profiles import profile as profiles
 from verify.profiles.profile import HOME, Profile
-from verify.progress import Watch, timed
+from verify.progress import Stopwatch
 from verify.result import Result
 
 DEFAULT_VOICE = "reference"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP can state: the same files make the same ZIP
 
 
-def profile_of(plan: Plan) -> Profile | None:
-    """Return the profile that the user asked for."""
-    return profiles.read(plan.job.profile) if plan.job.profile else None
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bundle:
+    """What a model folder is to hold beside the model: all that was asked for, read and decoded once."""
+
+    profile: Profile | None = None
+    voices: Mapping[str, Sequence[Clip]] = field(default_factory=dict)  # clips of each voice that the model is to hear
+    reference: Clip | None = None  # the clip of the reference voice
+    dvae: Mapping[str, TensorRecord] = field(default_factory=dict)
+
+    def tensors(self, plan: Plan) -> list[TensorRecord]:
+        """Return the tensors that the output holds, as often as it holds them."""
+        written = list(dtypes.recorded(plan.ledger.written, plan.job.dtype).values())
+        return [*written, *written] if self.profile and self.profile.twice else written
 
 
-def require(plan: Plan) -> None:
-    """Refuse before the long work a bundle that could not be made after it.
+def profile_of(job: Job) -> Profile | None:
+    """Return the profile that the user asked for.
 
     Raises:
-        SourceError: what the program needs is not there and cannot be made.
+        SourceError: there is none of that name.
     """
-    profile, job = profile_of(plan), plan.job
-    if wanted_voices(plan) and not job.verify:
-        raise _incomplete("speakers_xtts.pth is made by the model, which --no-verify does not load", "Leave it away.")
+    return profiles.read(job.profile) if job.profile else None
+
+
+def prepare(plan: Plan, script: Script | None) -> Bundle:
+    """Return what is to be made, having refused before the long work what could not be made after it.
+
+    Raises:
+        SourceError: what the program needs is not there and cannot be made, or a clip cannot be used.
+    """
+    profile, job = profile_of(plan.job), plan.job
+    voices = _named_voices(job)
     if profile is None:
-        return
+        _require_model(job, voices)
+        return Bundle(voices=voices)
+    spoken: Sequence[Clip] = script.clips if script else ()
+    needs_voice = "speakers" in profile.kinds and not (voices or plan.voices)
+    if not spoken and (needs_voice or "reference" in profile.kinds):
+        spoken, _ = prompts.reference_clips(plan.source.clips)
+    voices = {DEFAULT_VOICE: spoken} if needs_voice else voices
+    _require_model(job, voices)
+    dvae = _dvae(plan) if "dvae" in profile.kinds else {}
+    _require_possible(plan, profile, dvae)
+    return Bundle(profile=profile, voices=voices, reference=spoken[0] if spoken else None, dvae=dvae)
+
+
+def _named_voices(job: Job) -> dict[str, Sequence[Clip]]:
+    """Return the clips of each voice that the user named.
+
+    Raises:
+        SourceError: a voice has no name, or a clip cannot be used.
+    """
+    named: dict[str, list[Clip]] = {}
+    for text in job.speakers:
+        name, _, file = text.partition("=")
+        if not (name.strip() and name.isprintable() and file):
+            raise SourceError("bad-speaker", f"--speaker {text[:60]!r} is not NAME=FILE", "Pass NAME=FILE.")
+        if not Path(file).exists():
+            raise missing(Path(file))
+        clip = clips.read_clip(Path(file))
+        clips.require_usable(clip)
+        named.setdefault(name, []).append(clip)
+    return dict(named)
+
+
+def _require_model(job: Job, voices: Mapping[str, Sequence[Clip]]) -> None:
+    if voices and not job.verify:
+        raise _incomplete("speakers_xtts.pth is made by the model, which --no-verify does not load", "Leave it away.")
+
+
+def _require_possible(plan: Plan, profile: Profile, dvae: Mapping[str, TensorRecord]) -> None:
+    job = plan.job
     if job.output and not local_path(job.output) and any("/" in name for name in profile.files):
         raise _incomplete(f"the folders of {profile.title} are made on this machine", "Pass a folder with -o DIR.")
-    if job.format != kinds.PTH and "model" in profile.kinds:
+    file_name = formats.of(job.format).file_name
+    if "model" in profile.kinds and file_name != HOME["model"]:
         raise _incomplete(
-            f"{profile.title} reads model.pth, not model.{job.format}", "Leave --format away, or --profile."
+            f"{profile.title} reads {HOME['model']}, not {file_name}", "Leave --format away, or --profile."
         )
-    if "dvae" in profile.kinds and not _dvae(plan):
+    if "dvae" in profile.kinds and not dvae:
         raise _incomplete(
             f"{profile.title} asks for dvae.pth; neither {plan.archive.path.name}, nor its folder, nor --base holds one",
             "Convert from the training checkpoint, which holds it, or pass --base with a folder that has dvae.pth.",
@@ -62,85 +121,62 @@ def _incomplete(message: str, hint: str) -> SourceError:
     return SourceError("profile-incomplete", message, hint)
 
 
-def room(plan: Plan) -> list[TensorRecord]:
-    """Return the tensors that the output holds, as often as it holds them."""
-    written = list(kinds.recorded(plan.ledger.written, plan.job.dtype).values())
-    profile = profile_of(plan)
-    return [*written, *written] if profile and profile.twice else written
-
-
-def wanted_voices(plan: Plan) -> dict[str, list[Clip]]:
-    """Return the clips of each voice to make: those that the user named, else the reference where a program needs one.
-
-    Raises:
-        SourceError: a voice has no name, or a clip cannot be used.
-    """
-    named: dict[str, list[Clip]] = {}
-    for spoken in plan.job.speakers:
-        name, _, file = spoken.partition("=")
-        if not (name.strip() and name.isprintable() and file):
-            raise SourceError("bad-speaker", f"--speaker {spoken[:60]!r} is not NAME=FILE", "Pass NAME=FILE.")
-        if not Path(file).exists():
-            raise missing(Path(file))
-        clip = clips.read_clip(Path(file))
-        clips.require_usable(clip)
-        named.setdefault(name, []).append(clip)
-    profile = profile_of(plan)
-    if named or profile is None or plan.voices or "speakers" not in profile.kinds:
-        return named
-    return {DEFAULT_VOICE: prompts.reference_clips(plan.source.clips)[0]}
-
-
-def make(plan: Plan, report: Result, stage: Stage, watch: Watch) -> Result:
-    """Add to the staged model folder what the program needs, and return the report with what it asks for held against it."""
-    profile = profile_of(plan)
+def make(result: Result, bundle: Bundle, stage: Stage, clock: Stopwatch) -> Result:
+    """Add to the staged model folder what the program needs, and return the result with what it asks for held against it."""
+    profile = bundle.profile
     if profile is None:
-        return report
-    with watch.step(f"making the bundle for {profile.title}"), timed(plan.seconds, "bundle"):
-        _add(plan, profile, stage.folder)
+        return result
+    with clock.step("bundle", f"making the bundle for {profile.title}"):
+        _add(result.plan, bundle, profile, stage.folder)
         if profile.zip:
             files = {name: stage.folder / HOME[kind] for name, kind in profile.files.items()}
             write_zip(stage.folder / profiles.bundle_name(stage.target), files)
-    return checked(plan, report, stage.folder, watch)
+    return checked(result, profile, stage.folder, clock)
 
 
-def checked(plan: Plan, report: Result, location: Location, watch: Watch) -> Result:
-    """Return the report with what the program would find missing or unfit in the folder."""
-    profile = profile_of(plan)
-    if profile is None:
-        return report
+def checked(result: Result, profile: Profile, location: Location, clock: Stopwatch) -> Result:
+    """Return the result with what the program would find missing or unfit in the folder."""
     if not (folder := local_path(location)):
         raise _incomplete(
             f"--profile looks at the files of a folder, and {location} is elsewhere", "Download it first."
         )
-    with watch.step(f"checking as {profile.title} does"), timed(plan.seconds, "bundle"):
-        causes = profiles.check(profile, folder, plan.ledger.written)
+    with clock.step("bundle", f"checking as {profile.title} does"):
+        causes = profiles.check(profile, folder, result.ledger.written)
     bundles = [path.name for path in folder.glob("*.zip")] if profile.zip else []
-    told = {**profile.as_json(), "bundle": min(bundles, default=None), "twice": profile.twice, "ok": not causes}
-    return replace(report, causes=(*report.causes, *causes), profile=told)
+    found = ProfileResult(
+        name=profile.name,
+        title=profile.title,
+        zip=profile.zip,
+        files=tuple(profile.files),
+        put=profile.put,
+        bundle=min(bundles, default=None),
+        twice=profile.twice,
+        ok=not causes,
+    )
+    return replace(result, causes=(*result.causes, *causes), profile=found)
 
 
-def _add(plan: Plan, profile: Profile, folder: Path) -> None:
+def _add(plan: Plan, bundle: Bundle, profile: Profile, folder: Path) -> None:
     """Write the files of the profile that a model folder has not."""
-    tensors = plan.ledger.written
-    if "reference" in profile.kinds and not (folder / HOME["reference"]).exists():
-        clip = prompts.reference_clips(plan.source.clips)[0][0]
-        clips.write_wav(folder / HOME["reference"], clip.samples, clip.rate_hz)
+    reference, mel_stats = bundle.reference, plan.ledger.written.get("mel_stats")
+    if "reference" in profile.kinds and reference and not (folder / HOME["reference"]).exists():
+        clips.write_wav(folder / HOME["reference"], reference.samples, reference.rate_hz)
     if "dvae" in profile.kinds:
-        formats.write_state(folder / "dvae.pth", _dvae(plan))
-    if "mel_stats" in profile.kinds and "mel_stats" in tensors:
-        formats.write_tensor(folder / "mel_stats.pth", tensors["mel_stats"])
+        writer.write_container(folder / "dvae.pth", torch_zip.state_pickle(bundle.dvae), bundle.dvae, bundle.dvae)
+    if "mel_stats" in profile.kinds and mel_stats:
+        one = {mel_stats.key: mel_stats}
+        writer.write_container(folder / "mel_stats.pth", torch_zip.tensor_pickle(mel_stats), one, one)
     if "auralis-core" in profile.kinds:
         _add_auralis(plan, profile, folder)
 
 
 def _add_auralis(plan: Plan, profile: Profile, folder: Path) -> None:
     # Cast under the canonical names, which tell what is a buffer.
-    dtypes = kinds.recorded(plan.ledger.written, plan.job.dtype)
+    new = dtypes.recorded(plan.ledger.written, plan.job.dtype)
     for name, split in auralis.split(plan.ledger.written).items():
         (folder / name).parent.mkdir()
-        kept = auralis.split(dtypes)[name]
-        formats.write_recorded(folder / name, split, kept, {"format": "pt"}, lambda _: None)
+        kept = auralis.split(new)[name]
+        safetensors_writer.write_recorded(folder / name, split, kept, {"format": "pt"}, lambda _: None)
     for name, value in auralis.configs(plan.config).items():
         write_json(folder / name, value)
     for name, kind in profile.files.items():

@@ -40,7 +40,8 @@ class ComparedModel:
 
     @property
     def samples(self) -> tuple[dict[str, Any], ...]:
-        return self.report.samples if self.report else ()
+        """What it said, as JSON."""
+        return tuple(map(self.report.sample_to_json, self.report.samples)) if self.report else ()
 
     def demands(self, check: Check) -> bool:
         """Whether the check decides the verdict."""
@@ -61,7 +62,7 @@ class ComparedModel:
             "layout": layout(archive, report.ledger) if archive and report else None,
             "verdict": self.verdict,
             "causes": [cause_as_json(cause) for cause in self.causes],
-            "load": report.load if report else None,
+            "load": asdict(report.load) if report and report.load else None,
             "samples": list(self.samples) or None,
             "checks": [check_as_json(check, self.demands(check)) for check in self.checks] or None,
         }

@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from verify.diagnosis.weights_check import CastResult
 from verify.errors import EXIT_VERIFIED
+from verify.findings import ProfileResult
 from verify.profiles import profile as profiles
 from verify.profiles.profile import Profile
 from verify.result import SCHEMA
@@ -39,21 +41,21 @@ def show(listing: Listing, screen: Console, is_quiet: bool) -> None:
     screen.print(table)
 
 
-def cast_table(cast: dict[str, Any]) -> Table:
+def cast_table(cast: CastResult) -> Table:
     """Return what casting cost, part by part."""
-    title = Text(f"cast to {cast['dtype']}; computed in float32")
+    title = Text(f"cast to {cast.dtype}; computed in float32")
     table = Table(box=None, padding=(0, 2, 0, 2), title=title, title_justify="left")
     for name in ("part", "tensors", "worst relative error", "of a whole tensor", "to zero"):
         table.add_column(name, justify="left" if name == "part" else "right")
-    for part in cast["parts"]:
-        errors = (f"{part[name]:.2e}" for name in ("worst_element", "worst_tensor"))
-        table.add_row(part["part"], f"{part['tensors']:,}", *errors, f"{part['to_zero']:,}")
+    for part in cast.parts:
+        errors = (f"{value:.2e}" for value in (part.worst_element, part.worst_tensor))
+        table.add_row(part.part, f"{part.tensors:,}", *errors, f"{part.to_zero:,}")
     return table
 
 
-def lines(profile: dict[str, Any], folder: str) -> list[str]:
+def lines(profile: ProfileResult, folder: str) -> list[str]:
     """Return what a program finds in the folder, what to do with it, and what is there twice."""
-    where = f" in {folder}/{profile['bundle']}" if profile["bundle"] else ""
-    found = f"{profile['title']} finds what it looks for: {', '.join(profile['files'])}{where}"
-    twice = ["its weights are those of model.pth once more: delete what you do not use"] if profile["twice"] else []
-    return [found, f"→ {profile['put'].replace('DIR', folder)}", *twice]
+    where = f" in {folder}/{profile.bundle}" if profile.bundle else ""
+    found = f"{profile.title} finds what it looks for: {', '.join(profile.files)}{where}"
+    twice = ["its weights are those of model.pth once more: delete what you do not use"] if profile.twice else []
+    return [found, f"→ {profile.put.replace('DIR', folder)}", *twice]

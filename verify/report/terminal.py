@@ -135,7 +135,7 @@ def _source(report: Result) -> Table:
     rows.append(("", f"no shape tells, so it is believed: {_believed(report)}"))
     rows.append(("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found"))
     rows += [("speakers", f"{source.speakers.path} ({source.speakers.origin})")] if source.speakers else []
-    rows += [("base", _likeness(report))] if report.base else []
+    rows += [("base", _likeness(report))] if report.plan.base else []
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -146,14 +146,14 @@ def _source(report: Result) -> Table:
 
 def _believed(report: Result) -> str:
     """Return what only the config knows, in the words of its fields."""
-    args = report.config["model_args"]
+    args = report.plan.config["model_args"]
     return ", ".join(f"{field} {config_check.says(args, field)}" for field in report.architecture.unknown)
 
 
 def _likeness(report: Result) -> str:
     """Return how much of each part equals the base's."""
-    equal = ", ".join(f"{part.part} {part.identical:,} of {part.tensors:,}" for part in report.likeness)
-    return f"{report.base.path if report.base else ''}; tensors equal to it: {equal}"
+    equal = ", ".join(f"{part.part} {part.identical:,} of {part.tensors:,}" for part in report.plan.likeness)
+    return f"{report.plan.base.path if report.plan.base else ''}; tensors equal to it: {equal}"
 
 
 def _rows(report: Result) -> str:
@@ -179,21 +179,21 @@ def _show_load(report: Result, screen: Console) -> None:
     load = report.load
     if load is None:
         return
-    if not load["strict"]:
-        counts = ", ".join(f"{len(load[name]):,} {name}" for name in ("missing", "unexpected", "mismatched"))
-        screen.print(Text.assemble(("✗", "red"), f" not loaded: {load['matched']:,} tensors match, {counts}"))
+    if not load.strict:
+        counts = ", ".join(f"{len(getattr(load, name)):,} {name}" for name in ("missing", "unexpected", "mismatched"))
+        screen.print(Text.assemble(("✗", "red"), f" not loaded: {load.matched:,} tensors match, {counts}"))
         return
-    line = f" load_state_dict(strict=True): {load['matched']:,} tensors, none missing, none unexpected"
+    line = f" load_state_dict(strict=True): {load.matched:,} tensors, none missing, none unexpected"
     if report.identical:
-        all_or_not = "all" if report.identical["ok"] else "NOT all"
-        cast = f" cast to {report.cast['dtype']}" if report.cast else ""
-        line += f"; {all_or_not} {size(report.identical['bytes'])} identical to the source{cast}"
+        all_or_not = "all" if report.identical.ok else "NOT all"
+        cast = f" cast to {report.cast.dtype}" if report.cast else ""
+        line += f"; {all_or_not} {size(report.identical.bytes)} identical to the source{cast}"
     screen.print(Text.assemble(("✓", "green"), line))
 
 
 def _show_profile(report: Result, screen: Console) -> None:
     """Print whether the program of the profile finds all that it looks for, and what to do with it then."""
-    if report.profile and report.profile["ok"]:
+    if report.profile and report.profile.ok:
         from verify.report.profiles import lines
 
         first, *rest = lines(report.profile, report.output or str(report.archive.path.parent))
@@ -205,28 +205,24 @@ def _show_profile(report: Result, screen: Console) -> None:
 def _show_samples(report: Result, screen: Console) -> None:
     for sample in report.samples:
         end = (
-            "the stop token came"
-            if sample["stopped"]
-            else f"stopped at the bound of {sample['token_bound']}, no stop token"
+            "the stop token came" if sample.stopped else f"stopped at the bound of {sample.token_bound}, no stop token"
         )
         line = (
-            f" spoke on {(report.environment or sample)['device']}: {sample['seconds']:.2f} s of audio in "
-            f"{sample['synthesis_seconds']:.1f} s (real-time factor {sample['real_time_factor']:.2f}), {sample['tokens']} tokens, {end}"
+            f" spoke on {(report.environment or {}).get('device', sample.device)}: {sample.seconds:.2f} s of audio in "
+            f"{sample.synthesis_seconds:.1f} s (real-time factor {sample.real_time_factor:.2f}), {sample.tokens} tokens, {end}"
         )
         screen.print(Text.assemble(("✓", "green"), line))
-        take = f", seed {sample['seed']}: {sample['path']}" if len(report.samples) > 1 and sample["path"] else ""
-        screen.print(printable(f"  {sample['language']}{take}: “{sample['text']}”", "italic"))
-        if "transcript" in sample:
-            heard = f"  heard: “{sample['transcript']}”, character error rate {sample['character_error_rate']:.2f}"
+        take = f", seed {sample.seed}: {sample.path}" if len(report.samples) > 1 and sample.path else ""
+        screen.print(printable(f"  {sample.language}{take}: “{sample.text}”", "italic"))
+        if sample.transcript is not None:
+            heard = f"  heard: “{sample.transcript}”, character error rate {sample.character_error_rate or 0:.2f}"
             screen.print(printable(heard), soft_wrap=not screen.is_terminal)
     if report.sample:
-        likeness = [
-            sample["speaker_similarity"] for sample in report.samples if sample["speaker_similarity"] is not None
-        ]
+        likeness = [sample.speaker_similarity for sample in report.samples if sample.speaker_similarity is not None]
         near = f"; speaker similarity {', '.join(f'{value:.2f}' for value in likeness)}" if likeness else ""
-        of_base = report.sample["speaker_similarity_of_base"]
+        of_base = report.sample.speaker_similarity_of_base
         near += f" (the base: {of_base:.2f})" if of_base is not None else ""
-        voice = Text("  in the voice of ") + printable(report.sample["reference"]) + near
+        voice = Text("  in the voice of ") + printable(report.sample.reference) + near
         screen.print(voice, soft_wrap=not screen.is_terminal)
 
 

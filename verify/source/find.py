@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from verify.conversion import formats
 from verify.errors import SourceError
 from verify.files.local import missing, require_regular_file
 from verify.files.location import Location, local_path, refresh
@@ -64,12 +65,12 @@ def _choose(names: list[str], which: str) -> str | None:
     if numbered:
         return max(numbered)[1]
     # best_model.pth is a copy of the newest best_model_N.pth, and the one that a killed run leaves cut short.
-    for name in ("best_model.pth", "model.pth", "model.safetensors"):
+    for name in ("best_model.pth", *formats.FILE_NAMES):
         if name in names:
             return name
     if which == "best" and (last := _choose(names, "last")):
         return last
-    files = [name for name in names if name.endswith(".safetensors")]
+    files = [name for name in names if name.endswith(formats.SAFETENSORS.suffix)]
     return files[0] if len(files) == 1 else None
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from verify.checkpoint import reader
-from verify.commands.steps import judge_bytes
+from verify.commands.steps import judge_bytes, with_seconds
 from verify.diagnosis import environment
 from verify.errors import Cause, ConversionError, cause_of
-from verify.progress import Silent, timed
+from verify.progress import Silent, Stopwatch
 from verify.report.compare import ComparedModel
+from verify.result import Result
 from verify.sweeping.task import Outcome, Task
 
 
@@ -35,21 +36,22 @@ def _work(task: Task, coqui: Any) -> Outcome:
         ConversionError, OSError: the file cannot be read.
     """
     coqui.set_threads(task.threads)
-    planned, cause = task.plan, None
-    with timed(planned.seconds, "scan"):
-        data, scan = reader.read_tensors(planned.ledger.written, lambda _: None)
-    report = judge_bytes(planned, scan, Silent())
+    clock, cause = Stopwatch(Silent()), None
+    with clock.timed("scan"):
+        data, scan = reader.read_tensors(task.plan.ledger.written, lambda _: None)
+    result = judge_bytes(Result.of(task.plan), scan, clock)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            report = coqui.audition(planned, report, task.script, Silent(), folder=Path(folder), data=data)
+            result = coqui.load_and_speak(result, task.script, data, clock, folder=Path(folder))
         except ConversionError as error:
             cause = error.cause
         files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+    result = with_seconds(result, clock)
     # What the samples depend on beside the weights: processor and threads.
     here = {"threads": task.threads, "machine": platform.node(), "instructions": coqui.cpu_capability()}
     found = {
-        **ComparedModel(name="", path=str(report.archive.path), report=report).to_json(),
-        "environment": {**(report.environment or {}), **here},
-        "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
+        **ComparedModel(name="", path=str(result.archive.path), report=result).to_json(),
+        "environment": {**(result.environment or {}), **here},
+        "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
     }
     return Outcome(found=found, files=files, cause=cause)

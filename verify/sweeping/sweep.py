@@ -17,6 +17,7 @@ from verify.progress import Silent, Watch
 from verify.report import sweep_page
 from verify.report.compare import ComparedModel
 from verify.report.sweep import SweepReport, SweptCheckpoint, ranked
+from verify.result import Result
 from verify.source.find import input_paths
 from verify.sweeping import candidates, ray_backend, store, workers
 from verify.sweeping.candidates import Contender
@@ -92,7 +93,7 @@ def _settings(job: Job, script: Script, hands: Hands) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
+class _Finding:
     """What was found of a checkpoint, now or when this sweep was begun."""
 
     found: dict[str, Any] | None
@@ -100,15 +101,15 @@ class _Result:
     resumed: bool = False
 
 
-def _hear(found: Sequence[Contender], kept: Store, hands: Hands, watch: Watch) -> dict[str, _Result]:
+def _hear(found: Sequence[Contender], kept: Store, hands: Hands, watch: Watch) -> dict[str, _Finding]:
     """Return the result of each checkpoint by name; each is kept as soon as it is there."""
-    results, todo = dict[str, _Result](), list[Contender]()
+    results, todo = dict[str, _Finding](), list[Contender]()
     for one in found:
         if one.identity is None or one.copy_of:
             continue
         known = kept.known(one.identity)
         if known:
-            results[one.name] = _Result(found=known, resumed=True)
+            results[one.name] = _Finding(found=known, resumed=True)
         else:
             todo.append(one)
     with watch.step("letting the checkpoints speak", len(todo), "checkpoints") as progress:
@@ -116,7 +117,7 @@ def _hear(found: Sequence[Contender], kept: Store, hands: Hands, watch: Watch) -
             one = todo[number]
             if outcome.found and not outcome.cause and one.identity:
                 kept.keep(one.identity, outcome)
-            results[one.name] = _Result(found=outcome.found, cause=outcome.cause)
+            results[one.name] = _Finding(found=outcome.found, cause=outcome.cause)
             progress(1)
     return results
 
@@ -137,7 +138,7 @@ def _work(todo: Sequence[Contender], hands: Hands) -> Iterator[tuple[int, Outcom
 
 
 def _report(
-    found: Sequence[Contender], results: dict[str, _Result], script: Script | None, hands: Hands, began: float
+    found: Sequence[Contender], results: dict[str, _Finding], script: Script | None, hands: Hands, began: float
 ) -> SweepReport:
     """Return the report: the ranked ones first, then those without a rank."""
     swept = [_swept(one, results.get(one.name)) for one in found]
@@ -150,12 +151,12 @@ def _report(
     )
 
 
-def _swept(one: Contender, result: _Result | None) -> SweptCheckpoint:
+def _swept(one: Contender, result: _Finding | None) -> SweptCheckpoint:
     """Return a checkpoint with what is known of it, be it only what its index says."""
     cause = result.cause if result else one.cause
     told = result.found if result and result.found else None
     if told is None or cause:
-        report = one.plan.report() if one.plan else None
+        report = Result.of(one.plan) if one.plan else None
         told = ComparedModel(name="", path="", report=report, cause=cause).to_json()
     return SweptCheckpoint(
         name=one.name,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from verify.conversion import formats
 from verify.errors import counted
 from verify.options import Job, job_of
 from verify.report.words import size
@@ -175,10 +176,11 @@ class _Exporter:
         spare = exports.spare_checkpoints(self.run)
         if spare and spare != self.told_spare:
             self.told_spare = spare
-            model = next(file["bytes"] for file in document["output"]["files"] if file["name"] == "model.pth")
+            sizes = {file["name"]: file["bytes"] for file in document["output"]["files"]}
+            model_bytes = sizes[formats.of(self.job.format).file_name]
             _log.info(
                 " > xtts-verify: training can go on without %s: %s, of which %s a file are optimizer and training parts."
                 " You may delete them; nothing of the trainer's was deleted.",
                 ", ".join(f"{name} ({size(number)})" for name, number in spare.items()),
-                size(sum(spare.values())), size(document["source"]["bytes"] - model),
+                size(sum(spare.values())), size(document["source"]["bytes"] - model_bytes),
             )  # fmt: skip

@@ -25,9 +25,9 @@ _NICENESS = 10
 _PROGRAM = """
 import shutil, sys
 held = sys.argv.pop(1)
-from verify import cli
+from verify.cli.main import run
 try:
-    cli.run()
+    run()
 finally:
     shutil.rmtree(held or "no such folder", ignore_errors=True)
 """
@@ -63,7 +63,7 @@ def start(job: Job, best: Best, folder: Path) -> Export:
 
 def _run_beside(words: list[str], printed: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
     """Run our command with low priority, out of reach of the terminal's Ctrl-C."""
-    home = str(Path(__file__).parent.parent)
+    home = str(Path(__file__).parents[2])  # the folder that holds `verify`
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])}
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
