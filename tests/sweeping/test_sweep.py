@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import soundfile
 
 from tests.support.helpers import ROOT, fingerprint, run_cli
-from verify import Job
+from verify import Job, resources
 from verify.errors import OutputError
 from verify.progress import Silent
 from verify.report import curve, sweep_page
 from verify.report import sweep as ranking
 from verify.report.sweep import SweepReport, SweptCheckpoint
+from verify.resources import load
 from verify.sweeping import candidates, store
 from verify.sweeping import workers as crew
 from verify.sweeping import workers as room
@@ -225,6 +227,16 @@ def test_the_ranks_of_a_real_sweep_are_those_of_its_figures(swept):
         for one in heard
     ]
     assert keys == sorted(keys)
+
+
+def test_the_page_stands_whatever_the_ranking_asks_for(monkeypatch, tmp_path):
+    fewer = [{"name": "speaker similarity", "better": "higher", "step": 0.02}]
+    monkeypatch.setattr(resources, "load", lambda name: {"figures": fewer} if name == "ranking" else load(name))
+    soundfile.write(tmp_path / "reference.wav", np.zeros(2400), 24000)
+    (tmp_path / "results" / "x").mkdir(parents=True)
+    soundfile.write(tmp_path / "results" / "x" / "sample.wav", np.zeros(2400), 24000)
+    report = SweepReport(checkpoints=ranking.ranked([swept_one("a", loss=2.0)]), settings={"texts": ["Hello."]})
+    assert "rank 1, step 1, speaker similarity 0.7" in sweep_page.render(report, tmp_path)
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

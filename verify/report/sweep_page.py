@@ -11,6 +11,7 @@ from verify.report.sweep import SweepReport, SweptCheckpoint
 from verify.report.words import value_in_words
 
 JSON, PAGE = "sweep.json", "sweep.html"
+MOST_TOLD = 2  # figures of a checkpoint beside its clip; the table has all
 
 
 def write(report: SweepReport, folder: Path, write: Callable[[str, bytes], None]) -> None:
@@ -67,9 +68,9 @@ def _takes(heard: tuple[SweptCheckpoint, ...], folder: Path) -> list[dict[str, A
 
 
 def _about(one: SweptCheckpoint) -> str:
-    """Return in words what ranks a checkpoint."""
-    loss = one.figures[one.loss_name]
+    """Return in words what ranks a checkpoint first, and its loss."""
+    first = [name for name in one.figures if name != one.loss_name][:MOST_TOLD]
     known = [f"rank {one.rank}"]
     known += [f"step {one.found['step']:,}"] if one.found["step"] is not None else []
-    known += [f"{one.loss_name} {value_in_words(loss)}"] if loss is not None else []
-    return ", ".join([*known, f"DNSMOS overall {value_in_words(one.figures['DNSMOS overall'])}"])
+    known += [f"{name} {value_in_words(one.figures.get(name))}" for name in (*first, one.loss_name)]
+    return ", ".join(known)
