@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import tomllib
 
-ROOT = Path(__file__).resolve().parent.parent
+from verify import resources
+
 FLITE = {
     "awb": "I had a cup of tea this morning, and it was cold.",
     "kal16": "She asked whether the train would leave on time.",
@@ -62,7 +62,7 @@ def synthesise(folder: Path) -> list[Speech]:
             for number, text in enumerate((sentence, FOX)):
                 jobs.append(("flite", voice, number, text, "en", ["flite", "-voice", voice, "-t", text, "-o"]))
     if shutil.which("espeak-ng"):
-        sentences = tomllib.loads((ROOT / "configs" / "sentences.toml").read_text(encoding="utf-8"))
+        sentences = resources.load("sentences")
         for code, voice in ESPEAK.items():
             text = sentences[code]["text"]
             jobs.append(("espeak-ng", voice, 0, text, code, ["espeak-ng", "-v", voice, text, "-w"]))

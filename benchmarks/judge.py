@@ -5,23 +5,20 @@
 
 FOLDER holds WAV or FLAC clips, a subfolder for each speaker or language, texts beside them as `.txt`. Voices of flite
 and espeak-ng are added where these are installed. Speakers and languages are split in two halves: the limits in
-configs/limits.toml come from the calibration half, the table from the held-out half. Clips of `--fresh` are held out.
+configs/sound_checks.toml come from the calibration half, the table from the held-out half. Clips of `--fresh` are held out.
 """
 
 import argparse
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import corpus, damage
 from benchmarks.judge_table import markdown
-from verify.audio import clips as audio
 from verify.audio import vad_mos
-from verify.audio.checks import Measures, judge_measures, measure
-from verify.audio.prompts import seconds_range
+from verify.audio.checks import judge_measures, measure
 
 
 def main():
@@ -94,18 +91,16 @@ def damaged_rows(clips, each):
 
 def row(clip, samples, rate_hz, kind, strength, verdict):
     """Return what was measured of one clip, ready for JSON."""
-    wanted = seconds_range(clip.text, clip.language) if clip.text else None
-    basic = [check.name for check in audio.judge_sound(samples, rate_hz, wanted) if not check.ok]
     return {
         "kind": kind, "strength": strength, "verdict": verdict, "source": clip.source, "name": clip.name,
-        "text": clip.text, "language": clip.language, "basic": basic, "measures": asdict(measure(samples, rate_hz)),
+        "text": clip.text, "language": clip.language, "measures": measure(samples, rate_hz),
     }  # fmt: skip
 
 
 def failed_checks(found):
     """Return the names of the checks that a row fails under the limits of today."""
-    checks = judge_measures(Measures(**found["measures"]), found["text"], found["language"])
-    return found["basic"] + [check.name for check in checks if not check.ok]
+    checks = judge_measures(found["measures"], found["text"], found["language"])
+    return [check.name for check in checks if not check.ok]
 
 
 if __name__ == "__main__":

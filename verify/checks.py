@@ -1,29 +1,61 @@
-"""One measurement held against its limit: the form in which every judge of values or of sound speaks."""
+"""One measurement held against its limits: the form in which every judge of values or of sound speaks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-# Names of the checks of values; what is heard is judged by checks of `listening`.
+# Names of the checks of values; those of sound stand in configs/sound_checks.toml.
 ZEROED, TRAINED, SCALE = "no zeroed weights", "trained values", "scale of the base"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One measurement held against its limit; `measured` is None where there was nothing to measure."""
+    """One measurement held against its limits.
+
+    `measured` is None where there was nothing to measure, `low` and `high` where that side is open.
+    """
 
     name: str
     ok: bool
     measured: float | None
-    limit: str
+    low: float | None = None
+    high: float | None = None
     unit: str
     hint: str = ""
     note: str = ""
+    basic: bool = False  # decides the verdict even where no more than sound is expected
+    exclusive: bool = False  # the limit itself is outside: `<`, not `<=`
+
+    @property
+    def limit(self) -> str:
+        """The limits in words; a lower one of zero is not told where there is an upper one."""
+        if self.high is None:
+            return "" if self.low is None else f">= {self.low:g}"
+        if not self.low:
+            return f"{'<' if self.exclusive else '<='} {self.high:g}"
+        return f"{self.low:g} to {self.high:g}"
+
+
+def within(
+    name: str, measured: float, low: float, high: float, unit: str, hint: str = "", *, basic: bool = False
+) -> Check:
+    """Return the check that a measurement lies within its limits; an infinite limit is an open side."""
+    return Check(
+        name=name,
+        ok=low <= measured <= high,
+        measured=measured,
+        low=low if math.isfinite(low) else None,
+        high=high if math.isfinite(high) else None,
+        unit=unit,
+        hint=hint,
+        basic=basic,
+    )
 
 
 def majority(takes: Sequence[Sequence[Check]]) -> tuple[Check, ...]:
-    """Return one check for each name over several takes: it fails where it fails in most of them.
+    """Return one check for each name over several samples: it fails where it fails in most of them.
 
-    What is measured is that of the take in the middle; the note says in how many it failed.
+    What is measured is that of the middle sample; the note says in how many it failed.
     """
     by_name: dict[str, list[Check]] = {}
     for checks in takes:
@@ -36,11 +68,8 @@ def _over(checks: list[Check]) -> Check:
     if len(checks) == 1:
         return checks[0]
     failed = [check for check in checks if not check.ok]
-    fails = 2 * len(failed) > len(checks)
-    alike = (
-        failed if fails else [check for check in checks if check.ok]
-    )  # of the kind that decides: number and hint agree
-    known = sorted((check for check in alike if check.measured is not None), key=lambda check: check.measured or 0.0)
-    chosen = known[len(known) // 2] if known else alike[0]
-    note = f"failed in {len(failed)} of {len(checks)}" if failed else ""
-    return replace(chosen, note=note)
+    # Choose among those that decide, so that the figure and the hint agree with the verdict.
+    deciding = failed if 2 * len(failed) > len(checks) else [check for check in checks if check.ok]
+    known = sorted((check for check in deciding if check.measured is not None), key=lambda check: check.measured or 0.0)
+    chosen = known[len(known) // 2] if known else deciding[0]
+    return replace(chosen, note=f"failed in {len(failed)} of {len(checks)}" if failed else "")

@@ -165,9 +165,16 @@ def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:
     """Return the check, whether the verdict depends on it, and a measurement that JSON can hold: NaN and Inf become null."""
     measured = check.measured
     return {
-        **asdict(check),
-        "demanded": demanded,
+        "name": check.name,
+        "ok": check.ok,
         "measured": measured if measured is None or math.isfinite(measured) else None,
+        "limit": check.limit,
+        "low": check.low,
+        "high": check.high,
+        "unit": check.unit,
+        "hint": check.hint,
+        "note": check.note,
+        "demanded": demanded,
     }
 
 

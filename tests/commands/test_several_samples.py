@@ -21,7 +21,7 @@ REFERENCE = "the quick brown fox jumps over the lazy dog one two three four five
 
 
 def check(ok, measured, name="level"):
-    return Check(name=name, ok=ok, measured=measured, limit="<= 2", unit="dB", hint="listen")
+    return Check(name=name, ok=ok, measured=measured, high=2, unit="dB", hint="listen")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Judge a waveform: each check is data, with what was measured, its limit, unit and a hint."""
+"""Sound files: read clips as mono, refuse what cannot be a reference voice, write samples."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ import numpy as np
 import soundfile
 
 from verify import resources
-from verify.checks import Check
 from verify.errors import OutputError, SourceError
 from verify.files.local import local_copy
 from verify.files.location import Location
@@ -62,47 +61,6 @@ def dbfs(value: float) -> float:
 def rms(samples: np.ndarray) -> float:
     """Return the root mean square of the samples."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-
-
-def judge_sound(
-    samples: np.ndarray, rate_hz: int, seconds_range: tuple[float, float] | None = None
-) -> tuple[Check, ...]:
-    """Run the basic checks on mono samples `(samples,)`: finite, audible, not clipped, centred, of a plausible length.
-
-    Args:
-        seconds_range: shortest and longest plausible length for the text, where there is one.
-    """
-    limits = resources.load("limits")["sound"]
-    finite = np.isfinite(samples)
-    clean = samples[finite] if finite.any() else np.zeros(1, np.float32)
-    bad = int(len(samples) - finite.sum())
-    level = round(dbfs(rms(clean - clean.mean(dtype=np.float64))), 1)  # an offset is no sound
-    clipped = round(float(np.mean(np.abs(clean) >= limits["clipped_level"])), 5)
-    offset = round(float(abs(clean.mean(dtype=np.float64))), 4)
-    seconds = len(samples) / rate_hz
-    shortest, longest = seconds_range or (limits["shortest_seconds"], math.inf)
-    # fmt: off
-    rows = (
-        ("finite", bad, 0, 0, "samples", "NaN or Inf: the weights or the half-precision range are broken."),
-        ("audible", level, limits["quietest_rms_dbfs"], math.inf, "dBFS", "Near silence: the vocoder's weights may be zero."),
-        ("not clipped", clipped, 0, limits["clipped_share"], "share of samples", "Crackle: the vocoder overshoots."),
-        ("centred", offset, 0, limits["dc_offset"], "of full scale", "The signal does not swing around zero."),
-        ("plausible length", round(seconds, 2), round(shortest, 2), round(longest, 2), "s",
-         "Too short or too long for the text: it stops early, stutters or never stops."),
-    )
-    # fmt: on
-    return tuple(check(*row) for row in rows)
-
-
-def check(name: str, measured: float, low: float, high: float, unit: str, hint: str) -> Check:
-    """Return the check that a measurement lies within its limits; an infinite or, below, a zero one is not told."""
-    if high == math.inf:
-        limit = f">= {low:g}"
-    elif low == -math.inf:
-        limit = f"<= {high:g}"
-    else:
-        limit = f"<= {high:g}" if low == 0 else f"{low:g} to {high:g}"
-    return Check(name=name, ok=low <= measured <= high, measured=measured, limit=limit, unit=unit, hint=hint)
 
 
 def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:

@@ -123,7 +123,7 @@ def error_check(rate: float, said: str) -> Check:
         name="character error rate",
         ok=rate <= limit,
         measured=rate,
-        limit=f"<= {limit:g}",
+        high=limit,
         unit="of the text",
         hint=f"Whisper heard “{said[:80]}”: other words, or words that nobody understands.",
     )

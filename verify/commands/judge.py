@@ -7,7 +7,6 @@ from verify import resources
 from verify.audio.checks import judge_speech, read_to_judge
 from verify.audio.prompts import require_text, spelt
 from verify.errors import SourceError
-from verify.options import SOUND_CHECKS
 from verify.progress import Watch
 from verify.report.judge import ClipsReport, JudgedClip
 
@@ -32,7 +31,7 @@ def judge(paths: Sequence[Path], text: str | None, language: str, expect: str, w
         for path in paths:
             clips.append(_judge(path, text, code))
             progress(1)
-    return ClipsReport(clips=tuple(clips), demanded=SOUND_CHECKS if expect == "sound" else None)
+    return ClipsReport(clips=tuple(clips), expect=expect)
 
 
 def _judge(path: Path, text: str | None, language: str) -> JudgedClip:

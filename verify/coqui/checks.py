@@ -46,8 +46,9 @@ def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
         name="cached logits",
         ok=share <= limits["difference_share"],
         measured=share,
-        limit=f"<= {limits['difference_share']:g}",
+        high=limits["difference_share"],
         unit="of the largest logit",
+        basic=True,
         hint="environment, not checkpoint: this transformers breaks cached generation; install the pinned versions.",
     )
 

@@ -47,8 +47,9 @@ def same(ours: Sample, theirs: Sample) -> Check:
         name="same as the original",
         ok=equal,
         measured=off,
-        limit="<= 0",
+        high=0.0,
         unit="of full scale",
+        basic=True,
         hint=f"The original says {len(theirs.codes)} tokens, the converted model {len(ours.codes)}: the conversion is at fault.",
     )
 

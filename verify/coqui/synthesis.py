@@ -125,7 +125,8 @@ def stop_check(sample: Sample) -> Check:
         name="stop token",
         ok=sample.stopped,
         measured=sample.tokens,
-        limit=f"< {sample.token_bound}",
+        high=sample.token_bound,
+        exclusive=True,
         unit="tokens",
         hint="The GPT never ended the sentence: barely trained, or damaged. --expect sound asks for no more than sound.",
     )
@@ -212,7 +213,7 @@ def known_check(model: Xtts, ids: torch.Tensor) -> Check:
         name="known tokens",
         ok=share <= limit,
         measured=share,
-        limit=f"<= {limit:g}",
+        high=limit,
         unit="share of [UNK]",
         hint="vocab.json does not know these letters: another vocabulary, or another script than the language's.",
     )

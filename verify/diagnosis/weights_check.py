@@ -94,8 +94,9 @@ def _zeroed(values: Mapping[str, Values], tensors: Mapping[str, TensorRecord]) -
         name=ZEROED,
         ok=not zeroed,
         measured=len(zeroed),
-        limit="<= 0",
+        high=0,
         unit="tensors",
+        basic=True,
         hint=f"All zero, so this part does nothing: {summary(zeroed, 3)}." if zeroed else "",
     )
 
@@ -113,7 +114,7 @@ def _trained(values: Mapping[str, Values]) -> Check:
         name=TRAINED,
         ok=not untrained,
         measured=len(untrained),
-        limit="<= 0",
+        high=0,
         unit="parts",
         hint=f"Still at the values it begins with, never trained: {', '.join(untrained)}." if untrained else "",
     )
@@ -128,8 +129,9 @@ def _scale(values: Mapping[str, Values], base: Mapping[str, Values]) -> Check:
         name=SCALE,
         ok=not far,
         measured=max(ratios.values(), default=1.0),
-        limit=f"<= {most:g}",
+        high=most,
         unit="times more or less",
+        basic=True,
         hint=f"{len(far)} tensors, {summary(far, 3)}: fine-tuning does not move weights so far." if far else "",
     )
 

@@ -32,10 +32,10 @@ class JudgedClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsReport:
-    """What the judge found in sound files; `demanded` are the names of the checks that decide, None means all."""
+    """What the judge found in sound files; under `--expect sound` only the basic checks decide."""
 
     clips: tuple[JudgedClip, ...]
-    demanded: frozenset[str] | None = None
+    expect: str = "speech"
     output: None = None  # nothing is written
 
     def failed(self, clip: JudgedClip) -> tuple[Check, ...]:
@@ -44,7 +44,7 @@ class ClipsReport:
 
     def demands(self, check: Check) -> bool:
         """Whether the check decides the verdict."""
-        return self.demanded is None or check.name in self.demanded
+        return self.expect == "speech" or check.basic
 
     @property
     def verdict(self) -> str:

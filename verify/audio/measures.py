@@ -1,0 +1,179 @@
+"""What can be measured of a clip: one property each, named by the rows of configs/sound_checks.toml."""
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from verify.audio import clips, signal, vad_mos
+
+FULL_SCALE = 0.999  # the vocoder's output is within -1 to 1
+SHORTEST_SECONDS = 0.1  # what is shorter is measured as if padded with silence to this
+
+
+class Waveform:
+    """Mono samples `(samples,)` and what is measured of them when it is asked for: the networks take most of the time.
+
+    NaN and Inf are taken as silence, but for `bad_samples`, which counts them.
+    """
+
+    def __init__(self, samples: np.ndarray, rate_hz: int) -> None:
+        self.samples, self.rate_hz = samples, rate_hz
+
+    # --- the samples as they are ----------------------------------------------------------------------------------
+
+    @cached_property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+    @cached_property
+    def bad_samples(self) -> int:
+        return int(np.sum(~np.isfinite(self.samples)))
+
+    @cached_property
+    def _finite(self) -> np.ndarray:
+        finite = self.samples[np.isfinite(self.samples)]
+        return finite if len(finite) else np.zeros(1, np.float32)
+
+    @cached_property
+    def offset(self) -> float:
+        """How far the samples lie from zero in the mean, as a share of full scale."""
+        return abs(float(self._finite.mean(dtype=np.float64)))
+
+    @cached_property
+    def rms_dbfs(self) -> float:
+        """The level without the offset, which is no sound."""
+        return clips.dbfs(clips.rms(self._finite - self._finite.mean(dtype=np.float64)))
+
+    @cached_property
+    def clipped_share(self) -> float:
+        return float(np.mean(np.abs(self._finite) >= FULL_SCALE))
+
+    # --- padded, at its own rate ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _padded(self) -> np.ndarray:
+        clean = np.nan_to_num(self.samples, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+        return np.pad(clean, (0, max(0, math.ceil(SHORTEST_SECONDS * self.rate_hz) - len(clean))))
+
+    @cached_property
+    def level_dbfs(self) -> float:
+        return clips.dbfs(clips.rms(self._padded - self._padded.mean(dtype=np.float64)))
+
+    @cached_property
+    def flat_share(self) -> float:
+        return signal.flat_share(self._padded)
+
+    # --- at 16 kHz: silences and edges ----------------------------------------------------------------------------
+
+    @cached_property
+    def _at_16k(self) -> np.ndarray:
+        return vad_mos.at_network_rate(self._padded, self.rate_hz)
+
+    @cached_property
+    def _levels(self) -> np.ndarray:
+        return signal.frame_levels(self._at_16k, vad_mos.RATE_HZ)
+
+    @cached_property
+    def _silent(self) -> np.ndarray:
+        return signal.silent_frames(self._levels)
+
+    @cached_property
+    def _silences(self) -> tuple[float, float, float]:
+        return signal.silences(self._silent)
+
+    @property
+    def leading_seconds(self) -> float:
+        return self._silences[0]
+
+    @property
+    def trailing_seconds(self) -> float:
+        return self._silences[1]
+
+    @property
+    def inner_seconds(self) -> float:
+        return self._silences[2]
+
+    @property
+    def heard_seconds(self) -> float:
+        """From the first to the last sound."""
+        return max(0.0, self.seconds - self.leading_seconds - self.trailing_seconds)
+
+    @property
+    def start_db(self) -> float:
+        return signal.edge_levels(self._levels)[0]
+
+    @property
+    def end_db(self) -> float:
+        return signal.edge_levels(self._levels)[1]
+
+    # --- at 16 kHz: bands, pitch, pattern -------------------------------------------------------------------------
+
+    @cached_property
+    def _bands(self) -> tuple[float, float]:
+        return signal.band_levels(self._at_16k, vad_mos.RATE_HZ)
+
+    @property
+    def low_band_db(self) -> float:
+        return self._bands[0]
+
+    @property
+    def high_band_db(self) -> float:
+        return self._bands[1]
+
+    @cached_property
+    def _pitch(self) -> tuple[float, float, float]:
+        return signal.pitch(self._at_16k, vad_mos.RATE_HZ, self._silent)
+
+    @property
+    def pitch_hz(self) -> float:
+        return self._pitch[0]
+
+    @property
+    def pitch_semitones(self) -> float:
+        return self._pitch[1]
+
+    @property
+    def voiced_share(self) -> float:
+        return self._pitch[2]
+
+    @cached_property
+    def repetition(self) -> float:
+        return signal.repetition(self._at_16k, self._silent)
+
+    @cached_property
+    def seams_per_second(self) -> float:
+        return signal.seams_per_second(self._at_16k)
+
+    @cached_property
+    def attack_skew(self) -> float:
+        return signal.attack_skew(self._at_16k)
+
+    # --- at 16 kHz: by the networks -------------------------------------------------------------------------------
+
+    @cached_property
+    def speech_share(self) -> float:
+        """How much of what is heard is speech to silero-vad."""
+        heard = float(np.sum(~self._silent)) * signal.FRAME_SECONDS
+        speech = float(np.sum(vad_mos.speech_probability(self._at_16k) > 0.5)) * vad_mos.VAD_WINDOW / vad_mos.RATE_HZ
+        return min(1.0, speech / heard) if heard else 0.0
+
+    @cached_property
+    def _opinion(self) -> dict[str, float]:
+        return vad_mos.opinion(self._at_16k)
+
+    @property
+    def mos_signal(self) -> float:
+        return self._opinion["sig"]
+
+    @property
+    def mos_background(self) -> float:
+        return self._opinion["bak"]
+
+    @property
+    def mos_overall(self) -> float:
+        return self._opinion["ovrl"]
+
+    @property
+    def mos_p808(self) -> float:
+        return self._opinion["p808"]
