@@ -25,11 +25,9 @@ from verify.report import curve, sweep_page
 from verify.report import sweep as ranking
 from verify.report.sweep import SweepReport, SweptCheckpoint
 from verify.resources import load
-from verify.sweeping import candidates, store
-from verify.sweeping import workers as crew
-from verify.sweeping import workers as room
-from verify.sweeping.run_task import do
-from verify.sweeping.sweep import Hands, sweep
+from verify.sweeping import candidates, store, workers
+from verify.sweeping.run_task import run_task
+from verify.sweeping.sweep import Workers, sweep
 from verify.sweeping.task import Outcome, Task
 
 SAID = {"texts": ("yes.",), "device": "cpu", "expect": "sound"}
@@ -76,7 +74,7 @@ def run(model_parts, tmp_path_factory):
 def swept(run):
     """(report, document, folder, what the run folder held before) of a sweep by one worker."""
     before = fingerprint(run)
-    report = sweep(job_of(run), [run], Hands(jobs=1))
+    report = sweep(job_of(run), [run], Workers(jobs=1))
     return report, json.loads((run / "sweep" / "sweep.json").read_text()), run / "sweep", before
 
 
@@ -106,7 +104,7 @@ def test_a_sweep_goes_on_where_it_was(swept, run, tmp_path):
     _, document, folder, _ = swept
     shutil.copytree(folder, tmp_path / "sweep")
     before = {name: file for name, file in fingerprint(tmp_path).items() if name.endswith(".wav")}
-    again = sweep(job_of(run, output=tmp_path / "sweep"), [run], Hands(jobs=1))
+    again = sweep(job_of(run, output=tmp_path / "sweep"), [run], Workers(jobs=1))
     assert [one.resumed for one in again.checkpoints if one.samples] == [True] * 3
     assert {name: file for name, file in fingerprint(tmp_path).items() if name.endswith(".wav")} == before
     assert [one.figures for one in again.checkpoints] == [one["figures"] for one in document["checkpoints"]]
@@ -143,8 +141,8 @@ def test_a_result_that_is_not_whole_is_none(swept, run, tmp_path):
     assert kept.known(identity) == found
     assert kept.known({**identity, "bytes": 2}) is None
     assert (tmp_path / "reference.wav").read_bytes() == b"voice"
-    assert "/" not in store.place_of(identity)
-    place = tmp_path / "results" / store.place_of(identity)
+    assert "/" not in store.folder_name(identity)
+    place = tmp_path / "results" / store.folder_name(identity)
     kept.keep(identity, Outcome(found={"samples": None}))
     assert {file.name for file in place.iterdir()} == {"result.json"}
     (place / "result.json").write_text("{")
@@ -168,7 +166,7 @@ def test_another_sweep_and_files_of_others_are_never_replaced_unasked(swept, run
     code, _, err = run_cli(capsys, *arguments, "--force", "-o", foreign.parent)
     assert (code, "output-has-other-files" in err, (foreign / "settings.json").exists()) == (2, True, True)
     with pytest.raises(OutputError) as caught:
-        sweep(job_of(run, output=run), [run], Hands(jobs=1))
+        sweep(job_of(run, output=run), [run], Workers(jobs=1))
     assert caught.value.cause.code == "output-is-input"
 
 
@@ -300,19 +298,19 @@ def test_the_curve_has_a_line_for_each_run_and_names_from_outside_are_text():
 
 
 def test_the_workers_fit_the_cores_the_memory_and_the_gpus(monkeypatch):
-    monkeypatch.setattr(room, "available_bytes", lambda: 10_000)
-    monkeypatch.setattr(room, "cores", lambda: 8)
-    assert room.jobs(100, 1, 1000, gpus=0) == 8
-    assert room.jobs(100, 3, 1000, gpus=0) == 2
-    assert room.jobs(100, 1, 3000, gpus=0) == 3
-    assert room.jobs(100, 1, 90_000, gpus=0) == 1
-    assert room.jobs(3, 1, 1000, gpus=0) == 3
-    assert room.jobs(100, 1, 1000, gpus=2) == 2
+    monkeypatch.setattr(workers, "available_bytes", lambda: 10_000)
+    monkeypatch.setattr(workers, "cores", lambda: 8)
+    assert workers.job_count(100, 1, 1000, gpus=0) == 8
+    assert workers.job_count(100, 3, 1000, gpus=0) == 2
+    assert workers.job_count(100, 1, 3000, gpus=0) == 3
+    assert workers.job_count(100, 1, 90_000, gpus=0) == 1
+    assert workers.job_count(3, 1, 1000, gpus=0) == 3
+    assert workers.job_count(100, 1, 1000, gpus=2) == 2
     monkeypatch.undo()
-    assert crew.place(2, "1")["CUDA_VISIBLE_DEVICES"] == "1"
-    assert crew.place(2, None)["OMP_NUM_THREADS"] == "2"
-    assert 0 < room.available_bytes() <= psutil.virtual_memory().total
-    assert room.gpus("cpu") == room.gpus("cuda:1") == ()
+    assert workers.environment_of(2, "1")["CUDA_VISIBLE_DEVICES"] == "1"
+    assert workers.environment_of(2, None)["OMP_NUM_THREADS"] == "2"
+    assert 0 < workers.available_bytes() <= psutil.virtual_memory().total
+    assert workers.gpus_for("cpu") == workers.gpus_for("cuda:1") == ()
 
 
 def test_what_goes_wrong_in_a_worker_is_told_and_does_not_end_it(run, tmp_path):
@@ -324,8 +322,8 @@ def test_what_goes_wrong_in_a_worker_is_told_and_does_not_end_it(run, tmp_path):
     gone.unlink()
     threads = torch.get_num_threads()
     try:
-        lost = do(Task(plan=one.plan, script=one.script, threads=1))
-        broken = do(Task(plan=one.plan, script=one.script, threads=-1))
+        lost = run_task(Task(plan=one.plan, script=one.script, threads=1))
+        broken = run_task(Task(plan=one.plan, script=one.script, threads=-1))
     finally:
         torch.set_num_threads(threads)
     assert (lost.found, lost.cause.code, str(gone) in lost.cause.message) == (None, "system", True)
@@ -365,13 +363,13 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(run, tmp_path):
         while not list((tmp_path / "sweep" / "results").glob("*/result.json")):
             assert process.poll() is None
             time.sleep(0.05)
-        workers = psutil.Process(process.pid).children(recursive=True)
+        processes = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "the same command goes on from there" in err
     assert "Traceback" not in err
-    _, alive = psutil.wait_procs(workers, timeout=5)
+    _, alive = psutil.wait_procs(processes, timeout=5)
     assert not alive
     assert not (tmp_path / "sweep" / "sweep.html").exists()
     assert {entry.name for entry in tmp_path.iterdir()} == {"sweep"}
@@ -401,7 +399,7 @@ def test_a_cluster_that_loses_a_node_says_the_same_bit_for_bit(swept, run, tmp_p
     try:
         thread.start()
         sources = [run / "checkpoint_8.pth", run / "best_model_12.pth"]
-        report = sweep(job_of(run, output=tmp_path / "sweep"), sources, Hands(ray=cluster.address))
+        report = sweep(job_of(run, output=tmp_path / "sweep"), sources, Workers(ray=cluster.address))
         thread.join()
     finally:
         cluster.shutdown()

@@ -103,9 +103,9 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
 
         return compare.compare(_job(args), args.sources, watch)
     if args.command == "sweep":
-        from verify.sweeping.sweep import Hands, sweep
+        from verify.sweeping.sweep import Workers, sweep
 
-        return sweep(_job(args), args.sources, Hands(jobs=args.jobs, threads=args.threads, ray=args.ray), watch)
+        return sweep(_job(args), args.sources, Workers(jobs=args.jobs, threads=args.threads, ray=args.ray), watch)
     if args.command == "verify":
         return api.verify(_job(args), watch)
     if args.dry_run:

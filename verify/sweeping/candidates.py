@@ -1,4 +1,4 @@
-"""Which checkpoints a sweep hears: every one of each run, planned alike, told from its copies, and known again."""
+"""Which checkpoints a sweep compares: every one of each run, planned alike, without copies, and recognised the next time."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from verify.source.find import checkpoints_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Contender:
+class Candidate:
     """A checkpoint: what it is called, its plan and what it will say, or why it cannot; of a copy, whose copy it is."""
 
     name: str
@@ -54,31 +54,31 @@ def common_folder(paths: Sequence[Path]) -> Path:
         return paths[0].absolute().parent
 
 
-def prepare(job: Job, paths: Sequence[Path], watch: Watch) -> list[Contender]:
+def prepare(job: Job, paths: Sequence[Path], watch: Watch) -> list[Candidate]:
     """Plan each checkpoint; the first that can be used gives the sentences, the language and the voice for all."""
-    top, contenders = common_folder(paths), list[Contender]()
-    lead: Contender | None = None
+    top, prepared = common_folder(paths), list[Candidate]()
+    lead: Candidate | None = None
     with watch.step("reading what is in the checkpoints", len(paths), "checkpoints") as progress:
         for path in paths:
-            one = _prepared(job, path, top, lead)
-            lead = lead or (one if one.plan else None)
-            contenders.append(one)
+            candidate = _prepared(job, path, top, lead)
+            lead = lead or (candidate if candidate.plan else None)
+            prepared.append(candidate)
             progress(1)
-    return _told_from_copies(contenders)
+    return _with_copies_named(prepared)
 
 
-def _prepared(job: Job, path: Path, top: Path, lead: Contender | None) -> Contender:
+def _prepared(job: Job, path: Path, top: Path, lead: Candidate | None) -> Candidate:
     """Return the checkpoint with its plan, or with what forbids it."""
-    one = Contender(name=_name(path, top), run=_name(path.parent, top.parent), path=path)
+    candidate = Candidate(name=_name(path, top), run=_name(path.parent, top.parent), path=path)
     try:
         planned = plan(replace(job, source=path, checkpoint="best"))
         if lead and lead.plan:
             planned, script = follow(planned, lead.plan, lead.script)
         else:
             script = script_of(planned)
-        return replace(one, plan=planned, script=script, identity=_identity(planned, one.name))
+        return replace(candidate, plan=planned, script=script, identity=_identity(planned, candidate.name))
     except (ConversionError, OSError) as error:
-        return replace(one, cause=cause_of(error))
+        return replace(candidate, cause=cause_of(error))
 
 
 def _name(path: Path, top: Path) -> str:
@@ -90,7 +90,7 @@ def _name(path: Path, top: Path) -> str:
 
 
 def _identity(planned: Plan, name: str) -> dict[str, Any]:
-    """Return what tells this checkpoint from a changed one: all that its samples depend on, as far as it is its own."""
+    """Return what changes when the checkpoint does: all of its own that its samples depend on."""
     stamp = stamp_at(planned.archive.path)
     return {
         "name": name,
@@ -115,13 +115,19 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _told_from_copies(contenders: Sequence[Contender]) -> list[Contender]:
-    """Name for each copy whose copy it is: the same tensors by size and CRC-32, the same config and vocabulary."""
+def _with_copies_named(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Say of each copy whose copy it is: the same tensors by size and CRC-32, the same config and vocabulary."""
     first: dict[tuple[Any, ...], str] = {}
-    told = []
-    for one in contenders:
-        known = one.identity and one.identity["tensors"]
-        key = (known, one.identity["config"], one.identity["vocab"]) if one.identity and known else (one.name,)
-        name = first.setdefault(key, one.name)
-        told.append(one if name == one.name else replace(one, copy_of=name))
-    return told
+    named = []
+    for candidate in candidates:
+        name = first.setdefault(_content(candidate), candidate.name)
+        named.append(candidate if name == candidate.name else replace(candidate, copy_of=name))
+    return named
+
+
+def _content(candidate: Candidate) -> tuple[Any, ...]:
+    """Return what two copies have in common; where that is not known, what no two candidates have."""
+    identity = candidate.identity
+    if identity is None or identity["tensors"] is None:
+        return (candidate.name,)
+    return (identity["tensors"], identity["config"], identity["vocab"])

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from verify.errors import EnvironmentFault
-from verify.sweeping.run_task import do
+from verify.sweeping.run_task import run_task
 from verify.sweeping.task import Outcome, Task
-from verify.sweeping.workers import died, place
+from verify.sweeping.workers import died, environment_of
 
 RETRIES = 3  # of a task whose worker or node was lost
 _PATIENCE_SECONDS = 0.5
@@ -30,7 +30,7 @@ def run(tasks: Sequence[Task], address: str, needed_bytes: int) -> Iterator[tupl
         EnvironmentFault: Ray is not installed, or there is no cluster at the address.
     """
     with _connected(address) as ray:
-        remote = ray.remote(**_options(ray, tasks[0], needed_bytes))(do)
+        remote = ray.remote(**_options(ray, tasks[0], needed_bytes))(run_task)
         numbers = {remote.remote(task): number for number, task in enumerate(tasks)}
         try:
             while numbers:
@@ -72,7 +72,7 @@ def _options(ray: Any, task: Task, needed_bytes: int) -> dict[str, Any]:
         "memory": min(needed_bytes, int(most["memory"])),
         "max_retries": RETRIES,
         "max_calls": 1 if task.ends_worker else 0,
-        "runtime_env": {"env_vars": place(task.threads, None)},
+        "runtime_env": {"env_vars": environment_of(task.threads, None)},
     }
 
 

@@ -16,7 +16,7 @@ from verify.result import Result
 from verify.sweeping.task import Outcome, Task
 
 
-def do(task: Task) -> Outcome:
+def run_task(task: Task) -> Outcome:
     """Do the task in this process; the edge of a process, where every error becomes a cause."""
     try:
         return _work(task, environment.import_coqui("verify.coqui.run"))

@@ -35,18 +35,18 @@ class Store:
 
     def known(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what was found of exactly this checkpoint before, or None."""
-        place = self.folder / RESULTS / place_of(identity)
+        folder = self.folder / RESULTS / folder_name(identity)
         with contextlib.suppress(OSError, ValueError):
-            kept = json.loads((place / RESULT).read_text(encoding="utf-8"))
-            whole = all((place / take["path"]).is_file() for take in kept["found"]["samples"] or ())
+            kept = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            whole = all((folder / take["path"]).is_file() for take in kept["found"]["samples"] or ())
             if kept["identity"] == dict(identity) and whole:
                 return kept["found"]
         return None
 
     def keep(self, identity: Mapping[str, Any], outcome: Outcome) -> None:
         """Keep what was found of a checkpoint and its clips, in the place of what was found before it changed."""
-        place = self.folder / RESULTS / place_of(identity)
-        new = place.with_name(f"{_HALF_DONE}{secrets.token_hex(4)}")
+        folder = self.folder / RESULTS / folder_name(identity)
+        new = folder.with_name(f"{_HALF_DONE}{secrets.token_hex(4)}")
         new.mkdir()
         for name, data in outcome.files.items():
             if name != REFERENCE:
@@ -56,9 +56,9 @@ class Store:
         staging.write_json(new / RESULT, {"identity": dict(identity), "found": outcome.found})
         for file in new.iterdir():
             staging.flush(file)
-        shutil.rmtree(place, ignore_errors=True)
-        os.replace(new, place)
-        staging.flush(place.parent)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(new, folder)
+        staging.flush(folder.parent)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file of the sweep, whole or not at all."""
@@ -68,7 +68,7 @@ class Store:
         os.replace(new, self.folder / name)
 
 
-def place_of(identity: Mapping[str, Any]) -> str:
+def folder_name(identity: Mapping[str, Any]) -> str:
     """Return the name of the folder in `results/` for a checkpoint: readable, and of no other."""
     name = identity["name"]
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in name.rpartition("/")[2])[:60]

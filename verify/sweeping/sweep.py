@@ -19,16 +19,17 @@ from verify.report.compare import ComparedModel
 from verify.report.sweep import SweepReport, SweptCheckpoint, ranked
 from verify.result import Result
 from verify.source.find import input_paths
-from verify.sweeping import candidates, ray_backend, store, workers
-from verify.sweeping.candidates import Contender
+from verify.sweeping import candidates, ray_backend, store
+from verify.sweeping.candidates import Candidate
 from verify.sweeping.store import Store
 from verify.sweeping.task import Outcome, Task
+from verify.sweeping.workers import environment_of, gpus_for, job_count, run_tasks, worker_bytes
 
 FOLDER = "sweep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
+class Workers:
     """Who does the work: so many processes here, as many as there is room for, or a Ray cluster."""
 
     jobs: int | None = None
@@ -36,7 +37,7 @@ class Hands:
     ray: str | None = None
 
 
-def sweep(job: Job, runs: Sequence[Path], hands: Hands, watch: Watch | None = None) -> SweepReport:
+def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None = None) -> SweepReport:
     """Let every checkpoint say the same, rank them, and leave a page to listen through.
 
     Args:
@@ -55,24 +56,25 @@ def sweep(job: Job, runs: Sequence[Path], hands: Hands, watch: Watch | None = No
         message = f"sweep writes each result as it comes, which needs a folder of this machine, not {job.output}"
         raise OutputError("cannot-write", message, "Pass a folder with -o DIR.")
     inputs = [*runs, *input_paths(replace(job, source=paths[0]))]
-    found = candidates.prepare(job, paths, watch)
-    lead = next((one for one in found if one.plan), None)
+    prepared = candidates.prepare(job, paths, watch)
+    lead = next((candidate for candidate in prepared if candidate.plan), None)
     if lead is None or lead.script is None:
-        return _report(found, {}, None, hands, began)
-    settings = _settings(job, lead.script, hands)
-    with store.opened(target, inputs, settings, job.force) as kept:
+        return _report(prepared, {}, None, workers, began)
+    settings = _settings(job, lead.script, workers)
+    with store.opened(target, inputs, settings, job.force) as opened:
         try:
-            results = _hear(found, kept, hands, watch)
-            report = replace(_report(found, results, lead.script, hands, began), settings=settings, output=str(target))
-            sweep_page.write(report, kept.folder, kept.write)
+            outcomes = _outcomes(prepared, opened, workers, watch)
+            report = _report(prepared, outcomes, lead.script, workers, began)
+            report = replace(report, settings=settings, output=str(target))
+            sweep_page.write(report, opened.folder, opened.write)
         except KeyboardInterrupt as stop:
-            if kept.is_empty:
+            if opened.is_empty:
                 raise
             raise KeyboardInterrupt(f"what is finished is in {target}: the same command goes on from there") from stop
     return report
 
 
-def _settings(job: Job, script: Script, hands: Hands) -> dict[str, Any]:
+def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
     """Return what all checkpoints have in common, and what their samples depend on beside their own weights."""
     voice = sha256()
     for clip in script.clips:
@@ -87,13 +89,13 @@ def _settings(job: Job, script: Script, hands: Hands) -> dict[str, Any]:
         "base": str(job.base) if job.base else None,
         "expect": job.expect,
         "device": job.device,
-        "threads": hands.threads,
+        "threads": workers.threads,
         "packages": packages,
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Finding:
+class _Outcome:
     """What was found of a checkpoint, now or when this sweep was begun."""
 
     found: dict[str, Any] | None
@@ -101,69 +103,78 @@ class _Finding:
     resumed: bool = False
 
 
-def _hear(found: Sequence[Contender], kept: Store, hands: Hands, watch: Watch) -> dict[str, _Finding]:
-    """Return the result of each checkpoint by name; each is kept as soon as it is there."""
-    results, todo = dict[str, _Finding](), list[Contender]()
-    for one in found:
-        if one.identity is None or one.copy_of:
+def _outcomes(prepared: Sequence[Candidate], opened: Store, workers: Workers, watch: Watch) -> dict[str, _Outcome]:
+    """Return the outcome of each checkpoint by name; each is kept as soon as it is there."""
+    outcomes, todo = dict[str, _Outcome](), list[Candidate]()
+    for candidate in prepared:
+        if candidate.identity is None or candidate.copy_of:
             continue
-        known = kept.known(one.identity)
+        known = opened.known(candidate.identity)
         if known:
-            results[one.name] = _Finding(found=known, resumed=True)
+            outcomes[candidate.name] = _Outcome(found=known, resumed=True)
         else:
-            todo.append(one)
+            todo.append(candidate)
     with watch.step("letting the checkpoints speak", len(todo), "checkpoints") as progress:
-        for number, outcome in _work(todo, hands):
-            one = todo[number]
-            if outcome.found and not outcome.cause and one.identity:
-                kept.keep(one.identity, outcome)
-            results[one.name] = _Finding(found=outcome.found, cause=outcome.cause)
+        for number, outcome in _run(todo, workers):
+            candidate = todo[number]
+            if outcome.found and not outcome.cause and candidate.identity:
+                opened.keep(candidate.identity, outcome)
+            outcomes[candidate.name] = _Outcome(found=outcome.found, cause=outcome.cause)
             progress(1)
-    return results
+    return outcomes
 
 
-def _work(todo: Sequence[Contender], hands: Hands) -> Iterator[tuple[int, Outcome]]:
+def _run(todo: Sequence[Candidate], workers: Workers) -> Iterator[tuple[int, Outcome]]:
     """Yield the number of each checkpoint with its outcome, as they are done."""
-    tasks = [Task(plan=one.plan, script=one.script, threads=hands.threads) for one in todo if one.plan and one.script]
+    tasks = [
+        Task(plan=candidate.plan, script=candidate.script, threads=workers.threads)
+        for candidate in todo
+        if candidate.plan and candidate.script
+    ]
     if not tasks:
         return
-    needed = workers.worker_bytes(task.plan for task in tasks)
-    if hands.ray:
-        yield from ray_backend.run(tasks, hands.ray, needed)
+    needed = worker_bytes(task.plan for task in tasks)
+    if workers.ray:
+        yield from ray_backend.run(tasks, workers.ray, needed)
         return
-    gpus = workers.gpus(tasks[0].plan.job.device) if len(tasks) > 1 and hands.jobs != 1 else ()
-    jobs = min(hands.jobs or workers.jobs(len(tasks), hands.threads, needed, len(gpus)), len(tasks))
-    places = [workers.place(hands.threads, gpus[number % len(gpus)] if gpus else None) for number in range(jobs)]
-    yield from workers.run(tasks, places)
+    gpus = gpus_for(tasks[0].plan.job.device) if len(tasks) > 1 and workers.jobs != 1 else ()
+    jobs = min(workers.jobs or job_count(len(tasks), workers.threads, needed, len(gpus)), len(tasks))
+    gpu_of = [gpus[number % len(gpus)] if gpus else None for number in range(jobs)]
+    yield from run_tasks(tasks, [environment_of(workers.threads, gpu) for gpu in gpu_of])
 
 
 def _report(
-    found: Sequence[Contender], results: dict[str, _Finding], script: Script | None, hands: Hands, began: float
+    prepared: Sequence[Candidate],
+    outcomes: dict[str, _Outcome],
+    script: Script | None,
+    workers: Workers,
+    began: float,
 ) -> SweepReport:
     """Return the report: the ranked ones first, then those without a rank."""
-    swept = [_swept(one, results.get(one.name)) for one in found]
+    swept = [_swept(candidate, outcomes.get(candidate.name)) for candidate in prepared]
     return SweepReport(
         checkpoints=ranked(swept),
         reference=script.reference if script else None,
-        jobs=hands.jobs,
-        ray=hands.ray,
+        jobs=workers.jobs,
+        ray=workers.ray,
         seconds=time.perf_counter() - began,
     )
 
 
-def _swept(one: Contender, result: _Finding | None) -> SweptCheckpoint:
+def _swept(candidate: Candidate, outcome: _Outcome | None) -> SweptCheckpoint:
     """Return a checkpoint with what is known of it, be it only what its index says."""
-    cause = result.cause if result else one.cause
-    told = result.found if result and result.found else None
-    if told is None or cause:
-        report = Result.of(one.plan) if one.plan else None
-        told = ComparedModel(name="", path="", report=report, cause=cause).to_json()
+    cause = outcome.cause if outcome else candidate.cause
+    found = outcome.found if outcome and outcome.found else None
+    if found is None or cause:
+        result = Result.of(candidate.plan) if candidate.plan else None
+        found = ComparedModel(name="", path="", report=result, cause=cause).to_json()
+    folder = store.folder_name(candidate.identity) if found["samples"] and candidate.identity else None
     return SweptCheckpoint(
-        name=one.name,
-        run=one.run,
-        path=str(one.path),
-        copy_of=one.copy_of,
-        resumed=bool(result and result.resumed),
-        folder=f"{store.RESULTS}/{store.place_of(one.identity)}" if told["samples"] and one.identity else None,
-        found=told,
+        name=candidate.name,
+        run=candidate.run,
+        path=str(candidate.path),
+        copy_of=candidate.copy_of,
+        resumed=bool(outcome and outcome.resumed),
+        folder=f"{store.RESULTS}/{folder}" if folder else None,
+        found=found,
     )

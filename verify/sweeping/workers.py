@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from verify.errors import Cause
 from verify.plan import Plan
-from verify.sweeping.run_task import do
+from verify.sweeping.run_task import run_task
 from verify.sweeping.task import Outcome, Task
 
 _PATIENCE_SECONDS = 0.5  # waits are short, so that Ctrl-C is heard on Windows too
@@ -27,13 +27,13 @@ _GOODBYE_SECONDS = 5.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-def run(tasks: Sequence[Task], places: Sequence[Mapping[str, str]]) -> Iterator[tuple[int, Outcome]]:
+def run_tasks(tasks: Sequence[Task], environments: Sequence[Mapping[str, str]]) -> Iterator[tuple[int, Outcome]]:
     """Yield the number of each task with its outcome, as they are done.
 
     Args:
-        places: the environment variables of each worker, as many as may work at a time.
+        environments: the environment variables of each worker, as many as may work at a time.
     """
-    waiting, free = deque(enumerate(tasks)), deque(places)
+    waiting, free = deque(enumerate(tasks)), deque(environments)
     idle: list[_Worker] = []
     busy: dict[Any, tuple[_Worker, int]] = {}
     try:
@@ -50,14 +50,14 @@ def run(tasks: Sequence[Task], places: Sequence[Mapping[str, str]]) -> Iterator[
                     idle.append(worker)
                 else:
                     worker.end()
-                    free.append(worker.place)
+                    free.append(worker.environment)
                 yield number, outcome
     finally:
         for worker in [*idle, *(worker for worker, _ in busy.values())]:
             worker.end()
 
 
-def place(threads: int, gpu: str | None) -> dict[str, str]:
+def environment_of(threads: int, gpu: str | None) -> dict[str, str]:
     """Return the environment variables of a worker: how many threads it has, and the one GPU that it sees."""
     variables = {name: str(threads) for name in _THREAD_VARIABLES}
     return variables if gpu is None else {**variables, "CUDA_VISIBLE_DEVICES": gpu}
@@ -66,12 +66,12 @@ def place(threads: int, gpu: str | None) -> dict[str, str]:
 class _Worker:
     """A process of its own, started afresh and not forked, as CUDA and threads ask."""
 
-    def __init__(self, place: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         context = multiprocessing.get_context("spawn")
-        self.place = place
+        self.environment = environment
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), name="sweep worker", daemon=True)
-        with _environment(place):
+        with _environment(environment):
             self._process.start()
         theirs.close()  # so that the pipe ends when the process does
 
@@ -138,7 +138,7 @@ def _serve(connection: Connection) -> None:
     )  # its own, a semaphore of the system, would be left behind by a process that is killed
     with contextlib.suppress(EOFError, OSError):
         while True:
-            connection.send(do(connection.recv()))
+            connection.send(run_task(connection.recv()))
 
 
 def _end_with_parent() -> None:
@@ -161,7 +161,7 @@ def worker_bytes(plans: Iterable[Plan]) -> int:
     return int(IMPORTED_BYTES + FLOAT_BYTES * SPEAKING_SHARE * largest)
 
 
-def jobs(tasks: int, threads: int, needed_bytes: int, gpus: int) -> int:
+def job_count(tasks: int, threads: int, needed_bytes: int, gpus: int) -> int:
     """Return how many workers to run at a time: no more than tasks, cores, memory and GPUs allow, and at least one.
 
     Args:
@@ -192,7 +192,7 @@ def available_bytes() -> int:
     return min(available, limit - used + cached)
 
 
-def gpus(device: str) -> tuple[str, ...]:
+def gpus_for(device: str) -> tuple[str, ...]:
     """Return the names of the GPUs that a worker each may have; none where the CPU speaks or one device was named.
 
     Asked of torch in a process of its own, as this one needs no torch for the rest of its life.
