@@ -106,30 +106,36 @@ def plan(job: Job) -> Plan:
     )
 
 
-def _config(found: Architecture, source: Source, archive: Archive, job: Job) -> tuple[dict[str, Any], list[Cause]]:
+def _config(
+    architecture: Architecture, source: Source, archive: Archive, job: Job
+) -> tuple[dict[str, Any], list[Cause]]:
     """Return the inference config, and how it fits the weights; where the one inside the checkpoint fits, say so."""
     config = inference_config(source.config, source.config_origin)
     args, origin = config["model_args"], source.config_origin
     causes: list[Cause] = []
     if job.config_from_weights:
-        config["model_args"], changed = config_check.from_weights(found, args, origin)
+        config["model_args"], changed = config_check.from_weights(architecture, args, origin)
         causes += changed
         args = config["model_args"]
-    wrong = (*config_check.config_causes(found, args, origin), *config_check.contradictions(found, args, origin))
+    wrong = (
+        *config_check.config_causes(architecture, args, origin),
+        *config_check.contradictions(architecture, args, origin),
+    )
     embedded = archive.config.get("model_args") if archive.config else None
     if isinstance(embedded, dict):
         if wrong and not (
-            config_check.config_causes(found, embedded, "") or config_check.contradictions(found, embedded, "")
+            config_check.config_causes(architecture, embedded, "")
+            or config_check.contradictions(architecture, embedded, "")
         ):
             hint = "The config inside the checkpoint fits: take the other away (no --config, no config.json beside it)."
             wrong = tuple(replace(cause, hint=hint) for cause in wrong)
         elif not wrong:
-            causes += config_check.second_opinion(found, args, origin, embedded, named=job.config is not None)
+            causes += config_check.second_opinion(architecture, args, origin, embedded, named=job.config is not None)
     return config, [*wrong, *causes]
 
 
 def _vocabulary(
-    found: Architecture, source: Source, config: dict[str, Any], job: Job
+    architecture: Architecture, source: Source, config: dict[str, Any], job: Job
 ) -> tuple[Vocabulary | None, list[Cause]]:
     """Return the vocabulary and what is wrong with it; its size and its start and stop go into the config."""
     if source.vocab is None:
@@ -140,8 +146,8 @@ def _vocabulary(
         "gpt_start_text_token": vocabulary.start,
         "gpt_stop_text_token": vocabulary.stop,
     }
-    causes = vocab_check.vocabulary_causes(found, vocabulary, source.vocab)
-    if any(cause.code == "vocab-rows" for cause in causes) and (fitting := _fitting(found, source)):
+    causes = vocab_check.vocabulary_causes(architecture, vocabulary, source.vocab)
+    if any(cause.code == "vocab-rows" for cause in causes) and (fitting := _fitting(architecture, source)):
         hint = f"{fitting.path} ({fitting.origin}) has as many tokens as the weights have rows: pass it with --vocab."
         causes = [replace(cause, hint=hint) if cause.code == "vocab-rows" else cause for cause in causes]
     of_base = job.base / "vocab.json" if job.base else None
@@ -150,11 +156,11 @@ def _vocabulary(
     return vocabulary, causes
 
 
-def _fitting(found: Architecture, source: Source) -> Found | None:
+def _fitting(architecture: Architecture, source: Source) -> Found | None:
     """Return another vocabulary, of those that could have been taken, that has a token for each row of the weights."""
     for other in source.other_vocabs:
         with contextlib.suppress(ConversionError):
-            if read_vocabulary(other.path).size == found.fields.get("gpt_number_text_tokens"):
+            if read_vocabulary(other.path).size == architecture.fields.get("gpt_number_text_tokens"):
                 return other
     return None
 

@@ -174,7 +174,7 @@ def test_a_fault_of_ours_is_logged_once_and_never_raised(trainer, told, monkeypa
 
 
 def test_a_best_model_that_the_trainer_removed_is_told(trainer, told, monkeypatch):
-    monkeypatch.setattr(exports, "hold", lambda _: None)  # a file system without hard links
+    monkeypatch.setattr(exports, "hardlink", lambda _: None)  # a file system without hard links
     callbacks = export_best()
     callbacks["on_init_end"](trainer)
     best = save_tiny(trainer.output_path / "best_model_3.pth")
@@ -192,7 +192,7 @@ def test_on_windows_an_export_makes_way_before_the_trainer_removes_its_source(tr
     shutil.copyfile(genuine_run / "config.json", trainer.output_path / "config.json")
     callbacks["on_epoch_end"](trainer)
     running = exporter_of(callbacks).running
-    assert running.held is None
+    assert running.linked is None
     callbacks["on_train_epoch_end"](trainer)
     assert running.is_done
     assert "best_model_3 was not exported: an epoch is too short for it" in told()
@@ -214,7 +214,7 @@ def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, told, genuin
     os.kill(running.process.pid, signal.SIGCONT)
     assert running.process.wait() == 0
     assert (running.target / "model.pth").is_file()
-    assert not running.held.exists()
+    assert not running.linked.exists()
 
 
 @needs_links
@@ -284,12 +284,12 @@ def test_a_held_model_outlives_its_first_name_and_costs_no_room(tmp_path):
     path = save_tiny(tmp_path / "best_model_3.pth")
     content = path.read_bytes()
     (tmp_path / "vocab.json").write_text("{}")
-    held = exports.hold(exports.newest_best(tmp_path))
+    held = exports.hardlink(exports.newest_best(tmp_path))
     assert (held / path.name).stat().st_nlink == 2
     path.unlink()
     assert (held / path.name).read_bytes() == content
     assert (held / "vocab.json").is_file()
-    exports.let_go(held)
+    exports.release(held)
     assert [path.name for path in tmp_path.iterdir()] == ["vocab.json"]
 
 

@@ -21,9 +21,9 @@ def judge(paths: Sequence[Path], text: str | None, language: str, expect: str, w
         SourceError: the text or the language cannot be used.
     """
     code = spelt(language)
-    known = resources.load("sentences")
-    if code not in known:
-        raise SourceError("bad-language", f"language {language[:40]!r} is none of XTTS", f"Pass one of: {' '.join(known)}.")  # fmt: skip
+    languages = resources.load("sentences")
+    if code not in languages:
+        raise SourceError("bad-language", f"language {language[:40]!r} is none of XTTS", f"Pass one of: {' '.join(languages)}.")  # fmt: skip
     if text is not None:
         require_text(text)
     clips = []

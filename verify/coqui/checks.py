@@ -34,9 +34,9 @@ def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
         cached = torch.stack([step[0] for step in generated.logits])
         inputs = torch.nn.functional.pad(tokens, (1, 0), value=gpt.start_text_token)
         inputs = torch.nn.functional.pad(inputs, (0, 1), value=gpt.stop_text_token)
-        said = torch.nn.functional.pad(codes[:, :-1], (1, 0), value=gpt.start_audio_token)
+        previous = torch.nn.functional.pad(codes[:, :-1], (1, 0), value=gpt.start_audio_token)
         text_emb = gpt.text_embedding(inputs) + gpt.text_pos_embedding(inputs)
-        mel_emb = gpt.mel_embedding(said) + gpt.mel_pos_embedding(said)
+        mel_emb = gpt.mel_embedding(previous) + gpt.mel_pos_embedding(previous)
         _, forced = gpt.get_logits(
             text_emb, gpt.text_head, mel_emb, gpt.mel_head, prompt=voice.latents.to(model.device)
         )

@@ -76,11 +76,13 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if cuda else "cpu"
     family, _, number = wanted.partition(":")
-    there = {"cpu": True, "mps": mps, "cuda": cuda and int(number or 0) < torch.cuda.device_count()}.get(family, False)
-    if not there:
-        found = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
+    is_there = {"cpu": True, "mps": mps, "cuda": cuda and int(number or 0) < torch.cuda.device_count()}.get(
+        family, False
+    )
+    if not is_there:
+        seen = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
         raise ConversionError(
-            "no-device", f"--device {wanted}: torch {torch.__version__} sees {found}", "Pass --device cpu."
+            "no-device", f"--device {wanted}: torch {torch.__version__} sees {seen}", "Pass --device cpu."
         )
     return wanted
 

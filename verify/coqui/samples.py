@@ -49,10 +49,10 @@ def speak_samples(
         ConversionError: the text cannot be read, the device has no room, or the environment is broken.
     """
     plan = result.plan
-    known = _ready(script, model, device, clock)
+    text_checks = _ready(script, model, device, clock)
     voice, cache = _voice(script, model, device, clock)
     takes = [
-        _take(model, voice, text, script.language, seed, name, known[text], clock)
+        _take(model, voice, text, script.language, seed, name, text_checks[text], clock)
         for text, seed, name in _lines(script, plan.job)
     ]
     first = takes[0].sample
@@ -142,7 +142,7 @@ def _voice(script: Script, model: Xtts, device: str, clock: Stopwatch) -> tuple[
 
 
 def _take(
-    model: Xtts, voice: Voice, text: str, language: str, seed: int, name: str, known: Check, clock: Stopwatch
+    model: Xtts, voice: Voice, text: str, language: str, seed: int, name: str, text_check: Check, clock: Stopwatch
 ) -> _Take:
     """Say one sentence with one seed and judge it."""
     steps = synthesis.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
@@ -151,7 +151,7 @@ def _take(
     with clock.step("judge", "judging the sound"):
         judged = judge_speech(sample.samples, sample.rate_hz, text, language)
         similarity = speaker_similarity(model, voice, sample)
-    checks = (known, *judged, synthesis.stop_check(sample))
+    checks = (text_check, *judged, synthesis.stop_check(sample))
     return _Take(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
 
 

@@ -55,11 +55,11 @@ def _tiny_model(vocab: Path) -> Xtts:
 
 def devices() -> tuple[str, ...]:
     """Return the devices that torch sees, as `--device` names them, with what they are."""
-    found = [f"cpu ({os.cpu_count()} cores, torch uses {torch.get_num_threads()})"]
+    listed = [f"cpu ({os.cpu_count()} cores, torch uses {torch.get_num_threads()})"]
     for number in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(number).total_memory
-        found.append(f"cuda:{number} ({torch.cuda.get_device_name(number)}, {memory / 1e9:.0f} GB)")
-    return (*found, *(["mps"] if torch.backends.mps.is_available() else []))
+        listed.append(f"cuda:{number} ({torch.cuda.get_device_name(number)}, {memory / 1e9:.0f} GB)")
+    return (*listed, *(["mps"] if torch.backends.mps.is_available() else []))
 
 
 def write_vocab(path: Path) -> None:

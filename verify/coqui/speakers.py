@@ -1,4 +1,4 @@
-"""Let the model listen to clips, and write the voices that it hears as the `speakers_xtts.pth` that coqui reads."""
+"""Condition the model on clips, and write the voices as the `speakers_xtts.pth` that coqui reads."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ FILE = "speakers_xtts.pth"
 
 
 @torch.inference_mode()
-def write(folder: Path, model: Xtts, device: str, wanted: Mapping[str, Sequence[Clip]], known: Voices) -> None:
-    """Write the speakers file of the folder anew: the voices that are known, and those that the model hears in the clips.
+def write(folder: Path, model: Xtts, device: str, clips_of: Mapping[str, Sequence[Clip]], present: Voices) -> None:
+    """Write the speakers file of the folder anew: the voices that it has, and those of the clips.
 
     Each has its parts in the order in which coqui reads them, by position: latents `(1, 32, channels)` and embedding
-    `(1, 512, 1)`, both float32. A wanted voice takes the place of a known one of its name.
+    `(1, 512, 1)`, both float32. A new voice takes the place of an old one of its name.
 
     Raises:
         ConversionError: the device has no room, or the disk is full.
@@ -30,12 +30,12 @@ def write(folder: Path, model: Xtts, device: str, wanted: Mapping[str, Sequence[
     made = {}
     with synthesis.device_faults(model):
         models.prepare_for_speech(model, device)
-        for name, clips in wanted.items():
+        for name, clips in clips_of.items():
             voice = synthesis.condition(model, clips)
             parts = zip(VOICE_PARTS, (voice.latents, voice.embedding), strict=True)
             made[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
     saved = folder / f"{FILE}.new"
     torch.save(made, saved)
     (folder / FILE).unlink(missing_ok=True)
-    writer.write_voices(folder / FILE, {**known, **archive.read_voices(saved)})
+    writer.write_voices(folder / FILE, {**present, **archive.read_voices(saved)})
     saved.unlink()

@@ -32,7 +32,7 @@ class Voice:
 
 
 class _TokenCounter(StoppingCriteria):
-    """Never stops anything; tells the progress of each new token."""
+    """Never stops anything; reports each new token as progress."""
 
     def __init__(self, progress: Callable[[int], None]) -> None:
         self.progress = progress
@@ -103,7 +103,7 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
         )
     spent = time.perf_counter() - began
     stopped = bool(codes[-1][0, -1] == model.args.gpt_stop_audio_token)
-    said = codes[-1][0].tolist()
+    tokens = codes[-1][0].tolist()
     return Sample(
         samples=np.atleast_1d(result["wav"]).astype(np.float32),
         rate_hz=model.args.output_sample_rate,
@@ -111,11 +111,11 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
         language=language,
         device=str(model.device),
         seed=seed,
-        tokens=len(said) - stopped,
+        tokens=len(tokens) - stopped,
         token_bound=bound,
         stopped=stopped,
         synthesis_seconds=spent,
-        codes=tuple(said[: len(said) - stopped]),
+        codes=tuple(tokens[: len(tokens) - stopped]),
     )
 
 
@@ -134,7 +134,7 @@ def stop_check(sample: Sample) -> Check:
 
 @contextlib.contextmanager
 def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
-    """Keep what `gpt.generate` returns inside `Xtts.inference`, which gives only sound back: codes `(1, tokens)`."""
+    """Record what `gpt.generate` returns inside `Xtts.inference`, which gives only sound back: codes `(1, tokens)`."""
     codes: list[torch.Tensor] = []
     generate = model.gpt.generate
 
@@ -151,7 +151,7 @@ def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
 
 @contextlib.contextmanager
 def device_faults(model: Xtts) -> Iterator[None]:
-    """Tell a full GPU, packages that do not fit together, and a model that cannot speak from one another."""
+    """Translate exceptions: out of memory, packages that do not fit together, or a model that cannot speak."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -23,8 +23,8 @@ def split(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
     """Return the tensors of each of the two files under the names that Auralis looks for."""
     files: dict[str, dict[str, Value]] = {CORE: {}, GPT: {}}
     for name, value in tensors.items():
-        if spoken := _gpt_name(name):
-            files[GPT][spoken] = value
+        if theirs := _gpt_name(name):
+            files[GPT][theirs] = value
             continue
         short = name.removeprefix("gpt.")
         files[CORE][short] = value
@@ -34,9 +34,9 @@ def split(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
 
 
 def _gpt_name(name: str) -> str | None:
-    for known, spoken in _GPT_NAMES:
-        if name == known or (known.endswith("*") and name.startswith(known[:-1])):
-            return spoken.rstrip("*") + name.removeprefix(known.rstrip("*"))
+    for ours, theirs in _GPT_NAMES:
+        if name == ours or (ours.endswith("*") and name.startswith(ours[:-1])):
+            return theirs.rstrip("*") + name.removeprefix(ours.rstrip("*"))
     return None
 
 

@@ -64,15 +64,15 @@ def prepare(plan: Plan, script: Script | None) -> Bundle:
     if profile is None:
         _require_model(job, voices)
         return Bundle(voices=voices)
-    spoken: Sequence[Clip] = script.clips if script else ()
+    reference: Sequence[Clip] = script.clips if script else ()
     needs_voice = "speakers" in profile.kinds and not (voices or plan.voices)
-    if not spoken and (needs_voice or "reference" in profile.kinds):
-        spoken, _ = prompts.reference_clips(plan.source.clips)
-    voices = {DEFAULT_VOICE: spoken} if needs_voice else voices
+    if not reference and (needs_voice or "reference" in profile.kinds):
+        reference, _ = prompts.reference_clips(plan.source.clips)
+    voices = {DEFAULT_VOICE: reference} if needs_voice else voices
     _require_model(job, voices)
     dvae = _dvae(plan) if "dvae" in profile.kinds else {}
     _require_possible(plan, profile, dvae)
-    return Bundle(profile=profile, voices=voices, reference=spoken[0] if spoken else None, dvae=dvae)
+    return Bundle(profile=profile, voices=voices, reference=reference[0] if reference else None, dvae=dvae)
 
 
 def _named_voices(job: Job) -> dict[str, Sequence[Clip]]:

@@ -81,7 +81,7 @@ def check(profile: Profile, folder: Path, tensors: Mapping[str, TensorRecord]) -
     found = [_missing(profile, missing, str(folder))] if missing else []
     for name, kind in profile.files.items():
         if name not in missing:
-            found += _unfit(profile, name, partial(_look, folder / name, kind, tensors))
+            found += _unfit(profile, name, partial(_check_content, folder / name, kind, tensors))
     return tuple(found)
 
 
@@ -99,10 +99,10 @@ def _missing(profile: Profile, missing: list[str], where: str) -> Cause:
     )
 
 
-def _unfit(profile: Profile, name: str, look: Callable[[], None]) -> list[Cause]:
+def _unfit(profile: Profile, name: str, check: Callable[[], None]) -> list[Cause]:
     """Return why a file is not what the program reads, if so."""
     try:
-        look()
+        check()
     except ConversionError as error:
         return [
             Cause(
@@ -115,8 +115,8 @@ def _unfit(profile: Profile, name: str, look: Callable[[], None]) -> list[Cause]
     return []
 
 
-def _look(path: Path, kind: str, tensors: Mapping[str, TensorRecord]) -> None:
-    """Look into a file as far as the programs do.
+def _check_content(path: Path, kind: str, tensors: Mapping[str, TensorRecord]) -> None:
+    """Check a file as far as the programs read it.
 
     Raises:
         ConversionError: it is not what it should be.
@@ -128,16 +128,16 @@ def _look(path: Path, kind: str, tensors: Mapping[str, TensorRecord]) -> None:
     elif kind == "vocab":
         read_json(path, MAX_VOCAB_BYTES)
     elif kind == "speakers":
-        _look_at_voices(path)
+        _check_voices(path)
     elif kind == "reference" and not _is_wav(path):
         raise SourceError("profile-unfit", "it is no WAV file")
     elif kind in ("auralis-core", "auralis-gpt"):
-        _look_at_names(path, auralis.split(tensors)[f"{path.parent.name}/{path.name}"])
+        _check_names(path, auralis.split(tensors)[f"{path.parent.name}/{path.name}"])
     elif kind.endswith("-config"):
         read_json(path)
 
 
-def _look_at_voices(path: Path) -> None:
+def _check_voices(path: Path) -> None:
     voices = archive.read_voices(path)
     if not voices:
         raise SourceError("profile-unfit", "it holds no voice")
@@ -155,7 +155,7 @@ def _is_wav(path: Path) -> bool:
     return head[:4] == b"RIFF" and head[8:] == b"WAVE"
 
 
-def _look_at_names(path: Path, wanted: Mapping[str, TensorRecord]) -> None:
+def _check_names(path: Path, wanted: Mapping[str, TensorRecord]) -> None:
     found = {record.key: record.shape for record in archive.read_archive(path).tensors}
     needed = {name: record.shape for name, record in wanted.items()}
     wrong = sorted(found.items() ^ needed.items())

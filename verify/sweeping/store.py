@@ -38,7 +38,7 @@ class Store:
         folder = self.folder / RESULTS / folder_name(identity)
         with contextlib.suppress(OSError, ValueError):
             kept = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-            whole = all((folder / take["path"]).is_file() for take in kept["found"]["samples"] or ())
+            whole = all((folder / sample["path"]).is_file() for sample in kept["found"]["samples"] or ())
             if kept["identity"] == dict(identity) and whole:
                 return kept["found"]
         return None
@@ -143,18 +143,18 @@ def _begun(results: Path) -> bool:
 def _settings_of(results: Path) -> dict[str, Any] | None:
     """Return the settings of the sweep that is there; None where there is none, or another program's file of that name."""
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads((results / SETTINGS).read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) and {"texts", "seeds", "threads"} <= found.keys() else None
+        settings = json.loads((results / SETTINGS).read_text(encoding="utf-8"))
+        return settings if isinstance(settings, dict) and {"texts", "seeds", "threads"} <= settings.keys() else None
     return None
 
 
 def _different(target: Path, settings: Mapping[str, Any]) -> str:
     """Return in words in what the settings differ from those of the sweep that is there; nothing where there is none."""
-    there = _settings_of(target / RESULTS)
-    if there is None:
+    existing = _settings_of(target / RESULTS)
+    if existing is None:
         return ""
-    names = [name for name in {**there, **settings} if there.get(name) != settings.get(name)]
-    return "; ".join(f"{name} {_short(there.get(name))} there, {_short(settings.get(name))} here" for name in names)
+    names = [name for name in {**existing, **settings} if existing.get(name) != settings.get(name)]
+    return "; ".join(f"{name} {_short(existing.get(name))} there, {_short(settings.get(name))} here" for name in names)
 
 
 def _short(value: Any) -> str:

@@ -49,7 +49,7 @@ def export_best(
     return {
         "on_init_end": exporter.begin,
         "on_train_step_end": exporter.look,
-        "on_train_epoch_end": exporter.make_way,
+        "on_train_epoch_end": exporter.stop_on_windows,
         "on_epoch_end": exporter.epoch_ended,
         "on_keyboard_interrupt": exporter.end,
     }
@@ -84,7 +84,7 @@ class _Exporter:
     seen_step: int = -1
     running: Export | None = None
     waiting: Best | None = None
-    told_spare: dict[str, int] = field(default_factory=dict)
+    shown_spare: dict[str, int] = field(default_factory=dict)
     is_faulty: bool = False
 
     @_harmless
@@ -100,7 +100,7 @@ class _Exporter:
         self._look(trainer)
 
     @_harmless
-    def make_way(self, trainer: Any) -> None:
+    def stop_on_windows(self, trainer: Any) -> None:
         """Stop an export on Windows, before the trainer fails to remove a file that is open."""
         self._look(trainer)
         if process.OPEN_FILES_STAY and self.running:
@@ -151,19 +151,19 @@ class _Exporter:
     def _finish(self, export: Export, trainer: Any) -> None:
         """Say what became of the export, put it on the dashboard, and remove those that are too old."""
         document, died = process.result(export)
-        name, lost = export.best.name, not export.best.path.exists() and not export.held
+        name, lost = export.best.name, not export.best.path.exists() and not export.linked
         for cause in document["causes"]:
             if cause["severity"] != "note":
                 _log.warning(" ! xtts-verify: %s: %s", name, cause["message"])
         if document["output"]:
             _log.info(" > xtts-verify: %s %s: %s", name, _VERDICTS[document["verdict"]], export.target)
-            self._make_room(document, export.target.parent)
+            self._prune(document, export.target.parent)
         else:
             why = "the trainer removed it meanwhile" if lost else died or "it does not load, or could not be read"
             _log.warning(" ! xtts-verify: %s was not exported: %s", name, why)
         tensorboard.log(document, trainer.dashboard_logger, export.best.step)
 
-    def _make_room(self, document: dict[str, Any], folder: Path) -> None:
+    def _prune(self, document: dict[str, Any], folder: Path) -> None:
         """Remove exports of ours that are too old; say what lies where, and which files of the trainer could go."""
         removed, spared = exports.prune(folder, self.keep)
         for path in removed:
@@ -174,8 +174,8 @@ class _Exporter:
         used = sum(file.stat().st_size for path in own for file in path.iterdir())
         _log.info(" > xtts-verify: %s in %s: %s", counted(len(own), "export"), folder, size(used))
         spare = exports.spare_checkpoints(self.run)
-        if spare and spare != self.told_spare:
-            self.told_spare = spare
+        if spare and spare != self.shown_spare:
+            self.shown_spare = spare
             sizes = {file["name"]: file["bytes"] for file in document["output"]["files"]}
             model_bytes = sizes[formats.of(self.job.format).file_name]
             _log.info(

@@ -1,4 +1,4 @@
-"""The exports of a run that is still training: its best models, held while they are read, and the last few exports kept."""
+"""The exports of a run that is still training: its best models, folder while they are read, and the last few exports kept."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def newest_best(run: Path) -> Best | None:
     return max(found, key=lambda best: best.step, default=None)
 
 
-def hold(best: Best) -> Path | None:
+def hardlink(best: Best) -> Path | None:
     """Give the best model a second name, which keeps its bytes when the trainer removes the first, and costs none.
 
     Returns the new folder, which stands for the run's; None where the file system knows no hard links.
@@ -51,15 +51,15 @@ def hold(best: Best) -> Path | None:
             if (run / name).is_file():
                 shutil.copyfile(run / name, folder / name)
     except OSError:
-        let_go(folder)
+        release(folder)
         return None
     return folder
 
 
-def let_go(held: Path | None) -> None:
+def release(folder: Path | None) -> None:
     """Remove the second name."""
-    if held:
-        shutil.rmtree(held, ignore_errors=True)
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def mark(export: Path) -> None:

@@ -21,15 +21,15 @@ from verify.training.exports import Best
 # Windows removes no file that is open, and the trainer removes the last best model when it saves the next.
 OPEN_FILES_STAY = os.name == "nt"
 _NICENESS = 10
-# The held name goes even where nobody waits for the process.
+# The linked name goes even where nobody waits for the process.
 _PROGRAM = """
 import shutil, sys
-held = sys.argv.pop(1)
+linked = sys.argv.pop(1)
 from verify.cli.main import run
 try:
     run()
 finally:
-    shutil.rmtree(held or "no such folder", ignore_errors=True)
+    shutil.rmtree(linked or "no such folder", ignore_errors=True)
 """
 
 
@@ -39,10 +39,10 @@ class Export:
 
     best: Best
     target: Path
-    held: Path | None
+    linked: Path | None
     process: subprocess.Popen[bytes]
-    printed: IO[bytes]
-    said: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
 
     @property
     def is_done(self) -> bool:
@@ -53,15 +53,15 @@ def start(job: Job, best: Best, folder: Path) -> Export:
     """Start the main job on the best model, into a folder of its name, and return at once."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder.absolute() / best.name
-    held = None if OPEN_FILES_STAY else exports.hold(best)
-    source = held / best.path.name if held else best.path
+    linked = None if OPEN_FILES_STAY else exports.hardlink(best)
+    source = linked / best.path.name if linked else best.path
     words = options.words(replace(job, source=source, output=target))
-    printed, said = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed with the export
-    process = _run_beside([str(held or ""), "convert", *words, "--json", "--quiet"], printed, said)
-    return Export(best=best, target=target, held=held, process=process, printed=printed, said=said)
+    stdout, stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed with the export
+    process = _run_beside([str(linked or ""), "convert", *words, "--json", "--quiet"], stdout, stderr)
+    return Export(best=best, target=target, linked=linked, process=process, stdout=stdout, stderr=stderr)
 
 
-def _run_beside(words: list[str], printed: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _run_beside(words: list[str], stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     """Run our command with low priority, out of reach of the terminal's Ctrl-C."""
     home = str(Path(__file__).parents[2])  # the folder that holds `verify`
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])}
@@ -69,7 +69,9 @@ def _run_beside(words: list[str], printed: IO[bytes], said: IO[bytes]) -> subpro
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
     command = [sys.executable, "-c", _PROGRAM, *words]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=printed, stderr=said, env=environment, **apart)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment, **apart
+    )
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
@@ -84,15 +86,15 @@ def stop(export: Export) -> None:
 
 
 def result(export: Export) -> tuple[dict[str, Any], str]:
-    """Return the report that the process printed, and the last that it said where it died without one; mark what it made."""
-    export.printed.seek(0)
-    export.said.seek(0)
-    printed, said = export.printed.read(), export.said.read().decode(errors="replace").strip()
+    """Return the report that the process stdout, and the last that it stderr where it died without one; mark what it made."""
+    export.stdout.seek(0)
+    export.stderr.seek(0)
+    stdout, stderr = export.stdout.read(), export.stderr.read().decode(errors="replace").strip()
     _tidy(export)
     try:
-        report = json.loads(printed)
+        report = json.loads(stdout)
     except ValueError:
-        last = said.splitlines()[-1][:500] if said else "nothing was said"
+        last = stderr.splitlines()[-1][:500] if stderr else "nothing was stderr"
         return document(verdict="error"), f"the process ended with status {export.process.returncode}: {last}"
     if report["output"]:
         exports.mark(export.target)
@@ -101,8 +103,8 @@ def result(export: Export) -> tuple[dict[str, Any], str]:
 
 def _tidy(export: Export) -> None:
     """Let go of the source; where the process was killed, remove its staging folder."""
-    exports.let_go(export.held)
-    export.printed.close()
-    export.said.close()
+    exports.release(export.linked)
+    export.stdout.close()
+    export.stderr.close()
     with contextlib.suppress(ConversionError, OSError), staging.staging(export.target):
         pass
