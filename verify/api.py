@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from TTS.tts.models.xtts import Xtts
     from typing_extensions import Unpack
 
-    from verify.report.compare import ComparisonReport
-    from verify.report.judge import ClipsReport
+    from verify.results.clips import ClipsReport
+    from verify.results.comparison import ComparisonReport
 
 
 def _show_in_notebook(report: Result) -> str:

@@ -1,6 +1,7 @@
 """One measurement held against its limits: the form in which every judge of values or of sound speaks."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -73,3 +74,9 @@ def _over(checks: list[Check]) -> Check:
     known = sorted((check for check in deciding if check.measured is not None), key=lambda check: check.measured or 0.0)
     chosen = known[len(known) // 2] if known else deciding[0]
     return replace(chosen, note=f"failed in {len(failed)} of {len(checks)}" if failed else "")
+
+
+def median(values: Sequence[float | None]) -> float | None:
+    """Return the median of those values that are known and finite; None where there are none."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return statistics.median(known) if known else None

@@ -22,10 +22,9 @@ from verify import Job, resources
 from verify.errors import OutputError
 from verify.progress import Silent
 from verify.report import curve, sweep_page
-from verify.report import sweep as ranking
-from verify.report.sweep import SweepReport, SweptCheckpoint
 from verify.resources import load
-from verify.sweeping import candidates, store, workers
+from verify.results.sweep import SweepReport, SweptCheckpoint
+from verify.sweeping import candidates, ranking, store, workers
 from verify.sweeping.run_task import run_task
 from verify.sweeping.sweep import Workers, sweep
 from verify.sweeping.task import Outcome, Task
@@ -185,8 +184,13 @@ def swept_one(name, *, failed=0, ovrl=3.0, p808=3.5, share=0.8, alike=0.7, loss=
     return SweptCheckpoint(name=name, run=run, path=f"/{name}", found=found, folder="results/x")
 
 
+def rank(ones):
+    """Return the checkpoints by what configs/ranking.toml says."""
+    return ranking.ranked(ones, ranking.read_criteria(ones))
+
+
 def order(*ones):
-    return [one.name for one in ranking.ranked(ones) if one.rank]
+    return [one.name for one in rank(ones) if one.rank]
 
 
 def test_what_ranks_first_decides_and_less_than_a_step_does_not():
@@ -202,9 +206,9 @@ def test_what_ranks_first_decides_and_less_than_a_step_does_not():
 
 def test_the_loss_that_ranks_is_of_one_kind_for_all():
     both = {"train_loss": 3.0, "eval_loss": 1.0}
-    mixed = ranking.ranked([swept_one("a", loss=both), swept_one("b", loss={"train_loss": 2.0, "eval_loss": None})])
+    mixed = rank([swept_one("a", loss=both), swept_one("b", loss={"train_loss": 2.0, "eval_loss": None})])
     assert [(one.name, one.figures["train loss"]) for one in mixed] == [("b", 2.0), ("a", 3.0)]
-    alike = ranking.ranked([swept_one("a", loss=both), swept_one("b", loss={**both, "eval_loss": 0.5})])
+    alike = rank([swept_one("a", loss=both), swept_one("b", loss={**both, "eval_loss": 0.5})])
     assert [(one.name, one.figures["eval loss"]) for one in alike] == [("b", 0.5), ("a", 1.0)]
     assert ranking.losses("nan") == ranking.losses(float("nan")) == ranking.losses(None) == {}
 
@@ -233,7 +237,9 @@ def test_the_page_stands_whatever_the_ranking_asks_for(monkeypatch, tmp_path):
     soundfile.write(tmp_path / "reference.wav", np.zeros(2400), 24000)
     (tmp_path / "results" / "x").mkdir(parents=True)
     soundfile.write(tmp_path / "results" / "x" / "sample.wav", np.zeros(2400), 24000)
-    report = SweepReport(checkpoints=ranking.ranked([swept_one("a", loss=2.0)]), settings={"texts": ["Hello."]})
+    report = SweepReport(
+        checkpoints=rank([swept_one("a", loss=2.0)]), ranking=ranking.read_criteria([]), settings={"texts": ["Hello."]}
+    )
     assert "rank 1, step 1, speaker similarity 0.7" in sweep_page.render(report, tmp_path)
 
 
@@ -275,7 +281,7 @@ def test_the_page_plays_draws_and_tells_all_and_needs_nothing_but_itself(swept, 
 
 def test_the_curve_has_a_line_for_each_run_and_names_from_outside_are_text():
     evil = "$\\frac{<script>alert(1)</script>\u202e_x"
-    ones = ranking.ranked(
+    ones = rank(
         [
             swept_one(f"{run}{step}", run=run, step=step, ovrl=2 + step / 10)
             for run in (evil, "_other")
@@ -283,8 +289,8 @@ def test_the_curve_has_a_line_for_each_run_and_names_from_outside_are_text():
         ]
     )
     shown = curve.drawable(ones)
-    drawing = curve.draw(shown, "light").decode()
-    assert drawing == curve.draw(shown, "light").decode()
+    drawing = curve.draw(shown, ranking.read_criteria(ones), "light").decode()
+    assert drawing == curve.draw(shown, ranking.read_criteria(ones), "light").decode()
     assert "<script>" not in drawing
     assert "DNSMOS overall (higher is better)" in drawing
     assert "&lt;script&gt;" in drawing

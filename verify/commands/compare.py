@@ -23,8 +23,8 @@ from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Lettered, Silent, Stopwatch, Watch
 from verify.report import compare_page
-from verify.report.compare import ComparedModel, ComparisonReport
 from verify.result import Result
+from verify.results.comparison import ComparedModel, ComparisonReport
 from verify.source.companions import Found
 from verify.source.find import STEP_NAME, input_paths, missing
 

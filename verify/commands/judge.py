@@ -8,7 +8,7 @@ from verify.audio.checks import judge_speech, read_to_judge
 from verify.audio.prompts import require_text, spelt
 from verify.errors import SourceError
 from verify.progress import Watch
-from verify.report.judge import ClipsReport, JudgedClip
+from verify.results.clips import ClipsReport, JudgedClip
 
 
 def judge(paths: Sequence[Path], text: str | None, language: str, expect: str, watch: Watch) -> ClipsReport:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from verify.report import listen_page
-from verify.report.compare import ComparisonReport, changed_share, figures, rows
 from verify.report.compare_terminal import PAGE, facts, figure_in_words, layers_in_words
 from verify.report.words import percent
+from verify.results.comparison import ComparisonReport, changed_share, figures, rows
 
 
 def write_page(report: ComparisonReport, folder: Path) -> Path:

@@ -8,10 +8,10 @@ from verify.checks import Check
 from verify.conversion.diff import Difference, LayerChange
 from verify.diagnosis.attribution import summary
 from verify.errors import counted
-from verify.report.compare import ComparedModel, ComparisonReport, changed_share, figures, rows
 from verify.report.terminal import show_cause
 from verify.report.words import VERDICTS, loss_words, percent, printable, size, value_in_words
 from verify.result import dtypes, layout
+from verify.results.comparison import ComparedModel, ComparisonReport, changed_share, figures, rows
 
 PAGE = "compare.html"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from verify.errors import counted
-from verify.report.sweep import SweptCheckpoint, figures
+from verify.results.sweep import Criterion, SweptCheckpoint
 
 WIDTH_INCHES, ROW_INCHES, COLUMNS = 10.0, 2.3, 2
 STEPS_SHOWN = 5  # at least, of those that count: noise must not fill a panel
@@ -24,18 +24,19 @@ def drawable(checkpoints: Sequence[SweptCheckpoint]) -> list[SweptCheckpoint]:
     )
 
 
-def words(checkpoints: Sequence[SweptCheckpoint]) -> str:
+def words(checkpoints: Sequence[SweptCheckpoint], ranking: Sequence[Criterion]) -> str:
     """Return in words what the curve shows."""
     steps = [one.found["step"] for one in checkpoints]
-    names = ", ".join(figure["name"] for figure in figures(checkpoints[0].loss_name))
+    names = ", ".join(criterion.name for criterion in ranking)
     return f"{names} of {counted(len(steps), 'checkpoint')}, step {min(steps):,} to {max(steps):,}"
 
 
-def draw(checkpoints: Sequence[SweptCheckpoint], theme: str) -> bytes:
+def draw(checkpoints: Sequence[SweptCheckpoint], ranking: Sequence[Criterion], theme: str) -> bytes:
     """Return the curve as SVG without a background, in the ink of a light or dark page.
 
     Args:
         checkpoints: by step; see `drawable`.
+        ranking: what ranked them; each gets a panel.
     """
     from matplotlib import rc_context  # takes a third of a second, so only where a page is written
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def draw(checkpoints: Sequence[SweptCheckpoint], theme: str) -> bytes:
     runs: dict[str, list[SweptCheckpoint]] = {}
     for one in checkpoints:
         runs.setdefault(one.run, []).append(one)
-    panels = [panel for panel in figures(checkpoints[0].loss_name) if {*_values(checkpoints, panel)} - {None}]
+    panels = [panel for panel in ranking if {*_values(checkpoints, panel)} - {None}]
     rows = -(-len(panels) // COLUMNS)
     ink = INKS[theme]
     parts = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
@@ -65,7 +66,7 @@ def draw(checkpoints: Sequence[SweptCheckpoint], theme: str) -> bytes:
     return buffer.getvalue()
 
 
-def _panel(axis: Any, panel: dict[str, Any], runs: dict[str, list[SweptCheckpoint]], theme: str) -> None:
+def _panel(axis: Any, panel: Criterion, runs: dict[str, list[SweptCheckpoint]], theme: str) -> None:
     """Draw one figure over the steps, a line for each run; where a figure is missing, the line has a gap."""
     for number, (run, checkpoints) in enumerate(runs.items()):
         colours = COLOURS[theme]
@@ -77,18 +78,18 @@ def _panel(axis: Any, panel: dict[str, Any], runs: dict[str, list[SweptCheckpoin
             marker=MARKERS[number % len(MARKERS)],
             label=_plain(run),
         )
-    axis.set_title(f"{panel['name']} ({panel['better']} is better)", loc="left", fontsize=10)
+    axis.set_title(f"{panel.name} ({panel.better} is better)", loc="left", fontsize=10)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.yaxis.get_major_locator().set_params(integer=panel["step"] >= 1)
+    axis.yaxis.get_major_locator().set_params(integer=panel.step >= 1)
     low, high = axis.get_ylim()
-    middle, half = (low + high) / 2, max(high - low, STEPS_SHOWN * panel["step"]) / 2
+    middle, half = (low + high) / 2, max(high - low, STEPS_SHOWN * panel.step) / 2
     axis.set_ylim(middle - half, middle + half)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _values(checkpoints: Sequence[SweptCheckpoint], panel: dict[str, Any]) -> list[float | None]:
-    return [one.figures[panel["name"]] for one in checkpoints]
+def _values(checkpoints: Sequence[SweptCheckpoint], panel: Criterion) -> list[float | None]:
+    return [one.figures[panel.name] for one in checkpoints]
 
 
 def _plain(name: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from verify.errors import counted
 from verify.report import curve, listen_page
-from verify.report.sweep import SweepReport, SweptCheckpoint
 from verify.report.words import value_in_words
+from verify.results.sweep import SweepReport, SweptCheckpoint
 
 JSON, PAGE = "sweep.json", "sweep.html"
 MOST_TOLD = 2  # figures of a checkpoint beside its clip; the table has all
@@ -36,7 +36,7 @@ def render(report: SweepReport, folder: Path) -> str:
         ranked=report.heard,
         unranked=[one for one in report.checkpoints if not one.rank],
         failed=[one for one in report.heard if one.failed],
-        figures=report.figures,
+        figures=report.ranking,
         curve=_curve(report),
         takes=takes,
         sound=listen_page.put_sound(folder, [voice for take in takes for voice in take["voices"]]) if takes else None,
@@ -49,8 +49,11 @@ def _curve(report: SweepReport) -> dict[str, Any] | None:
     shown = curve.drawable(report.checkpoints)
     if len({one.found["step"] for one in shown}) < 2:
         return None
-    drawn = {theme: listen_page.data_address("image/svg+xml", curve.draw(shown, theme)) for theme in curve.INKS}
-    return {**drawn, "words": curve.words(shown)}
+    drawn = {
+        theme: listen_page.data_address("image/svg+xml", curve.draw(shown, report.ranking, theme))
+        for theme in curve.INKS
+    }
+    return {**drawn, "words": curve.words(shown, report.ranking)}
 
 
 def _takes(heard: tuple[SweptCheckpoint, ...], folder: Path) -> list[dict[str, Any]]:
@@ -69,8 +72,9 @@ def _takes(heard: tuple[SweptCheckpoint, ...], folder: Path) -> list[dict[str, A
 
 def _about(one: SweptCheckpoint) -> str:
     """Return in words what ranks a checkpoint first, and its loss."""
-    first = [name for name in one.figures if name != one.loss_name][:MOST_TOLD]
+    names = list(one.figures)
+    first = [*names[:MOST_TOLD], *(name for name in names[MOST_TOLD:] if name.endswith("loss"))]
     known = [f"rank {one.rank}"]
     known += [f"step {one.found['step']:,}"] if one.found["step"] is not None else []
-    known += [f"{name} {value_in_words(one.figures.get(name))}" for name in (*first, one.loss_name)]
+    known += [f"{name} {value_in_words(one.figures[name])}" for name in first]
     return ", ".join(known)

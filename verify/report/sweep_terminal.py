@@ -5,10 +5,10 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.errors import Cause, counted
-from verify.report.sweep import SweepReport
 from verify.report.sweep_page import PAGE
 from verify.report.terminal import show_cause
 from verify.report.words import VERDICTS, printable, value_in_words
+from verify.results.sweep import SweepReport
 
 
 def show(report: SweepReport, screen: Console, is_quiet: bool) -> None:
@@ -54,12 +54,12 @@ def _ranks(report: SweepReport) -> Table:
     table.add_column("rank", justify="right")
     table.add_column("checkpoint", overflow="fold")
     table.add_column("step", justify="right")
-    for figure in report.figures:
-        table.add_column(figure["name"], justify="right")
+    for criterion in report.ranking:
+        table.add_column(criterion.name, justify="right")
     table.add_column("verdict")
     for one in report.heard:
         step = "–" if one.found["step"] is None else f"{one.found['step']:,}"
-        values = [value_in_words(one.figures[figure["name"]]) for figure in report.figures]
+        values = [value_in_words(one.figures[criterion.name]) for criterion in report.ranking]
         verdict = Text(one.verdict, VERDICTS[one.verdict])
         table.add_row(str(one.rank), printable(one.name), step, *values, verdict)
     return table

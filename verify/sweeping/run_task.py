@@ -11,8 +11,8 @@ from verify.commands.steps import judge_bytes, with_seconds
 from verify.diagnosis import environment
 from verify.errors import Cause, ConversionError, cause_of
 from verify.progress import Silent, Stopwatch
-from verify.report.compare import ComparedModel
 from verify.result import Result
+from verify.results.comparison import ComparedModel
 from verify.sweeping.task import Outcome, Task
 
 

@@ -15,11 +15,11 @@ from verify.files.location import local_path
 from verify.options import Job
 from verify.progress import Silent, Watch
 from verify.report import sweep_page
-from verify.report.compare import ComparedModel
-from verify.report.sweep import SweepReport, SweptCheckpoint, ranked
 from verify.result import Result
+from verify.results.comparison import ComparedModel
+from verify.results.sweep import SweepReport, SweptCheckpoint
 from verify.source.find import input_paths
-from verify.sweeping import candidates, ray_backend, store
+from verify.sweeping import candidates, ranking, ray_backend, store
 from verify.sweeping.candidates import Candidate
 from verify.sweeping.store import Store
 from verify.sweeping.task import Outcome, Task
@@ -152,8 +152,10 @@ def _report(
 ) -> SweepReport:
     """Return the report: the ranked ones first, then those without a rank."""
     swept = [_swept(candidate, outcomes.get(candidate.name)) for candidate in prepared]
+    criteria = ranking.read_criteria(swept)
     return SweepReport(
-        checkpoints=ranked(swept),
+        checkpoints=ranking.ranked(swept, criteria),
+        ranking=criteria,
         reference=script.reference if script else None,
         jobs=workers.jobs,
         ray=workers.ray,

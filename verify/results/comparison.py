@@ -1,13 +1,11 @@
-"""The report of `compare`: models side by side, as one frozen value and as JSON."""
+"""The result of `compare`: models side by side, as one frozen value and as JSON."""
 
-import math
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from verify.checks import Check
+from verify.checks import Check, median
 from verify.conversion.diff import Difference
 from verify.errors import EXIT_CODES, Cause
 from verify.result import SCHEMA, Result, cause_as_json, check_as_json, layout, verdict_of_all
@@ -147,8 +145,8 @@ def figures(model: ComparedModel) -> dict[str, float | None]:
     """Return what is told of a model's takes beside the checks; None where there is nothing to tell."""
     samples = model.samples
     return {
-        "speaker similarity": _median([take["speaker_similarity"] for take in samples]),
-        "real-time factor": _median([take["real_time_factor"] for take in samples]),
+        "speaker similarity": median([take["speaker_similarity"] for take in samples]),
+        "real-time factor": median([take["real_time_factor"] for take in samples]),
         "seconds spoken": sum(take["seconds"] for take in samples) if samples else None,
         "stop tokens": sum(take["stopped"] for take in samples) if samples else None,
     }
@@ -174,8 +172,3 @@ def rows(models: Sequence[ComparedModel]) -> list[Row]:
         limits = " or ".join(dict.fromkeys(check.limit for check in there))
         found.append(Row(name=name, cells=cells, limit=limits, unit=there[0].unit))
     return found
-
-
-def _median(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    return statistics.median(known) if known else None
