@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,21 @@ from safetensors import safe_open
 from tests.support.helpers import member_span, run_cli, save_tiny
 from verify import Job, convert, load_xtts
 from verify.checkpoint.tensors import TensorRecord
-from verify.conversion import cast, key_map, safetensors_writer
+from verify.conversion import cast, formats, key_map, safetensors_writer
 from verify.conversion.safetensors_writer import write_safetensors
 
 HALVES = ("float16", "bfloat16")
+
+
+def test_a_format_is_known_wherever_its_file_must_be_found_again():
+    from verify.coqui.model import LOADERS
+    from verify.files.output import OUTPUT_NAMES
+    from verify.files.remote import USUAL_CHECKPOINTS
+
+    assert LOADERS.keys() == formats.FORMATS.keys()
+    assert set(formats.FILE_NAMES) <= OUTPUT_NAMES
+    assert set(formats.FILE_NAMES) <= set(USUAL_CHECKPOINTS)
+    assert [formats.of_file(Path(name)) for name in formats.FILE_NAMES] == [*formats.FORMATS.values()]
 
 
 def bits(tensor):

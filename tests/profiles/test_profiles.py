@@ -37,6 +37,25 @@ def made(genuine_run, tmp_path_factory):
     return make
 
 
+def test_every_clip_is_read_once_whatever_it_serves_for(genuine_run, tmp_path, monkeypatch):
+    """The reference is spoken in, written beside the model and made a named voice: three uses of one file."""
+    from collections import Counter
+
+    from verify.audio import clips
+    from verify.commands.convert import dry_run
+
+    reads, read_clip = Counter(), clips.read_clip
+
+    def counted(path, *arguments):
+        reads[path] += 1
+        return read_clip(path, *arguments)
+
+    monkeypatch.setattr(clips, "read_clip", counted)
+    job = Job(source=genuine_run, output=tmp_path / "out", profile="finetune-webui", sample=True)
+    dry_run(job)
+    assert set(reads.values()) == {1}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_program_finds_what_it_looks_for(made, name):
     folder, report = made(name)

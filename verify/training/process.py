@@ -21,7 +21,7 @@ from verify.training.exports import Best
 # Windows removes no file that is open, and the trainer removes the last best model when it saves the next.
 OPEN_FILES_STAY = os.name == "nt"
 _NICENESS = 10
-# The linked name goes even where nobody waits for the process.
+# The hard link goes even where nobody waits for the process.
 _PROGRAM = """
 import shutil, sys
 linked = sys.argv.pop(1)
@@ -86,7 +86,7 @@ def stop(export: Export) -> None:
 
 
 def result(export: Export) -> tuple[dict[str, Any], str]:
-    """Return the report that the process stdout, and the last that it stderr where it died without one; mark what it made."""
+    """Return the report that the process printed, and its last words where it died without one; mark what it made."""
     export.stdout.seek(0)
     export.stderr.seek(0)
     stdout, stderr = export.stdout.read(), export.stderr.read().decode(errors="replace").strip()
@@ -94,7 +94,7 @@ def result(export: Export) -> tuple[dict[str, Any], str]:
     try:
         report = json.loads(stdout)
     except ValueError:
-        last = stderr.splitlines()[-1][:500] if stderr else "nothing was stderr"
+        last = stderr.splitlines()[-1][:500] if stderr else "nothing was said"
         return document(verdict="error"), f"the process ended with status {export.process.returncode}: {last}"
     if report["output"]:
         exports.mark(export.target)
@@ -102,7 +102,7 @@ def result(export: Export) -> tuple[dict[str, Any], str]:
 
 
 def _tidy(export: Export) -> None:
-    """Let go of the source; where the process was killed, remove its staging folder."""
+    """Release the source; where the process was killed, remove its staging folder."""
     exports.release(export.linked)
     export.stdout.close()
     export.stderr.close()
