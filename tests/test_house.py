@@ -161,3 +161,13 @@ def test_the_tests_that_the_security_page_names_are_there():
     named = set(re.findall(r"`(test_[a-z0-9_]+)(?:\*|\.\.\.)?`", page))
     assert len(named) > 15
     assert [name for name in named if f"def {name}" not in text] == []
+
+
+def test_errors_are_told_apart_by_their_class_and_never_by_their_code():
+    strays = [
+        f"{name}:{node.lineno}"
+        for name, path in MODULES.items()
+        for node in nodes(path)
+        if isinstance(node, ast.Compare) and ast.unparse(node.left).endswith("error.cause.code")
+    ]
+    assert strays == []

@@ -57,8 +57,28 @@ class SourceError(ConversionError):
     """The checkpoint, or a file that belongs to it, is not there or not what it should be."""
 
 
+class MissingError(SourceError):
+    """There is nothing at the path or URL."""
+
+
+class NoCheckpointError(SourceError):
+    """The folder is there, and holds no checkpoint."""
+
+
+class RefusedError(SourceError):
+    """The server gives the file to others, not to this user."""
+
+
+class UnreachableError(SourceError):
+    """The server cannot be reached, or broke off: the same request may succeed later."""
+
+
 class ArchiveError(ConversionError):
     """The container is damaged, cut short, or of a kind that is not read."""
+
+
+class TruncatedError(ArchiveError):
+    """The file ends before what it must hold."""
 
 
 class UnsafePickleError(ArchiveError):
@@ -75,6 +95,10 @@ class OutputError(ConversionError):
 
 class CannotSpeakError(ConversionError):
     """The model loads, but its own inference code fails on it."""
+
+
+class DeviceMemoryError(ConversionError):
+    """The device has not the memory that speaking needs; another may have."""
 
 
 class EnvironmentFault(ConversionError):

@@ -15,7 +15,7 @@ from verify.diagnosis import components, config_check, vocab_check
 from verify.diagnosis.architecture import Architecture, read_architecture
 from verify.diagnosis.attribution import explain
 from verify.errors import Cause, ConversionError, any_error
-from verify.files.location import Location
+from verify.files.location import Location, redirect_notes
 from verify.options import Job
 from verify.source.base import Base, Likeness, fill, read_base
 from verify.source.base import likeness as likeness_to
@@ -84,6 +84,7 @@ def plan(job: Job) -> Plan:
         *components.missing_parts(ledger.written, job.base),
         *components.missing_layers(architecture),
         *config_causes,
+        *redirect_notes(checkpoint),
     ]
     voices, refused = _readable_voices(source)
     source = replace(source, speakers=None) if refused else source

@@ -17,6 +17,7 @@ from verify.conversion.torch_zip import index_pickle as index
 from verify.errors import OutputError
 from verify.files import staging
 from verify.files.local import require_regular_file
+from verify.source import config
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs of POSIX")
 
@@ -133,7 +134,8 @@ def test_e8_a_file_that_becomes_a_fifo_is_not_waited_for(run, tmp_path, monkeypa
             os.mkfifo(path)
         return size
 
-    monkeypatch.setattr(archive, "require_regular_file", swap)
+    for module in (archive, config):
+        monkeypatch.setattr(module, "require_regular_file", swap)
     with fuzz.deadline(20):
         done = convert(run, tmp_path / "out")
     assert not done.escaped

@@ -93,3 +93,24 @@ def s3_server():
             yield
     finally:
         server.stop()
+
+
+class Stream(web.StreamResponse):
+    """A response of a part of a file whose body is what the generator gives, however long; it counts what was sent."""
+
+    def __init__(self, request, body, headers=(), pause_seconds=0.0, delay_seconds=0.0) -> None:
+        first, _, last = request.headers.get("Range", "bytes=0-0").removeprefix("bytes=").partition("-")
+        part = {"Content-Range": f"bytes {first}-{last}/1000000", "ETag": '"1"'}
+        super().__init__(status=206, headers={**part, **dict(headers)})
+        self.pieces, self.pause_seconds, self.delay_seconds, self.sent_bytes = body, pause_seconds, delay_seconds, 0
+
+    async def prepare(self, request):
+        await asyncio.sleep(self.delay_seconds)
+        return await super().prepare(request)
+
+    async def write_eof(self, data=b""):
+        for piece in self.pieces:
+            await self.write(piece)
+            self.sent_bytes += len(piece)
+            await asyncio.sleep(self.pause_seconds)
+        await super().write_eof()

@@ -8,7 +8,7 @@ from verify.checkpoint import allowlist, file_type, safetensors, unpickle, zip_d
 from verify.checkpoint.file_type import explain_truncation, list_blocked, no_index
 from verify.checkpoint.layout import split
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
-from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, counted, crc_error
+from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, TruncatedError, counted, crc_error
 from verify.files.local import crc32, open_regular, require_regular_file, stamp_of
 from verify.files.location import Location, local_path
 
@@ -69,10 +69,8 @@ def _read_root(path: Location, file: BinaryIO, size: int) -> tuple[zip_directory
     """Return the directory, the folder name inside the container, and what its index describes."""
     try:
         directory = zip_directory.read_directory(file, size)
-    except ArchiveError as error:
-        if error.cause.code == "truncated":
-            raise explain_truncation(path, file, size) from error
-        raise
+    except TruncatedError as error:
+        raise explain_truncation(path, file, size) from error
     folders = {name.split("/")[0] if "/" in name else "" for name in directory.members}
     prefix = f"{next(iter(folders), '')}/"
     if len(folders) != 1 or f"{prefix}data.pkl" not in directory.members:

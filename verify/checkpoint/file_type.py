@@ -4,7 +4,7 @@ from typing import Any, BinaryIO
 
 from verify.checkpoint import allowlist, unpickle, zip_directory
 from verify.checkpoint.tensors import STORAGES
-from verify.errors import TRUNCATED_HINT, ArchiveError
+from verify.errors import TRUNCATED_HINT, ArchiveError, TruncatedError, UnsafePickleError
 from verify.files.location import Location
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -108,9 +108,9 @@ def list_blocked(data: bytes) -> None:
     for _ in range(5):  # a legacy file has a magic number, a version, system facts, the object, then the storage keys
         try:
             _, used = unpickle.loads(data)
-        except ArchiveError as error:
-            if error.cause.code == "unsafe-pickle":
-                raise
+        except UnsafePickleError:
+            raise
+        except ArchiveError:
             return
         data = data[used:]
 
@@ -128,11 +128,11 @@ def explain_truncation(path: Location, file: BinaryIO, size: int) -> ArchiveErro
         expected = f"its tensors alone need {needed:,} bytes"
         if size >= needed:
             expected += ", and the directory that must follow them is missing"
-    except ArchiveError as error:
-        if error.cause.code == "unsafe-pickle":
-            return error
+    except UnsafePickleError as error:
+        return error
+    except ArchiveError:
         expected = "not even its index is whole"
-    return ArchiveError("truncated", f"{path} is truncated: {size:,} bytes are there, {expected}", TRUNCATED_HINT)
+    return TruncatedError("truncated", f"{path} is truncated: {size:,} bytes are there, {expected}", TRUNCATED_HINT)
 
 
 def _storage_bytes(root: Any) -> int:

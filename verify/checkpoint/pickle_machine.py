@@ -4,7 +4,7 @@ import struct
 from typing import Any
 
 from verify.checkpoint.allowlist import ALLOWED, CALLS, SCALARS, TENSOR_KINDS, Global, Instance, OddTensor, Storage
-from verify.errors import ArchiveError, UnsafePickleError
+from verify.errors import ArchiveError, TruncatedError, UnsafePickleError
 
 MAX_INTEGER_BYTES = 16
 
@@ -29,7 +29,7 @@ MARK = Mark()
 
 
 def _cut_short() -> ArchiveError:
-    return ArchiveError("truncated", "data.pkl ends in the middle of a value")
+    return TruncatedError("truncated", "data.pkl ends in the middle of a value")
 
 
 class Machine:

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from verify.errors import ArchiveError
+from verify.errors import ArchiveError, TruncatedError
 
 END_RECORD = struct.Struct("<IHHHHIIH")  # 4.3.16 end of central directory record
 ZIP64_LOCATOR = struct.Struct("<IIQI")  # 4.3.15
@@ -59,7 +59,7 @@ def read_directory(file: BinaryIO, size: int) -> Directory:
     tail = file.read(size - tail_start)
     at = tail.rfind(struct.pack("<I", END_SIGNATURE))
     if at < 0 or len(tail) - at < END_RECORD.size:
-        raise ArchiveError("truncated", f"the container has no end record in its {size:,} bytes")
+        raise TruncatedError("truncated", f"the container has no end record in its {size:,} bytes")
     end_position = tail_start + at
     count, directory_bytes, directory_start, comment_bytes = _end_record(file, tail, at, end_position)
     trailing = size - end_position - END_RECORD.size - comment_bytes
@@ -100,7 +100,7 @@ def _entries(data: bytes, count: int) -> list[tuple[int, str, int, int, int]]:
     position = 0
     for _ in range(count):
         if position + CENTRAL_HEADER.size > len(data):
-            raise ArchiveError("truncated", f"the directory ends after {len(entries):,} of {count:,} members")
+            raise TruncatedError("truncated", f"the directory ends after {len(entries):,} of {count:,} members")
         header = CENTRAL_HEADER.unpack_from(data, position)
         if header[0] != CENTRAL_SIGNATURE:
             raise ArchiveError("bad-container", f"directory entry {len(entries):,} has no header")

@@ -17,7 +17,7 @@ from verify.coqui.load import load
 from verify.coqui.model import StateDict
 from verify.coqui.samples import speak_samples
 from verify.diagnosis import environment
-from verify.errors import CannotSpeakError, Cause, ConversionError
+from verify.errors import CannotSpeakError, Cause, DeviceMemoryError, EnvironmentFault
 from verify.progress import Stopwatch
 from verify.result import Result
 
@@ -81,7 +81,7 @@ def choose_device(wanted: str) -> str:
     )
     if not is_there:
         seen = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
-        raise ConversionError(
+        raise EnvironmentFault(
             "no-device", f"--device {wanted}: torch {torch.__version__} sees {seen}", "Pass --device cpu."
         )
     return wanted
@@ -95,8 +95,8 @@ def _speak(result: Result, script: Script, model: Xtts, device: str, folder: Pat
     """Speak on the device; under `auto`, a GPU without room gives way to the CPU with a warning."""
     try:
         return _on(speak_samples(result, script, model, device, folder, clock), device)
-    except ConversionError as error:
-        if error.cause.code != "out-of-memory" or result.plan.job.device != "auto" or device == "cpu":
+    except DeviceMemoryError as error:
+        if result.plan.job.device != "auto" or device == "cpu":
             raise
         models.release()
         warning = Cause(code="out-of-memory", severity="warning", message=f"{error}; the CPU spoke instead")

@@ -17,7 +17,7 @@ from TTS.tts.models.xtts import Xtts
 from verify import resources
 from verify.audio.clips import Clip, Sample
 from verify.checks import Check
-from verify.errors import CannotSpeakError, ConversionError, EnvironmentFault, SourceError
+from verify.errors import CannotSpeakError, DeviceMemoryError, EnvironmentFault, SourceError
 
 CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
 LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
@@ -155,7 +155,7 @@ def device_faults(model: Xtts) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise ConversionError(
+        raise DeviceMemoryError(
             "out-of-memory", f"{model.device} ran out of memory while speaking", "Run again with --device cpu."
         ) from error
     except (TypeError, AttributeError, NotImplementedError, ImportError) as error:

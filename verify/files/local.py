@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from verify.errors import SourceError
+from verify.errors import MissingError, SourceError
 from verify.files import protocols
 from verify.files.location import Location, refresh
 from verify.files.remote import RemotePath
@@ -63,12 +63,8 @@ def stamp_at(path: Location) -> Stamp | None:
     refresh(path)
     try:
         return _stamp(path.stat())
-    except OSError:
+    except (OSError, MissingError):  # MissingError: of a file at a URL
         return None
-    except SourceError as error:  # of a file at a URL
-        if error.cause.code == "missing":
-            return None
-        raise
 
 
 def missing(path: Location) -> SourceError:
@@ -76,11 +72,13 @@ def missing(path: Location) -> SourceError:
     if isinstance(path, RemotePath):
         return protocols.missing(path)
     if path.is_symlink():
-        return SourceError("missing", f"{path} is a link to {os.readlink(path)}, which is not there")
+        return MissingError("missing", f"{path} is a link to {os.readlink(path)}, which is not there")
     text = str(path)
     if re.match(r"[a-z][a-z0-9+.-]+:/", text):
         url = text.replace(":/", "://", 1)[:300]  # a path collapses the two slashes
-        return SourceError("missing", f"{url} is a URL; here only files on this machine are read", "Download it first.")
+        return MissingError(
+            "missing", f"{url} is a URL; here only files on this machine are read", "Download it first."
+        )
     folder = path.parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     import difflib  # for what went wrong alone
@@ -89,7 +87,7 @@ def missing(path: Location) -> SourceError:
     hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
     if not folder.is_dir():
         hint = f"Its folder {folder} is not there either."
-    return SourceError("missing", f"{text[:300]} is not there", hint)
+    return MissingError("missing", f"{text[:300]} is not there", hint)
 
 
 def _stamp(status: Any) -> Stamp:

@@ -5,6 +5,7 @@ import urllib.parse
 from os import PathLike
 from pathlib import Path
 
+from verify.errors import Cause
 from verify.files.protocols import WEB
 from verify.files.remote import RemotePath
 
@@ -52,3 +53,10 @@ def same_file(a: Location, b: Location) -> bool:
     if isinstance(a, RemotePath) or isinstance(b, RemotePath):
         return a == b
     return a.exists() and b.exists() and a.samefile(b)
+
+
+def redirect_notes(location: Location) -> tuple[Cause, ...]:
+    """Return a note on the hosts that a web server led to, which the user did not name."""
+    hosts = sorted(location.budget.hosts) if isinstance(location, RemotePath) else []
+    message = f"{location} was read from {', '.join(hosts)}, to which its server led"
+    return (Cause(code="redirected", severity="note", message=message),) if hosts else ()

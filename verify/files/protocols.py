@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from verify.errors import EnvironmentFault, SourceError, without_urls
+from verify.errors import EnvironmentFault, MissingError, RefusedError, SourceError, UnreachableError, without_urls
 
 WEB = ("http", "https")
 
@@ -93,8 +93,7 @@ def filesystem(path: Address) -> tuple[Any, str]:
             import aiohttp
 
             wait = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
-            options = {"headers": {"Accept-Encoding": "identity"}}
-            options["client_kwargs"] = {"timeout": wait, "trust_env": True}
+            options["client_kwargs"] = {"timeout": wait, "trust_env": True, "auto_decompress": False}
         return fsspec.core.url_to_fs(path.url, **options)
     except ImportError as error:
         hint = f"pip install 'xtts-verify[{path.extra}]'" if path.extra else " ".join(str(error).split())
@@ -107,42 +106,10 @@ def filesystem(path: Address) -> tuple[Any, str]:
         raise explain(path, error) from error
 
 
-def ask(path: Address) -> dict[str, Any] | None:
-    """Return what the server says of it, as fsspec's `info` has it; None where there is nothing.
-
-    Raises:
-        SourceError: it refuses, or cannot be reached.
-    """
-    fs, name = filesystem(path)
-    with explained(path):
-        fs.invalidate_cache()
-        return _probe(path, fs, name) if path.scheme in WEB else fs.info(name)
-
-
 def missing(path: Address) -> SourceError:
     """Return the error for a URL at which nothing is."""
     hint = "Check the URL; that of a folder at a web server ends with a slash."
-    return SourceError("missing", f"{path} is not there", hint)
-
-
-def _probe(path: Address, fs: Any, url: str) -> dict[str, Any] | None:
-    """Ask a web server for the first byte: the answer tells size and version, and whether it sends parts at all.
-
-    A HEAD request would not do: a presigned link allows GET alone, and servers leave `Accept-Ranges` out.
-    """
-    from fsspec.asyn import sync
-
-    code, headers = sync(fs.loop, _first_byte, fs, url)
-    if code in _GONE:
-        return None
-    if code in _REFUSED:
-        raise refused(path, f"HTTP status {code}")
-    if code not in (200, 206, 416):  # 416: there is no first byte, the file is empty
-        raise unreachable(path, f"HTTP status {code}")
-    total = headers.get("Content-Range", "").rpartition("/")[2]
-    found = {name: headers[name] for name in ("ETag", "Last-Modified") if name in headers}
-    kind = "page" if "html" in headers.get("Content-Type", "") else "file"
-    return {"type": kind, "size": int(total) if total.isdigit() else None, "partial": code != 200, **found}
+    return MissingError("missing", f"{path} is not there", hint)
 
 
 def persistently(path: Address, ask: Callable[[], Answer]) -> Answer:
@@ -154,9 +121,7 @@ def persistently(path: Address, ask: Callable[[], Answer]) -> Answer:
     for pause in PAUSES_SECONDS if path.scheme in WEB else ():
         try:
             return ask()
-        except SourceError as error:
-            if error.cause.code != "remote-unreachable":
-                raise
+        except UnreachableError:
             time.sleep(pause)
     return ask()
 
@@ -194,23 +159,16 @@ def explain(path: Address, error: BaseException) -> SourceError:
 def refused(path: Address, detail: str) -> SourceError:
     """Return the error for a file that the server does not give to this user."""
     hint = _PERMISSION.get(path.extra, "Give the credentials that fsspec looks for, or download it first.")
-    return SourceError("remote-refused", f"{path}: access refused ({detail})", hint)
+    return RefusedError("remote-refused", f"{path}: access refused ({detail})", hint)
 
 
 def unreachable(path: Address, detail: str) -> SourceError:
     """Return the error for a server that cannot be reached, or broke off."""
     hint = "Check the address and the connection, and try again; or download the file first."
-    return SourceError("remote-unreachable", f"{path} cannot be read: {detail}", hint)
+    return UnreachableError("remote-unreachable", f"{path} cannot be read: {detail}", hint)
 
 
 def scrubbed(error: BaseException) -> str:
     """Return the text of an error in one line, without any URL or query in it: they may hold secrets."""
     text = without_urls(re.sub(r"\S*\?\S+", "(URL)", " ".join(str(error).split())))
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
-
-
-async def _first_byte(fs: Any, url: str) -> tuple[int, Any]:
-    session = await fs.set_session()
-    headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
-    async with session.get(fs.encode_url(url), headers=headers) as answer:
-        return answer.status, answer.headers

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verify.errors import ArchiveError, SourceError
-from verify.files.protocols import WEB, ask, explained, filesystem, missing, persistently
+from verify.errors import ArchiveError, MissingError, RefusedError, SourceError, UnreachableError
+from verify.files import web
+from verify.files.protocols import WEB, explained, filesystem, missing, persistently
 
 EXTRAS = {"http": "remote", "https": "remote", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "hf": "hf"}
 # What a web server that lists nothing may hold in a run or model folder, the most likely first.
@@ -38,12 +39,15 @@ class Status:
 class RemotePath:
     """A file or folder at a URL, with those methods of a `Path` that are used here. Text made of it is safe to show."""
 
-    __slots__ = ("_info", "_is_folder", "_met", "path", "query", "root")
+    __slots__ = ("_info", "_is_folder", "_met", "budget", "path", "query", "root")
 
-    def __init__(self, root: str, path: str, query: str = "", is_folder: bool = False) -> None:
+    def __init__(
+        self, root: str, path: str, query: str = "", is_folder: bool = False, budget: web.Budget | None = None
+    ) -> None:
         self.root = root  # "https://user:password@host", "s3://bucket"
         self.path = path.rstrip("/")  # "/run/best_model_3.pth"
         self.query = query  # "?X-Amz-Signature=...", of http and https alone
+        self.budget = budget or web.Budget()  # one for all that lies beside each other
         self._is_folder = is_folder or path.endswith("/") or not self.path
         self._info: dict[str, Any] | None = None
         self._met = False  # whether the server has answered: a name that is wrong is not asked for again and again
@@ -62,7 +66,7 @@ class RemotePath:
         return hash(self.url)
 
     def __truediv__(self, name: str) -> "RemotePath":
-        return RemotePath(self.root, f"{self.path}/{name}", self.query)
+        return RemotePath(self.root, f"{self.path}/{name}", self.query, budget=self.budget)
 
     @property
     def url(self) -> str:
@@ -93,7 +97,7 @@ class RemotePath:
 
     @property
     def parent(self) -> "RemotePath":
-        return RemotePath(self.root, self.path.rpartition("/")[0], self.query, is_folder=True)
+        return RemotePath(self.root, self.path.rpartition("/")[0], self.query, is_folder=True, budget=self.budget)
 
     def with_name(self, name: str) -> "RemotePath":
         """Return the path beside this one with another name."""
@@ -121,10 +125,8 @@ class RemotePath:
         """Whether there is a file that may be read: what a server refuses is, for what was only looked for, not there."""
         try:
             info = self._asked()
-        except SourceError as error:
-            if error.cause.code == "remote-refused":
-                return False
-            raise
+        except RefusedError:
+            return False
         return info is not None and info["type"] == "file"
 
     def forget(self) -> None:
@@ -149,35 +151,54 @@ class RemotePath:
             raise SourceError(
                 "no-ranges", message, "Download the file first, for example with curl, and pass its path."
             )
-        version = repr([(name, str(info[name])) for name in _VERSION if info.get(name) is not None])
-        number = int.from_bytes(hashlib.sha256(version.encode()).digest()[:8], "big")
+        number = int.from_bytes(hashlib.sha256(repr(self.version()).encode()).digest()[:8], "big")
         return Status(st_size=info["size"], st_mtime_ns=number)
 
+    def version(self) -> dict[str, str]:
+        """Return what the server said of the file that is another for another version of it."""
+        info = self._asked() or {}
+        return {name: str(info[name]) for name in _VERSION if info.get(name) is not None}
+
     def iterdir(self) -> Iterator["RemotePath"]:
-        """Yield what the server lists in the folder; of one that lists nothing, the usual checkpoints that are there."""
-        fs, path = filesystem(self)
-        try:
+        """Yield what the server lists in the folder; of a web server that lists nothing, the usual checkpoints that are there."""
+        if self.scheme not in WEB:
+            fs, path = filesystem(self)
             with explained(self):
                 listed = fs.ls(path, detail=True)
-        except SourceError as error:
-            if self.scheme not in WEB or error.cause.code == "remote-unreachable":
-                raise
-            listed = []
-        children = [child for entry in listed if (child := self._child(entry))]
-        if self.scheme in WEB and not children:
-            children = [child for name in USUAL_CHECKPOINTS if (child := self / name).is_file()]
-        yield from children
+            names = ((entry["name"].rstrip("/").rpartition("/")[2], entry["type"] == "directory") for entry in listed)
+            yield from (self._child(name, is_folder) for name, is_folder in names if name)
+            return
+        children = self._linked()
+        yield from children or [child for name in USUAL_CHECKPOINTS if (child := self / name).is_file()]
 
-    def _child(self, entry: dict[str, Any]) -> "RemotePath | None":
-        """Return the path of an entry in a listing; None for a web page's links to other places, and for itself."""
-        whole = re.sub(r"[?#].*", "", entry["name"]) if self.scheme in WEB else entry["name"]
-        folder, _, name = whole.rstrip("/").rpartition("/")
-        here = self.scheme not in WEB or _plain(urllib.parse.urlsplit(folder).path) == _plain(self.path)
-        if name in ("", "..") or not here:
-            return None
-        child = RemotePath(self.root, f"{self.path}/{name}", self.query, is_folder=entry["type"] == "directory")
-        child._info = {"type": "directory"} if entry["type"] == "directory" else None
+    def _linked(self) -> list["RemotePath"]:
+        """Return what the page of links of a web server's folder names in it, and not elsewhere."""
+        try:
+            links = web.links(self, self.budget)
+        except UnreachableError:
+            raise
+        except SourceError:  # it lists nothing
+            return []
+        children = []
+        for link in dict.fromkeys(re.sub(r"[?#].*", "", link) for link in links):
+            folder, _, name = link.rstrip("/").rpartition("/")
+            if name not in ("", "..") and _plain(urllib.parse.urlsplit(folder).path) == _plain(self.path):
+                children.append(self._child(name, link.endswith("/")))
+        return children
+
+    def _child(self, name: str, is_folder: bool) -> "RemotePath":
+        """Return the path of an entry in a listing."""
+        child = RemotePath(self.root, f"{self.path}/{name}", self.query, is_folder=is_folder, budget=self.budget)
+        child._info = {"type": "directory"} if is_folder else None
         return child
+
+    def _ask(self) -> dict[str, Any] | None:
+        if self.scheme in WEB:
+            return web.probe(self, self.budget)
+        fs, name = filesystem(self)
+        with explained(self):
+            fs.invalidate_cache()
+            return fs.info(name)
 
     def _asked(self) -> dict[str, Any] | None:
         """Return what the server says of it, asked once; None where there is nothing.
@@ -190,11 +211,10 @@ class RemotePath:
                 self._info = {"type": "directory"}
                 return self._info
             try:
-                self._info = persistently(self, lambda: ask(self)) if self._met else ask(self)
+                self._info = persistently(self, self._ask) if self._met else self._ask()
                 self._met = True
-            except SourceError as error:
-                if error.cause.code != "missing":
-                    raise
+            except MissingError:
+                return None
         return self._info
 
 

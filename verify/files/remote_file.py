@@ -8,7 +8,8 @@ from typing import Any
 
 from verify.background import Background
 from verify.errors import SourceError, source_changed
-from verify.files.protocols import explained, filesystem, persistently, unreachable
+from verify.files import web
+from verify.files.protocols import WEB, explained, filesystem, persistently, unreachable
 from verify.files.remote import RemotePath
 
 BLOCK_BYTES = 8 * 2**20  # of announced data; a request costs as much as some 100 kB of it
@@ -39,6 +40,7 @@ class RemoteFile(io.RawIOBase):
         super().__init__()
         self.path = path
         self.status = path.stat()
+        self._version = path.version()
         self._position = 0
         self._kept: deque[_Block] = deque(maxlen=_KEPT)
         self._announced: deque[_Block] = deque()
@@ -105,6 +107,11 @@ class RemoteFile(io.RawIOBase):
 
     def _fetch_once(self, start: int, end: int) -> bytes:
         try:
+            if self.path.scheme in WEB:
+                data, version = web.fetch(self.path, self.path.budget, start, end)
+                if any(self._version.get(name, value) != value for name, value in version.items()):
+                    raise source_changed(self.path)
+                return data
             with explained(self.path):
                 data = self._fs.cat_file(self._name, start=start, end=end, **self._options)
             if len(data) == end - start:

@@ -9,7 +9,7 @@ from verify.checkpoint.equality import same_bytes
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import key_map
 from verify.conversion.ledger import FILLED, KEPT, RENAMED, Entry, Ledger, build_ledger
-from verify.errors import SourceError
+from verify.errors import MissingError, NoCheckpointError
 from verify.files.location import Location
 from verify.source.find import find_checkpoint
 
@@ -31,15 +31,13 @@ def read_base(folder: Location | None) -> Base | None:
     if folder is None:
         return None
     if not folder.is_dir():
-        raise SourceError(
+        raise MissingError(
             "missing", f"--base {folder} is not a folder", "Pass a model folder, such as the XTTS v2 base model's."
         )
     try:
         path = find_checkpoint(folder)
-    except SourceError as error:
-        if error.cause.code == "no-checkpoint":
-            return None
-        raise
+    except NoCheckpointError:
+        return None
     ledger = build_ledger(read_archive(path).tensors, same_bytes)
     known = {name: record for name, record in ledger.written.items() if key_map.part_of(name)}
     return Base(path=path, tensors=known)

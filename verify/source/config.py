@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from verify import resources
-from verify.errors import SourceError
+from verify.errors import MissingError, SourceError
 from verify.files.local import open_regular, require_regular_file
 from verify.files.location import Location
 
@@ -20,7 +20,7 @@ def read_json(
         SourceError: it is missing, too large, or no JSON object.
     """
     if not path.exists():
-        raise SourceError("missing", f"{path} is not there", "Check the path.")
+        raise MissingError("missing", f"{path} is not there", "Check the path.")
     size = require_regular_file(path)
     if size > limit_bytes:
         raise SourceError("too-large", f"{path} has {size:,} bytes; {limit_bytes:,} is the limit")

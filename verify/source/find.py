@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from verify.conversion import formats
-from verify.errors import SourceError
+from verify.errors import NoCheckpointError, SourceError
 from verify.files.local import missing, require_regular_file
 from verify.files.location import Location, local_path, refresh
 from verify.options import Job
@@ -78,7 +78,7 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     steps = [name.rpartition("_")[2].removesuffix(".pth") for name in names if STEP_NAME.fullmatch(name)]
     if which not in ("best", "last"):
         there = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
-        return SourceError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)
+        return NoCheckpointError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)
     looked = "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
     there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
     here = local_path(folder)
@@ -87,7 +87,9 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
     if runs:
         hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])
-    return SourceError("no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint)
+    return NoCheckpointError(
+        "no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint
+    )
 
 
 def input_paths(job: Job) -> list[Location]:
