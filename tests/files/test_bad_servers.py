@@ -12,7 +12,7 @@ from yarl import URL
 
 from tests.support.helpers import run_cli
 from tests.support.servers import Stream, WebServer
-from verify import ConversionError, Job, Request, inspect
+from verify import ConversionError, Job, inspect
 from verify.files import web
 from verify.files.location import parse_location
 
@@ -30,7 +30,7 @@ def server(tmp_path):
 
 def refusal(url: str) -> ConversionError:
     with pytest.raises(ConversionError) as caught:
-        inspect(Job(request=Request(source=url)))
+        inspect(Job(source=url))
     return caught.value
 
 
