@@ -3,7 +3,6 @@
 A `Budget` goes with all that lies at one URL; each answer is read up to the bytes that were asked for, and not a byte more.
 """
 
-import asyncio
 import re
 import threading
 import time
@@ -156,6 +155,8 @@ def _get(path: Address, budget: Budget, span: tuple[int, int] | None, body: bool
 
 
 async def _within(seconds: float, path: Address, budget: Budget, answer: Any) -> _Answer:
+    import asyncio  # fsspec has it already; files on this machine need none
+
     try:
         return await asyncio.wait_for(_settled(answer), seconds)
     except asyncio.TimeoutError as error:
@@ -164,6 +165,8 @@ async def _within(seconds: float, path: Address, budget: Budget, answer: Any) ->
 
 async def _settled(answer: Any) -> _Answer:
     """Wait for the answer; a limit of aiohttp's own that fires must not look like the one for all of it."""
+    import asyncio
+
     try:
         return await answer
     except asyncio.TimeoutError as error:
