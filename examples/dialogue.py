@@ -15,9 +15,7 @@ from typing import NamedTuple
 
 import soundfile
 
-from verify import ConversionError, judge, load_xtts
-from verify.audio.clips import read_clip
-from verify.resources import DEFAULT_REFERENCE
+from verify import DEFAULT_REFERENCE, ConversionError, condition, judge, load_xtts, speak
 
 
 class Line(NamedTuple):
@@ -80,13 +78,8 @@ def read_dialogue(text: str) -> list[Line]:
 def batch(args: argparse.Namespace, lines: list[Line]) -> int:
     """Speak the lines that are not there yet, and say which clips to listen to."""
     model = load_xtts(args.source, vocab=args.vocab, device=args.device)
-    from verify.coqui.synthesis import (
-        condition,
-        speak,  # needs torch, which takes seconds: --help does not
-    )
-
     clips = {"question": args.question_voice, "answer": args.answer_voice or args.question_voice}
-    voices = {speaker: condition(model, [read_clip(path)]) for speaker, path in clips.items()}
+    voices = {speaker: condition(model, path) for speaker, path in clips.items()}
     args.output.mkdir(parents=True, exist_ok=True)
     failed = 0
     for number, line in enumerate(lines):
@@ -94,7 +87,7 @@ def batch(args: argparse.Namespace, lines: list[Line]) -> int:
         if path.exists():
             print(f"{path}  kept")
             continue
-        sample = speak(model, voices[line.speaker], line.text, args.language, args.seed + number, lambda _: None)
+        sample = speak(model, voices[line.speaker], line.text, args.language, args.seed + number)
         unfinished = path.with_suffix(".part")
         soundfile.write(unfinished, sample.samples, sample.rate_hz, subtype="PCM_16", format="WAV")
         os.replace(unfinished, path)  # a clip has its name only when it is whole

@@ -95,7 +95,7 @@ def test_the_index_names_every_page():
 
 def test_the_examples_of_help_parse(capsys):
     for name, command in parser.parser()._subparsers._group_actions[0].choices.items():
-        examples = re.findall(r"^  convert_and_verify\.py (.+)$", command.epilog, re.MULTILINE)
+        examples = re.findall(r"^  python convert_and_verify\.py (.+)$", command.epilog, re.MULTILINE)
         assert examples
         for example in examples:
             assert parser.parse(shlex.split(example.split("<")[0])).command == name

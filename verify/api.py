@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from verify.errors import OptionError
 from verify.files.location import parse_location
-from verify.options import AnyPath, Job, Options, SourceOptions, job_of
+from verify.option import require_known
+from verify.options import AnyPath, Expect, Job, JudgeOptions, Options, SourceOptions, Workers, job_of, names_of
 from verify.progress import Silent, Watch
 from verify.result import Result
 
@@ -13,8 +15,13 @@ if TYPE_CHECKING:
     from TTS.tts.models.xtts import Xtts
     from typing_extensions import Unpack
 
+    from verify.audio.clips import Clip
+    from verify.diagnosis.explain import Scare
+    from verify.profiles.profile import Profile
+    from verify.report.env import Surroundings
     from verify.results.clips import ClipsReport
     from verify.results.comparison import ComparisonReport
+    from verify.results.sweep import SweepReport
 
 
 def _show_in_notebook(report: Result) -> str:
@@ -59,19 +66,66 @@ def verify(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack
     return command.verify(_job(source, options), watch)
 
 
-def compare(*sources: AnyPath, watch: Watch | None = None, **options: "Unpack[Options]") -> "ComparisonReport":
-    """Let 2 to 26 models say the same, and tell how their tensors differ from the first's.
+def dry_run(source: AnyPath | Job, **options: "Unpack[Options]") -> Result:
+    """Say what `convert` would do, refuse what it would refuse, and write nothing.
 
     Raises:
-        ConversionError: the text, the voice, the output or the environment cannot be used. What is wrong with one
-            model stands in the report.
-        ValueError: there are fewer models, or more.
+        ConversionError: as `convert` would, before its long work.
+    """
+    from verify.commands import convert as command
+
+    return command.dry_run(_job(source, options))
+
+
+def compare(
+    *sources: AnyPath, job: Job | None = None, watch: Watch | None = None, **options: "Unpack[Options]"
+) -> "ComparisonReport":
+    """Let 2 to 26 models say the same, and tell how their tensors differ from the first's.
+
+    Args:
+        job: the options as a job, whose own source is not looked at.
+
+    Raises:
+        ConversionError: there are fewer models, or more; the text, the voice, the output or the environment cannot be
+            used. What is wrong with one model stands in the report.
     """
     from verify.commands import compare as comparison
 
-    if not 2 <= len(sources) <= comparison.MOST_MODELS:
-        raise ValueError(f"compare takes 2 to {comparison.MOST_MODELS} models, not {len(sources)}")
-    return comparison.compare(job_of(sources[0], **options), [parse_location(source) for source in sources], watch)
+    if not 2 <= len(sources) <= comparison.MOST_MODELS:  # each has a letter
+        message = f"compare takes 2 to {comparison.MOST_MODELS} models, not {len(sources)}"
+        raise OptionError("bad-option", message)
+    locations = [parse_location(source) for source in sources]
+    return comparison.compare(_job(job or sources[0], options), locations, watch)
+
+
+def sweep(
+    *runs: AnyPath,
+    job: Job | None = None,
+    jobs: int | None = None,
+    threads: int = 1,
+    ray: str | None = None,
+    watch: Watch | None = None,
+    **options: "Unpack[Options]",
+) -> "SweepReport":
+    """Let every checkpoint of every run say the same, rank them, and leave a page to listen through.
+
+    Args:
+        job: the options as a job, whose own source is not looked at.
+        jobs: worker processes; None: as many as cores, memory and GPUs allow.
+        threads: of each worker; the samples depend on it.
+        ray: the address of a Ray cluster to work on.
+
+    Raises:
+        ConversionError: the text, the voice, the output, the environment or a run cannot be used. What is wrong with
+            one checkpoint stands in the report.
+    """
+    workers = Workers(jobs=jobs, threads=threads, ray=ray)
+    if not runs:
+        raise OptionError("bad-option", "sweep takes at least one run")
+    wanted = _job(job or runs[0], options)
+    from verify.sweeping import sweep as sweeping
+
+    return sweeping.sweep(wanted, [Path(run) for run in runs], workers, watch)
 
 
 def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[SourceOptions]") -> "Xtts":
@@ -84,13 +138,16 @@ def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[Source
     Raises:
         ConversionError: the source cannot be read or does not load strictly; its `cause` is the first one found.
     """
-    from verify.diagnosis.environment import import_coqui
-
-    return import_coqui("verify.coqui.load").load_xtts(source, device, **options)
+    job_of(source, device=device, **options)  # what is wrong with an option is said before torch is imported
+    return _coqui("verify.coqui.load").load_xtts(source, device, **options)
 
 
 def judge(
-    *clips: AnyPath, text: str | None = None, language: str = "en", expect: str = "speech", watch: Watch | None = None
+    *clips: AnyPath,
+    text: str | None = None,
+    language: str = "en",
+    expect: Expect = "speech",
+    watch: Watch | None = None,
 ) -> "ClipsReport":
     """Judge sound files alone; one that cannot be read is reported beside the others.
 
@@ -98,13 +155,79 @@ def judge(
         text: what is said in every one of them, where that is known.
 
     Raises:
-        ConversionError: the text or the language cannot be used.
+        ConversionError: the text, the language or `expect` cannot be used.
     """
+    known = JudgeOptions(text=text, language=language, expect=expect)
     from verify.commands import judge as judging
 
-    return judging.judge([Path(clip) for clip in clips], text, language, expect, watch or Silent())
+    paths = [Path(clip) for clip in clips]
+    return judging.judge(paths, known.text, known.language, known.expect, watch or Silent())
+
+
+def explain(text: str | bytes) -> "Scare":
+    """Explain a load error from its text, from 'Traceback' to its last line: what it truly says, and what to do.
+
+    Raises:
+        ConversionError: no load error can be read in it (`no-load-error`).
+    """
+    from verify.diagnosis import explain as diagnosis
+
+    return diagnosis.explain(text.encode() if isinstance(text, str) else text)
+
+
+def inspect_environment(watch: Watch | None = None) -> "Surroundings":
+    """Look at packages and devices, and let a tiny random model generate: whether they work together, without a checkpoint."""
+    from verify.commands import env
+
+    return env.look_around(watch or Silent())
+
+
+def list_profiles() -> "tuple[Profile, ...]":
+    """Return the programs that a result can be made for, and what each needs."""
+    from verify.profiles import profile
+
+    return tuple(map(profile.read, profile.names()))
+
+
+def read_clip(path: AnyPath) -> "Clip":
+    """Return a sound file as samples.
+
+    Raises:
+        ConversionError: it is not there or no sound file.
+    """
+    from verify.audio import clips
+
+    return clips.read_clip(Path(path))
+
+
+def condition(model: "Xtts", *clips: "Clip | AnyPath") -> Any:
+    """Return the voice that is heard in the clips, for `speak`.
+
+    Raises:
+        ConversionError: a clip cannot be read.
+    """
+    heard = [read_clip(clip) if isinstance(clip, str | Path) else clip for clip in clips]
+    return _coqui("verify.coqui.synthesis").condition(model, heard)
+
+
+def speak(model: "Xtts", voice: Any, text: str, language: str = "en", seed: int = 0) -> Any:
+    """Let the model say the text in a voice of `condition`; the result has `samples`, `rate_hz` and `seconds`.
+
+    Raises:
+        ConversionError: the model's own code fails on it.
+    """
+    return _coqui("verify.coqui.synthesis").speak(model, voice, text, language, seed, lambda _: None)
+
+
+def _coqui(module: str) -> Any:
+    from verify.diagnosis.environment import import_coqui
+
+    return import_coqui(module)
 
 
 def _job(source: AnyPath | Job, options: Options) -> Job:
     """Return the job of a source and its options, or the job that was passed, with options of its own replaced."""
-    return replace(source, **options) if isinstance(source, Job) else job_of(source, **options)  # type: ignore[arg-type, misc]
+    if not isinstance(source, Job):
+        return job_of(source, **options)
+    require_known(options, names_of(Job))
+    return replace(source, **options)  # type: ignore[arg-type]  # read by the field's own option

@@ -53,6 +53,10 @@ class ConversionError(Exception):
         self.cause = Cause(code=code, severity="error", message=message, hint=hint, keys=keys)
 
 
+class OptionError(ConversionError):
+    """There is no such option, or its value is none that it takes."""
+
+
 class SourceError(ConversionError):
     """The checkpoint, or a file that belongs to it, is not there or not what it should be."""
 

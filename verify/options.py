@@ -1,20 +1,216 @@
-"""The options of the library, called as on the command line, for type checkers and editors."""
+"""Every option, declared once: from here come the command line, the library's checks, completion and the pages' tables."""
+# ruff: noqa: RUF009 - `option` makes a dataclass's field, as `dataclasses.field` does
 
-import shlex
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
+from verify import option as read
+from verify import resources, shell
 from verify.checks import Check
-from verify.conversion import dtypes
-from verify.files.location import Location, parse_location
+from verify.files.location import Location
+from verify.option import check, option, options_of, require_known
 
 AnyPath = str | Path
+Expect = Literal["speech", "sound"]
+Format = Literal["pth", "safetensors"]
+Dtype = Literal["keep", "float32", "float16", "bfloat16"]
+
+# Which commands take an option.
+MAIN = ("convert",)
+ONE_MODEL = (*MAIN, "inspect", "verify")
+ONE_OR_MORE = (*ONE_MODEL, "compare")
+ALL_MODELS = (*ONE_OR_MORE, "sweep")
+SPEAKING = (*MAIN, "verify", "compare", "sweep")
+EVERY = (*ALL_MODELS, "judge", "explain", "env", "profiles", "demo")
+
+# The groups that they stand in.
+MODEL, SPEECH, CHECKS = "which model", "what it says, and how", "what is checked"
+OUTPUT, WORK, SHOWN = "what is written", "where the work goes on", "what is shown"
+GROUPS = MODEL, SPEECH, CHECKS, OUTPUT, WORK, SHOWN
+
+
+def _device(value: Any) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", str(value)):
+        raise ValueError("is no device: pass auto, cpu, cuda, cuda:N or mps")
+    return str(value)  # a torch.device says its name
+
+
+def _expect(*commands: str) -> Any:
+    return option(
+        "--expect speech|sound", "speech", commands, CHECKS, parse=read.one_of(get_args(Expect)), choices=get_args(Expect),
+        help="sound: barely trained weights may make noise",
+        more="as long as it is finite, audible and of a plausible length",
+    )  # fmt: skip
+
+
+# An option is read as a whole: flags, default, commands, group; then how it is read; then what it does.
+# fmt: off
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What the user asked for: the options of the main job, of which the other commands take a part."""
+
+    source: Location = option("SOURCE", MISSING, (), "", parse=read.location,
+        help=".pth, .safetensors or run folder, here or at a URL")
+    checkpoint: str = option("--checkpoint best|last|STEP", "best", ONE_OR_MORE, MODEL, parse=read.text,
+        choices=("best", "last"),
+        help="which checkpoint of a run folder (default: best)",
+        more="best is the highest `best_model_N.pth`")
+    config: Location | None = option("--config FILE", None, ALL_MODELS, MODEL, parse=read.location,
+        help="use this config.json",
+        more="default: beside the checkpoint, else the one inside it")
+    vocab: Location | None = option("--vocab FILE", None, ALL_MODELS, MODEL, parse=read.location,
+        help="vocab.json that the run was trained with",
+        more="default: beside it, `--base`, `XTTS_*_original_model_files` above it, then what the config names")
+    base: Location | None = option("--base DIR", None, ALL_MODELS, MODEL, parse=read.location,
+        help="base model folder: fills what the run lacks, whole parts of the model included, and is compared with")
+    speaker_wavs: tuple[Location, ...] = option("--speaker-wav FILE", (), SPEAKING, SPEECH, parse=read.location,
+        repeatable=True,
+        help="reference voice (repeatable)",
+        more="3 to 30 s; default: `reference.wav` beside the checkpoint, the run's test sentences, its dataset, "
+             "else a clip that ships here")
+    speakers: tuple[str, ...] = option("--speaker NAME=FILE", (), MAIN, OUTPUT, parse=read.text, repeatable=True,
+        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)")
+    follow: bool = option("--no-follow", True, ALL_MODELS, MODEL,
+        help="use no path that the run's config names")
+    config_from_weights: bool = option("--config-from-weights", False, ALL_MODELS, MODEL,
+        help="let the weights correct the config in what they determine",
+        more="and say what that changed")
+    output: Location | None = option("-o, --output DIR", None, SPEAKING, OUTPUT, parse=read.location,
+        help="where to write (main job: inference/ in the run folder, or beside the file; sweep: sweep/ there; "
+             "verify, compare: nowhere)",
+        more="beside a file it is `<stem>-inference/`, and for a URL that in the current folder; a sweep of "
+             "several runs writes into the folder that all of them lie in")
+    texts: tuple[str, ...] = option("--text TEXT", (), SPEAKING, SPEECH, parse=read.text, repeatable=True,
+        help="what to say (repeatable; default: a short sentence in the run's language)")
+    language: str | None = option("--language CODE", None, SPEAKING, SPEECH, parse=read.text,
+        help="language of the text, such as en or zh-cn (default: the run's)",
+        more="one of the 17 of XTTS; where the run's datasets name none, `en`")
+    seed: int = option("--seed N", 0, SPEAKING, SPEECH, parse=read.whole_number(0, 2**63 - 1),
+        help="seed of the sampling (default: 0)",
+        more="the same seed says the same on one machine")
+    seeds: int = option("--seeds N", 1, SPEAKING, SPEECH, parse=read.whole_number(1, 1000),
+        help="say each sentence N times, with consecutive seeds: one bad draw is not blamed on the weights "
+             "(default: 1)",
+        more='a check fails only where most takes fail, and says "failed in 1 of 3"')
+    transcribe: str | None = option("--transcribe [MODEL]", None, SPEAKING, CHECKS, parse=read.text, alone="tiny",
+        help="write down what was said with this faster-whisper model, a folder or a name that was downloaded "
+             "(default: tiny)",
+        more='and hold it against the text; needs `pip install "xtts-verify[asr]"`; nothing is downloaded')
+    prove: bool = option("--prove", False, MAIN, CHECKS,
+        help="let the original speak too: same tokens, same samples, bit for bit",
+        more="the original is the training checkpoint, read by torch")
+    device: str = option("--device auto|cpu|cuda|cuda:N|mps", "auto", SPEAKING, SPEECH, parse=_device,
+        choices=("auto", "cpu", "cuda", "mps"), other_words={"gpu": "cuda", "nvidia": "cuda", "metal": "mps"},
+        help="where to speak (default: auto)",
+        more="`auto` takes CUDA where there is one")
+    expect: Expect = _expect(*SPEAKING)
+    sample: bool = option("--no-sample", True, ("convert", "verify", "compare"), CHECKS,
+        help="load strictly, but do not speak")
+    verify: bool = option("--no-verify", True, MAIN, CHECKS,
+        help="only convert: do not load or speak",
+        more="the report says so")
+    force: bool = option("--force", False, SPEAKING, OUTPUT,
+        help="replace an output that is there",
+        more="if this tool wrote it; files of others in it are never removed")
+    keep_failed: bool = option("--keep-failed", False, MAIN, OUTPUT,
+        help="keep what did not load, as DIR.failed",
+        more="report and all")
+    format: Format = option("--format pth|safetensors", "pth", MAIN, OUTPUT, parse=read.one_of(get_args(Format)),
+        choices=get_args(Format),
+        help="of the model file (default: pth, which coqui reads)",
+        more="`model.safetensors` names its source by hash, step and versions in its metadata")
+    dtype: Dtype = option("--dtype keep|float32|float16|bfloat16", "keep", MAIN, OUTPUT,
+        parse=read.one_of(get_args(Dtype)), choices=get_args(Dtype),
+        other_words={"fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32", "float": "float32"},
+        help="of the weights in the new file (default: keep); programs compute in float32 all the same",
+        more="16 bits halve the file; rounded as torch rounds, and refused where a value does not fit")
+    profile: str | None = option("--profile NAME", None, ("convert", "verify"), OUTPUT, parse=read.text,
+        choices=resources.names("profiles"),
+        help=f"make what this program needs, or say what the folder lacks for it: {', '.join(resources.names('profiles'))}",
+        more="checked as that program does it")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
+        """Return the names of those checks that decide the verdict.
+
+        Args:
+            heard: whether the model spoke; where it did not, untrained weights are no reason to refuse it.
+        """
+        is_speech = heard and self.expect == "speech"
+        return frozenset(check.name for check in checks if is_speech or check.basic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Who does the work of a sweep: processes here, or a Ray cluster."""
+
+    jobs: int | None = option("--jobs N", None, ("sweep",), WORK, parse=read.whole_number(1, 1000),
+        help="worker processes (default: as many as cores, memory and GPUs allow)")
+    threads: int = option("--threads N", 1, ("sweep",), WORK, parse=read.whole_number(1, 1000),
+        help="threads of each worker; other samples (default: 1)",
+        more="the samples depend on it, so it does not follow the machine")
+    ray: str | None = option("--ray ADDRESS", None, ("sweep",), WORK, parse=read.text,
+        help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT",
+        more='needs `pip install "xtts-verify[cluster]"`')
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOptions:
+    """What is known of clips that exist."""
+
+    text: str | None = option("--text TEXT", None, ("judge",), SPEECH, parse=read.text,
+        help="what is said in the clips: holds their length and pace against it")
+    language: str = option("--language CODE", "en", ("judge",), SPEECH, parse=read.text,
+        help="language of the text, such as en or zh-cn (default: en)")
+    expect: Expect = _expect("judge")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """Where the demo goes."""
+
+    output: Path = option("-o, --output DIR", Path("demo"), ("demo",), OUTPUT, parse=Path,
+        help="new folder for the run (default: demo)")
+    force: bool = option("--force", False, ("demo",), OUTPUT,
+        help="replace the demo that is there")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """What only the command line has: in Python the function that is called, and what is done with its result, say it."""
+
+    texts_file: Path | None = option("--texts FILE", None, SPEAKING, SPEECH, parse=Path,
+        help="text file of sentences to say, one a line")
+    dry_run: bool = option("--dry-run", False, MAIN, OUTPUT,
+        help="say what would happen and write nothing",
+        more="as `inspect` does")
+    json: bool = option("--json", False, EVERY, SHOWN,
+        help="print the report as one JSON document on stdout")
+    quiet: bool = option("--quiet", False, EVERY, SHOWN,
+        help="print only errors and the result")
+
+
+# fmt: on
+
+HOLDERS = (Job, JudgeOptions, Workers, DemoOptions, CommandLine)
 
 
 class SourceOptions(TypedDict, total=False):
-    """What helps to read a source: those fields of `Job`."""
+    """What helps to read a source, for type checkers and editors: those fields of `Job`."""
 
     checkpoint: str  # "best", "last" or a step
     config: AnyPath | None
@@ -27,7 +223,7 @@ class SourceOptions(TypedDict, total=False):
 
 
 class Options(SourceOptions, total=False):
-    """All fields of `Job` but the source."""
+    """All fields of `Job` but the source, for type checkers and editors."""
 
     output: AnyPath | None
     texts: str | Iterable[str]
@@ -37,122 +233,62 @@ class Options(SourceOptions, total=False):
     transcribe: str | None
     prove: bool
     device: str
-    expect: str  # "speech" or "sound"
+    expect: Expect
     sample: bool
     verify: bool
     force: bool
     keep_failed: bool
-    format: str  # "pth" or "safetensors"
-    dtype: str  # "keep", "float32", "float16" or "bfloat16"
+    format: Format
+    dtype: Dtype
     profile: str | None  # the program that is to run the result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the user asked for; of a path, None means: find it."""
-
-    source: Location
-    checkpoint: str = "best"
-    config: Location | None = None
-    vocab: Location | None = None
-    base: Location | None = None
-    speaker_wavs: tuple[Location, ...] = ()
-    speakers: tuple[str, ...] = ()  # NAME=FILE: clips of voices that the result is to know by name
-    follow: bool = True  # whether paths inside the config may lead out of the run folder
-    config_from_weights: bool = False  # let the weights correct the config
-    output: Location | None = None
-    texts: tuple[str, ...] = ()
-    language: str | None = None
-    seed: int = 0
-    seeds: int = 1  # takes of each sentence, with consecutive seeds
-    transcribe: str | None = None  # a faster-whisper model
-    prove: bool = False  # let the original speak beside the converted model
-    device: str = "auto"
-    expect: str = "speech"
-    sample: bool = True
-    verify: bool = True
-    force: bool = False
-    keep_failed: bool = False
-    format: str = dtypes.PTH
-    dtype: str = dtypes.KEEP
-    profile: str | None = None  # the program that is to run the result
-
-    def __post_init__(self) -> None:
-        # A library's user may well pass text, and one clip where there may be several.
-        for name in ("source", "config", "vocab", "base", "output"):
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, parse_location(value))
-        clips = [self.speaker_wavs] if isinstance(self.speaker_wavs, (str, Path)) else self.speaker_wavs
-        object.__setattr__(self, "speaker_wavs", tuple(map(parse_location, clips)))
-        object.__setattr__(
-            self, "speakers", (self.speakers,) if isinstance(self.speakers, str) else tuple(self.speakers)
-        )
-        object.__setattr__(self, "texts", (self.texts,) if isinstance(self.texts, str) else tuple(self.texts))
-        if self.expect not in ("speech", "sound"):
-            raise ValueError(f"expect is {self.expect!r}: pass 'speech' or 'sound'")
-
-    def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
-        """Return the names of those checks that decide the verdict.
-
-        Args:
-            heard: whether the model spoke; where it did not, untrained weights are no reason to refuse it.
-        """
-        is_speech = heard and self.expect == "speech"
-        return frozenset(check.name for check in checks if is_speech or check.basic)
-
-
-def job_of(source: str | Path, **options: Any) -> Job:
+def job_of(source: AnyPath, **options: Any) -> Job:
     """Return the job of keyword options, which are the fields of `Job`.
 
     Raises:
-        TypeError: there is no such option.
+        OptionError: there is no such option, or its value is none that it takes.
     """
-    return Job(source=parse_location(source), **options)
+    require_known(options, names_of(Job) - {"source"})
+    return Job(source=source, **options)  # type: ignore[arg-type]  # read by the field's own option
 
 
-# Fields that are not called like their option; every other one is.
-_OPTIONS = {"texts": "text", "speaker_wavs": "speaker-wav", "speakers": "speaker"}
-_TAKEN_AWAY = {"sample", "verify", "follow"}  # True unless `--no-NAME`
-_PROGRAM = "python convert_and_verify.py"
+def names_of(holder: type) -> set[str]:
+    """Return the names of the fields."""
+    return {item.name for item in fields(holder)}
+
+
+def given(holder: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are fields of the dataclass; not every command has all of them."""
+    return {name: value for name, value in arguments.items() if name in names_of(holder)}
 
 
 def command(job: Job, name: str) -> str:
-    """Return the command with every option that differs from its default, quoted for a POSIX shell.
+    """Return the command with every option that differs from its default, quoted for the shell at hand.
 
     Args:
         name: `convert`, which needs no name, or another command.
     """
-    return " ".join([_PROGRAM, *([name] if name != "convert" else []), *map(shlex.quote, words(job))])
+    return shell.command(*([name] if name != "convert" else []), *words(job))
 
 
 def words(job: Job) -> list[str]:
     """Return the words behind the command's name: the source, and every option that differs from its default."""
-    source = job.source
+    source = str(job.source)
     # A folder may be called like a command, or begin like an option.
-    first = str(source) if "/" in str(source) or "\\" in str(source) else f"./{source}"
-    return [first, *_options(job)]
+    first = source if "/" in source or "\\" in source else f"./{source}"
+    return [first, *_changed(job)]
 
 
-def _options(job: Job) -> Iterator[str]:
+def _changed(job: Job) -> Iterator[str]:
     """Yield the options for the fields that differ from their default."""
-    for field in fields(job):
-        value = getattr(job, field.name)
-        if field.name == "source" or value == field.default:
+    for item, declared in options_of(job):
+        value = getattr(job, item.name)
+        if item.default is MISSING or value == item.default:
             continue
-        option = f"--{_OPTIONS.get(field.name, field.name).replace('_', '-')}"
-        if field.name in _TAKEN_AWAY:
-            yield f"--no-{field.name}"
-        elif value is True:
-            yield option
-        else:
-            for one in value if isinstance(value, tuple) else (value,):
-                yield from _with_value(option, one)
-
-
-def _with_value(option: str, value: str | int | Path) -> Iterator[str]:
-    """Yield an option and its value, in one word where the value begins like an option."""
-    if str(value).startswith("-"):
-        yield f"{option}={value}"
-    else:
-        yield option
-        yield str(value)
+        if isinstance(value, bool):
+            yield declared.flag
+            continue
+        for single in value if isinstance(value, tuple) else (value,):
+            # In one word where the value begins like an option.
+            yield from [f"{declared.flag}={single}"] if str(single).startswith("-") else [declared.flag, str(single)]

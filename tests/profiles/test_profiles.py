@@ -398,5 +398,5 @@ def test_the_command_to_make_it_again_names_all_of_it():
     job = Job(source=Path("run"), speakers=speakers, profile="alltalk", dtype="float16", format="safetensors")
     said = command(job, "convert")
     assert said.endswith(
-        "./run --speaker 'Ana=a b.wav' --speaker Bob=c.wav --format safetensors --dtype float16 --profile alltalk"
+        './run --speaker "Ana=a b.wav" --speaker Bob=c.wav --format safetensors --dtype float16 --profile alltalk'
     )

@@ -9,6 +9,7 @@ from verify import resources
 from verify.audio import clips as audio
 from verify.errors import Cause, SourceError, counted
 from verify.files.local import missing, require_regular_file
+from verify.files.text import decode_text
 from verify.source.companions import Found, Source
 from verify.source.vocabulary import Vocabulary
 
@@ -65,14 +66,14 @@ def read_texts(path: Path) -> tuple[str, ...]:
     """Return the sentences in a text file, one a line, empty lines aside.
 
     Raises:
-        SourceError: it is not there, too large, no UTF-8, or holds none.
+        SourceError: it is not there, too large, no text, or holds none.
     """
     if not path.exists():
         raise missing(path)
     size = require_regular_file(path)
     limit = resources.load("limits")["text"]["largest_file_bytes"]
     try:
-        text = path.read_text(encoding="utf-8-sig") if size <= limit else ""
+        text = decode_text(path.read_bytes()) if size <= limit else ""
     except UnicodeDecodeError as error:
         raise SourceError("bad-text", f"{path} is not UTF-8: {error.reason}", "Save it as UTF-8.") from error
     lines = tuple(line.strip() for line in text.splitlines() if line.strip())

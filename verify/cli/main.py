@@ -10,12 +10,13 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from verify.background import is_busy
 from verify.cli.parser import parse
 from verify.cli.streams import prepare_streams
-from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, cause_of
+from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, OptionError, cause_of
 
 # Commands whose reports have a room of their own.
 _SHOWN_BY = {
@@ -30,64 +31,33 @@ _ctrl_c = threading.Event()
 
 
 def _job(args: argparse.Namespace) -> Any:
-    from verify.options import Job
+    """Return the job of the command line; of several sources the first stands for all."""
+    from verify.options import Job, given
 
-    source = {
-        "source": args.sources[0] if args.command in ("compare", "sweep") else args.source,
-        "checkpoint": getattr(args, "checkpoint", "best"),
-        "config": args.config,
-        "vocab": args.vocab,
-        "base": args.base,
-        "speaker_wavs": tuple(getattr(args, "speaker_wav", ())),
-        "speakers": tuple(getattr(args, "speaker", ())),
-        "follow": not args.no_follow,
-        "config_from_weights": args.config_from_weights,
-    }
-    if args.command == "inspect":
-        return Job(**source)
-    return Job(
-        **source,
-        output=args.output,
-        texts=_texts(args),
-        language=args.language,
-        seed=args.seed,
-        seeds=args.seeds,
-        transcribe=args.transcribe,
-        prove=getattr(args, "prove", False),
-        device=args.device,
-        expect=args.expect,
-        sample=not getattr(args, "no_sample", False),
-        verify=not getattr(args, "no_verify", False),
-        force=args.force,
-        keep_failed=getattr(args, "keep_failed", False),
-        format=getattr(args, "format", "pth"),
-        dtype=getattr(args, "dtype", "keep"),
-        profile=getattr(args, "profile", None),
-    )
+    about = given(Job, vars(args))
+    if "sources" in args:
+        about["source"] = args.sources[0]
+    if getattr(args, "texts_file", None):
+        from verify.audio.prompts import read_texts
 
-
-def _texts(args: argparse.Namespace) -> tuple[str, ...]:
-    """Return the sentences of `--text` and of `--texts`, one a line."""
-    from verify.audio.prompts import read_texts
-
-    return (*args.text, *(read_texts(args.texts) if args.texts else ()))
+        about["texts"] = (*(about["texts"] or ()), *read_texts(Path(args.texts_file)))
+    return Job(**about)
 
 
 def _do(args: argparse.Namespace, watch: Any) -> Any:
-    """Do the command and return its report."""
+    """Do the command and return its result."""
     from verify import api
+    from verify.options import DemoOptions, JudgeOptions, Workers, given
 
     if args.command == "judge":
-        return api.judge(*args.clips, text=args.text, language=args.language, expect=args.expect, watch=watch)
+        return api.judge(*args.clips, watch=watch, **given(JudgeOptions, vars(args)))
     if args.command == "explain":
-        from verify.diagnosis import error_text, explain
+        from verify.diagnosis import error_text
         from verify.report.explain import ScareReport
 
-        return ScareReport(scare=explain.explain(error_text.pasted(args.text)))
+        return ScareReport(scare=api.explain(error_text.pasted(Path(args.file) if args.file else None)))
     if args.command == "env":
-        from verify.commands import env
-
-        return env.look_around(watch)
+        return api.inspect_environment(watch)
     if args.command == "profiles":
         from verify.report.profiles import Listing
 
@@ -95,32 +65,33 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
     if args.command == "demo":
         from verify.demo import demo
 
-        return demo.demo(args.output, args.force, watch)
+        options = DemoOptions(**given(DemoOptions, vars(args)))
+        return demo.demo(options.output, options.force, watch)
+    if args.command == "compare":
+        return api.compare(*args.sources, job=_job(args), watch=watch)
+    if args.command == "sweep":
+        return api.sweep(*args.sources, job=_job(args), watch=watch, **given(Workers, vars(args)))
     if args.command == "inspect":
         return api.inspect(_job(args))
-    if args.command == "compare":
-        from verify.commands import compare
-
-        return compare.compare(_job(args), args.sources, watch)
-    if args.command == "sweep":
-        from verify.sweeping.sweep import Workers, sweep
-
-        return sweep(_job(args), args.sources, Workers(jobs=args.jobs, threads=args.threads, ray=args.ray), watch)
     if args.command == "verify":
         return api.verify(_job(args), watch)
     if args.dry_run:
-        from verify.commands import convert
-
-        return convert.dry_run(_job(args))
+        return api.dry_run(_job(args))
     return api.convert(_job(args), watch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; nothing but a usage error leaves by another way.
+    """Run one command and return its exit status.
 
     0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
     """
-    args = parse(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        args = parse(words)
+    except OptionError as error:
+        from verify.report import terminal
+
+        return _refuse(error.cause, error.exit_code, argparse.Namespace(json="--json" in words), terminal.console())
     from verify.progress import Silent
     from verify.report import terminal
 

@@ -81,9 +81,11 @@ def choose_device(wanted: str) -> str:
     )
     if not is_there:
         seen = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
-        raise EnvironmentFault(
-            "no-device", f"--device {wanted}: torch {torch.__version__} sees {seen}", "Pass --device cpu."
-        )
+        hint = "Pass --device cpu."
+        if family == "cuda" and torch.version.cuda is None and torch.version.hip is None:
+            seen = "no CUDA device, because it is a build for the CPU alone"
+            hint = "For a GPU install the CUDA build: https://pytorch.org/get-started/locally has the line for it. Or pass --device cpu."
+        raise EnvironmentFault("no-device", f"--device {wanted}: torch {torch.__version__} sees {seen}", hint)
     return wanted
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from verify import resources
+from verify import resources, shell
 from verify.commands.convert import convert
 from verify.demo import weights
 from verify.diagnosis import environment
@@ -45,7 +45,7 @@ def demo(folder: Path, force: bool, watch: Watch) -> Result:
 def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Result:
     run = folder / "training"
     run.mkdir(parents=True)
-    (folder / _MARKER).write_text("Made by `convert_and_verify.py demo`; safe to delete.\n", encoding="utf-8")
+    (folder / _MARKER).write_text("Made by the demo of xtts-verify; safe to delete.\n", encoding="utf-8")
     shutil.copyfile(weights.VOCAB, run / "vocab.json")
     with watch.step("making a training checkpoint"):
         trainer.write_checkpoint(run, SMALL_GPT, AUDIO_CODES, weights.read())
@@ -63,10 +63,10 @@ def _what_it_knows(folder: Path) -> Cause:
     """Return the note that says what else can be heard, and how."""
     first, *others = resources.load("speaking")["sentence"]
     known = ", ".join(f"“{sentence['text']}” ({sentence['language']})" for sentence in others)
-    options = f'--language {others[0]["language"]} --text "{others[0]["text"]}"'
+    options = ("--language", others[0]["language"], "--text", others[0]["text"], "-o", "another")
     return Cause(
         code="demo",
         severity="note",
         message=f"the demo's model knows “{first['text']}” by heart, {known}, and nothing else",
-        hint=f"Hear another: python convert_and_verify.py verify {folder / 'inference'} {options} -o another",
+        hint=f"Hear another: {shell.command('verify', folder / 'inference', *options)}",
     )

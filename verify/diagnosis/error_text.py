@@ -12,6 +12,7 @@ from pathlib import Path
 
 from verify.conversion.key_map import is_known, normalise
 from verify.errors import ConversionError
+from verify.files.text import decode_text
 
 MAX_BYTES = 20_000_000  # the largest real one, 30 layers and both blocks, has 120 kB
 USAGE = "Paste what was printed into a file, from 'Traceback' to the last line: explain FILE, or explain < FILE."
@@ -88,7 +89,7 @@ def pasted(path: Path | None) -> bytes:
 
 
 def decode(data: bytes) -> str:
-    """Return the text of a paste: UTF-8 or, as PowerShell writes, UTF-16; what is neither is replaced.
+    """Return the text of a paste in any encoding that a shell writes; what is none of them is replaced.
 
     Raises:
         ConversionError: it is empty or larger than any error text (`no-load-error`).
@@ -96,7 +97,10 @@ def decode(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         message = f"the text is larger than {MAX_BYTES:,} bytes, as no load error is"
         raise ConversionError("no-load-error", message, "To see what is in a checkpoint: inspect FILE. " + USAGE)
-    text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", errors="replace")
+    try:
+        text = decode_text(data)
+    except UnicodeDecodeError:
+        text = data.decode(errors="replace")
     if not text.strip("\ufeff\x00 \t\r\n"):
         raise ConversionError("no-load-error", "there is no text to explain", USAGE)
     return text

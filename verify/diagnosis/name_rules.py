@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from verify import shell
 from verify.conversion.key_map import PREFIXES, RESPELLED, alias_target, drop_reason
 from verify.diagnosis.components import PARTS
 from verify.diagnosis.error_text import LoadError, Shape
@@ -118,7 +119,7 @@ def wrapped(left: Open) -> None:
         code="wrapped-names",
         severity="error",
         message=f"names in the file begin with {' or '.join(f'{prefix} ({why})' for prefix, why in used.items())}; those of the model do not",
-        hint="Convert it with this tool, which takes the prefix off: convert_and_verify.py RUN.",
+        hint=f"Convert it with this tool, which takes the prefix off: {shell.program()} RUN",
     )
     left.close(cause, [key for key in left.missing if key in left.unexpected and key in keys], keys)
 

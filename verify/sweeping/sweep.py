@@ -12,7 +12,7 @@ from verify.commands.compare import require_sayable
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
 from verify.files.location import local_path
-from verify.options import Job
+from verify.options import Job, Workers
 from verify.progress import Silent, Watch
 from verify.report import sweep_page
 from verify.result import Result
@@ -26,15 +26,6 @@ from verify.sweeping.task import Outcome, Task
 from verify.sweeping.workers import environment_of, gpus_for, job_count, run_tasks, worker_bytes
 
 FOLDER = "sweep"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
-    """Who does the work: so many processes here, as many as there is room for, or a Ray cluster."""
-
-    jobs: int | None = None
-    threads: int = 1  # of each; the samples depend on it, so it does not follow the machine
-    ray: str | None = None
 
 
 def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None = None) -> SweepReport:
