@@ -75,6 +75,20 @@ def test_command_lines_are_found_on_the_pages():
     assert len(command_lines(ROOT / "README.md")) >= 4
 
 
+# What bash, PowerShell 5.1 and cmd do not all take as it stands; cmd hands single quotes on to the program.
+ONE_SHELL_ONLY = re.compile(r"\\$|'|[<`]|\$\(|^export |;")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_the_pages_works_in_bash_powershell_and_cmd(page):
+    for block in blocks(page, "sh"):
+        commands = [line.partition("  #")[0].rstrip() for line in block.splitlines()]
+        assert [line for line in commands if ONE_SHELL_ONLY.search(line)] == []
+        for line in commands:
+            if "&&" in line:  # which PowerShell 5.1 lacks: there it stands in two lines
+                assert "\n".join(part.strip() for part in line.split("&&")) + "\n" in blocks(page, "powershell")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_on_the_pages_compiles(page):
     for block in blocks(page, "python"):
