@@ -17,6 +17,7 @@ from TTS.tts.models.xtts import Xtts
 from verify import resources
 from verify.audio.clips import Clip, Sample
 from verify.checks import Check
+from verify.diagnosis import environment
 from verify.errors import CannotSpeakError, DeviceMemoryError, EnvironmentFault, SourceError
 
 CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
@@ -159,11 +160,7 @@ def device_faults(model: Xtts) -> Iterator[None]:
             "out-of-memory", f"{model.device} ran out of memory while speaking", "Run again with --device cpu."
         ) from error
     except (TypeError, AttributeError, NotImplementedError, ImportError) as error:
-        raise EnvironmentFault(
-            "environment",
-            f"environment, not checkpoint: coqui-tts and transformers do not fit together ({type(error).__name__}: {error})",
-            "Install the versions that pyproject.toml pins.",
-        ) from error
+        raise environment.fault("coqui-tts and transformers do not fit together", error) from error
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         raise CannotSpeakError(
             "cannot-speak",
