@@ -71,6 +71,13 @@ def test_every_command_line_on_the_pages_parses(page):
             assert parser.parse(words), line
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_module_of_ours_that_a_page_starts_is_there(page):
+    for module in re.findall(r"python -m ((?:tests|benchmarks|recipe|verify)[\w.]*)", page.read_text(encoding="utf-8")):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
 def test_command_lines_are_found_on_the_pages():
     assert len(command_lines(ROOT / "README.md")) >= 4
 

@@ -265,7 +265,7 @@ def test_e5_a_disk_that_is_full_at_any_byte(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_e9_forty_races_for_one_output_leave_one_winner_whole(tmp_path):
-    command = [sys.executable, "-m", "tests.support.kill_loop", "--races", "40", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.kill_loop", "--races", "40"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

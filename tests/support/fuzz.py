@@ -1,7 +1,7 @@
 """Hold mutants of small valid files against the promises: exit status 0, 1 or 2 with a message, bounded time and memory.
 
-    python -m tests.fuzz --mutants 100000 --seed 1          # the whole; prints the figures that stand in the docs
-    python -m tests.fuzz --seed 1 --only 4711 --keep DIR    # one mutant again, its files written into DIR
+    python -m tests.support.fuzz --mutants 100000 --seed 1          # the whole; prints the figures that stand in the docs
+    python -m tests.support.fuzz --seed 1 --only 4711 --keep DIR    # one mutant again, its files written into DIR
 
 Each mutant is read by `inspect --json` or converted by `--no-verify --json`, with `--keep-failed` every other time, in
 this process and in turns.

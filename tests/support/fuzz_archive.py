@@ -1,9 +1,9 @@
 """Coverage-guided fuzzing of the reader with atheris, which is no dependency: `pip install atheris numpy`, then
 
-    python -m tests.fuzz_archive CORPUS -max_total_time=3600 -rss_limit_mb=400 -timeout=5 -max_len=16384
+    python -m tests.support.fuzz_archive CORPUS -max_total_time=3600 -rss_limit_mb=400 -timeout=5 -max_len=16384
 
 CORPUS is a new folder that is seeded with small valid files; what it finds is written to CORPUS.finds and it goes on.
-`python -m tests.fuzz_archive --lines CORPUS` says which share of the lines of each room the corpus reaches.
+`python -m tests.support.fuzz_archive --lines CORPUS` says which share of the lines of each module the corpus reaches.
 """
 
 import collections
@@ -18,7 +18,6 @@ from pathlib import Path
 
 from tests.support import seeds
 
-ROOMS = ("archive", "zipdir", "unpickle", "machine", "inert", "contents", "damage", "recognise", "safetensors_header")
 ASIDE = "/dev/shm" if os.path.isdir("/dev/shm") else None
 WHOLE, INDEX, VOICES, HEADER = range(4)  # the first byte of an input says what the rest of it is
 
@@ -105,7 +104,7 @@ class Harness:
 
 
 def lines(corpus: Path) -> None:
-    """Print which share of the lines of each room the inputs of the corpus reach."""
+    """Print which share of the lines of each module the inputs of the corpus reach."""
     seen: dict[str, set[int]] = collections.defaultdict(set)
 
     def trace(frame, event, _):
@@ -122,9 +121,8 @@ def lines(corpus: Path) -> None:
     sys.settrace(None)
     print(f"{len(inputs):,} inputs")
     for name, reached in sorted(seen.items()):
-        if Path(name).stem in ROOMS:
-            there = _lines_of(compile(Path(name).read_text(), name, "exec"), inside=False)
-            print(f"{Path(name).name}: {len(reached & there)} of {len(there)} lines in functions")
+        there = _lines_of(compile(Path(name).read_text(), name, "exec"), inside=False)
+        print(f"{Path(name).name}: {len(reached & there)} of {len(there)} lines in functions")
 
 
 def _lines_of(code, inside: bool) -> set[int]:

@@ -1,8 +1,8 @@
 """Kill conversions of a small run with SIGKILL at every kind of moment, and look at what is left: needs fork.
 
-    python -m tests.kill_loop --kills 200
+    python -m tests.support.kill_loop --kills 200
 
-A child is forked for each kill. It kills itself before the Nth line of the rooms that write, or at the Nth event on a
+A child is forked for each kill. It kills itself before the Nth line of the modules that write, or at the Nth event on a
 file (an audit hook sees each open, rename, mkdir and remove); or the parent kills it after a random time. An old
 output stands at the name for three of four. Prints the counts as JSON; anything broken ends it with an assertion.
 """
@@ -22,9 +22,14 @@ import time
 from pathlib import Path
 
 from tests.support import seeds
+from verify.checkpoint import reader
 from verify.cli import main as cli
+from verify.commands import convert as main_job
+from verify.conversion import torch_zip, writer
+from verify.files import staging
 
-ROOMS = ("writer.py", "container.py", "publish.py", "reader.py", "pipeline.py")
+WRITING = {module.__file__ for module in (reader, main_job, torch_zip, writer, staging)}
+IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a killed process loses no page, so no disk is needed
 FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.scandir", "shutil.rmtree"}
 MORE = {
     "gpt.gpt.h.0.mlp.c_fc.weight": (8, 150_000),
@@ -39,10 +44,10 @@ def convert(run: Path, out: Path, force: bool = True) -> int:
 
 
 def count_lines(then) -> None:
-    """Call `then` before each line of the rooms that write."""
+    """Call `then` before each line of the modules that write."""
 
     def trace(frame, event, _):
-        if not frame.f_code.co_filename.endswith(ROOMS):
+        if frame.f_code.co_filename not in WRITING:
             return None
         if event == "line":
             then()
@@ -201,7 +206,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="an empty folder to work in")
     args = parser.parse_args()
-    folder = args.folder or Path(tempfile.mkdtemp())
+    folder = args.folder or Path(tempfile.mkdtemp(dir=IN_MEMORY))
     began = time.perf_counter()
     seen = races(args.races, folder) if args.races else loop(args.kills, args.seed, folder)
     print(json.dumps(seen | {"seconds": round(time.perf_counter() - began)}))
