@@ -1,4 +1,4 @@
-"""Genuine runs, made once a session by coqui's own trainer, and the files that the rooms need."""
+"""Genuine runs, made once a session by coqui's own trainer, and how the tests are run."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,21 @@ from filelock import FileLock
 from tests.support import recorded_causes
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # a process for each core: more threads would wait for one another, at twice the cost
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 NEVER_SAID = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each process of `pytest -n` whole modules in a row, so that what a module makes is seldom made twice."""
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -96,7 +110,7 @@ def converted(genuine_run, tmp_path_factory):
     from verify import Job, convert
 
     folder = tmp_path_factory.mktemp("converted") / "inference"
-    report = convert(Job(source=genuine_run, output=folder, expect="sound"))
+    report = convert(Job(source=genuine_run, output=folder, expect="sound", texts=("Hi.",)))
     return folder, report
 
 

@@ -10,7 +10,7 @@ from verify import resources
 from verify.diagnosis import environment
 from verify.diagnosis.architecture import UNKNOWABLE
 
-SOUND = ("--expect", "sound")
+SOUND = ("--expect", "sound", "--text", "Hi.")
 
 
 def causes_of(out: str) -> dict:

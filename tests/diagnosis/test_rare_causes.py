@@ -79,7 +79,7 @@ def test_e14_a_short_clip_of_a_low_rate_is_used_with_a_warning(make_run, tmp_pat
     tone = 0.3 * np.sin(2 * np.pi * 200 * np.arange(8000) / 8000)
     soundfile.write(tmp_path / "low.wav", tone, 8000)
     arguments = (make_run(), "-o", tmp_path / "out", "--speaker-wav", tmp_path / "low.wav", "--expect", "sound")
-    code, _, err = run_cli(capsys, *arguments)
+    code, _, err = run_cli(capsys, *arguments, "--text", "Hi.")
     assert code == 0, err
     assert "the reference is 1.00 s long" in err
     assert "sampled at 8,000 Hz" in err
