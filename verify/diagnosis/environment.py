@@ -5,14 +5,14 @@ import platform
 import re
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
-
-from packaging.requirements import Requirement
-from packaging.version import InvalidVersion
+from typing import TYPE_CHECKING, Any
 
 from verify import __version__, resources
 from verify.background import uncollected
 from verify.errors import Cause, EnvironmentFault
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 # What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
 _IMPORT_ERRORS = (
@@ -103,6 +103,10 @@ class Package:
 
 def packages() -> tuple[Package, ...]:
     """Return what this project needs, as `pyproject.toml` states it, beside what is installed."""
+    from packaging.requirements import (
+        Requirement,  # takes longer to import than all else that `convert` needs of this module
+    )
+
     found = []
     for line in resources.requirements():
         wanted = Requirement(line)
@@ -115,7 +119,9 @@ def packages() -> tuple[Package, ...]:
     return tuple(found)
 
 
-def _fits(there: str | None, wanted: Requirement) -> bool:
+def _fits(there: str | None, wanted: "Requirement") -> bool:
+    from packaging.version import InvalidVersion
+
     if there is None:
         return False
     try:

@@ -7,15 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console, ConsoleDimensions
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -250,6 +241,17 @@ def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table
 @contextlib.contextmanager
 def bar(screen: Console, name: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
     """Show a bar until the block ends; what is yielded is called with what was done since."""
+    # they take as long to import as all the rest of rich that is used here
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     count = [DownloadColumn()] if unit == "bytes" else [MofNCompleteColumn()] if total else []
     spinner = "dots" if screen.encoding.startswith("utf") else "line"
     columns = (SpinnerColumn(spinner), TextColumn("{task.description}"), BarColumn(), *count, TimeElapsedColumn())
