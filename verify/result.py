@@ -8,6 +8,7 @@ from typing import Any
 
 from verify.checkpoint.archive import Archive
 from verify.checks import Check
+from verify.conversion.key_map import is_wrapped
 from verify.conversion.ledger import ALIAS, DROPPED, FILLED, KEPT, RENAMED, UNKNOWN, Ledger
 from verify.diagnosis.architecture import Architecture
 from verify.errors import EXIT_CODES, Cause, any_error
@@ -203,7 +204,10 @@ def layout(archive: Archive, ledger: Ledger) -> str:
     """Return the layout of the source; a state dict without any vocoder is `gpt_only`."""
     own = (entry.target for entry in ledger.entries if entry.fate != FILLED)
     has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in own)
-    return archive.layout if has_vocoder else "gpt_only"
+    if not has_vocoder:
+        return "gpt_only"
+    wrapped = any(is_wrapped(entry.record.key) for entry in ledger.entries)
+    return "trainer" if archive.layout == "inference" and wrapped else archive.layout
 
 
 def dtypes(ledger: Ledger) -> str:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from verify.checkpoint import allowlist, pickle_machine, unpickle
+from verify.checkpoint.budget import LIMITS
 from verify.errors import ArchiveError, UnsafePickleError
 
 
@@ -128,6 +129,6 @@ def test_a_huge_memo_index_costs_no_memory():
 
 def test_limits_on_opcodes_and_open_containers():
     with pytest.raises(ArchiveError, match="opcodes"):
-        unpickle.loads(b"\x80\x02" + b"N0" * unpickle.MAX_OPCODES)
+        unpickle.loads(b"\x80\x02" + b"N0" * LIMITS["opcodes"].most)
     with pytest.raises(ArchiveError, match="inside one another"):
         unpickle.loads(b"\x80\x02" + b"(" * (pickle_machine.MAX_MARKS + 1))

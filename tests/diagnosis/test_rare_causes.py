@@ -28,7 +28,7 @@ def test_a_container_of_too_many_members_is_refused_by_its_end_record(tmp_path, 
     wide = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, 10**6, 10**6, size, start)
     locator = struct.pack("<IIQI", 0x07064B50, 0, end, 1)
     (tmp_path / "x.pth").write_bytes(bytes(data[:end]) + wide + locator + bytes(data[end:]))
-    assert_fault(capsys, tmp_path / "x.pth", 2, "the directory has 1,000,000 members")
+    assert_fault(capsys, tmp_path / "x.pth", 2, "more than 50,000 members")
 
 
 def test_e12_a_config_of_eleven_megabytes(make_run, capsys):

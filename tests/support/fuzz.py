@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +27,8 @@ from verify.cli import main as cli
 
 MAX_SECONDS = 5.0
 MAX_GROWTH_BYTES = 300e6
+MAX_PEAK_BYTES = 300e6  # of a process of its own, Python included
+MAX_PRINTED_CHARACTERS = 10_000
 ASIDE = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
@@ -91,6 +94,37 @@ def measure(arguments: list[str]) -> Done:
             escaped = f"{type(error).__name__} came out: {error}"
     seconds, growth = time.perf_counter() - began, max(0, _memory("VmHWM") - rss)
     return Done(code, _parsed(out.getvalue()), err.getvalue(), escaped, seconds, growth)
+
+
+# Run with a file for the figures and the command's arguments; the peak is that of this program, not of what started it.
+_MEASURED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2])))
+from verify.cli import main
+code = main.main(sys.argv[3:])
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, int(peak) * 1024, file=open(sys.argv[1], "w"))
+sys.exit(code)
+"""
+
+
+def measure_alone(arguments: list[str], folder: Path, allowed_seconds: float = 20.0) -> Done:
+    """Run the command in a process of its own and take its processor's time and its peak of memory, all imports included.
+
+    Seconds of the processor, as those of the clock say on a busy machine how busy it is. A run that takes more than is
+    allowed ends, and says so in `escaped`.
+    """
+    figures = folder / "figures"
+    figures.unlink(missing_ok=True)
+    command = [sys.executable, "-c", _MEASURED, str(figures), str(int(allowed_seconds)), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not figures.exists():
+        return Done(
+            done.returncode, {}, done.stderr, f"no end within {allowed_seconds:g} s: {done.stderr[-300:]}", 99, 0
+        )
+    seconds, peak = figures.read_text().split()
+    return Done(done.returncode, _parsed(done.stdout), done.stderr, "", float(seconds), int(peak))
 
 
 def _parsed(out: str) -> dict:

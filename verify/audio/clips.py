@@ -12,6 +12,8 @@ from verify.errors import OutputError, SourceError
 from verify.files.local import local_copy
 from verify.files.location import Location
 
+_BLOCK_FRAMES = 2**16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
@@ -66,8 +68,10 @@ def rms(samples: np.ndarray) -> float:
 def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
     """Read a clip as mono float32, at most the longest reference or as many seconds as are given.
 
+    A file of hours is read no further than that, block by block.
+
     Raises:
-        SourceError: it is not audio that soundfile reads, or too large.
+        SourceError: it is not audio that soundfile reads, too large, or claims a rate, channels or samples that no sound has.
     """
     limits = resources.load("limits")["reference"]
     if path.stat().st_size > limits["largest_bytes"]:
@@ -78,17 +82,41 @@ def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
         )
     try:
         with local_copy(path) as opened, soundfile.SoundFile(opened) as file:
+            _require_plausible(path, file.samplerate, file.channels)
             rate, channels = file.samplerate, file.channels
-            data = file.read(
-                frames=int((longest_seconds or limits["longest_seconds"]) * rate), dtype="float32", always_2d=True
-            )
+            frames = int((longest_seconds or limits["longest_seconds"]) * rate)
+            blocks = file.blocks(_BLOCK_FRAMES, frames=min(frames, file.frames), dtype="float32", always_2d=True)
+            samples = np.concatenate([np.zeros(0, np.float32), *(_mono(path, block) for block in blocks)])
     except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
         raise SourceError(
             "bad-clip",
             f"{path} is not audio that can be read ({error})",
             "Pass a WAV, FLAC, OGG or MP3 clip of 3 to 30 s.",
         ) from error
-    return Clip(samples=data.mean(axis=1), rate_hz=rate, path=path, channels=channels)
+    return Clip(samples=samples, rate_hz=rate, path=path, channels=channels)
+
+
+def _require_plausible(path: Path, rate_hz: int, channels: int) -> None:
+    """Refuse what the head of a sound file claims, before anything as large as that is made."""
+    limits = resources.load("limits")["reference"]
+    if rate_hz > limits["highest_rate_hz"]:
+        raise _implausible(path, f"claims {rate_hz:,} samples a second; {limits['highest_rate_hz']:,} is the most")
+    if channels > limits["most_channels"]:
+        raise _implausible(path, f"claims {channels:,} channels; {limits['most_channels']} is the most")
+
+
+def _mono(path: Path, block: np.ndarray) -> np.ndarray:
+    """Return the mean of the channels `(frames,)` of a block `(frames, channels)`, whose sum must not overflow."""
+    loudest = float(np.abs(block[np.isfinite(block)]).max(initial=0))
+    if loudest > resources.load("limits")["reference"]["largest_sample"]:
+        raise _implausible(path, f"has samples of up to {loudest:.3g}, where 1 is full scale")
+    return block.mean(axis=1)
+
+
+def _implausible(path: Path, claim: str) -> SourceError:
+    return SourceError(
+        "bad-clip", f"{path} {claim}", "Convert it to a WAV of 16 or 24 bits, mono, at 22,050 or 24,000 Hz."
+    )
 
 
 def require_usable(clip: Clip) -> None:

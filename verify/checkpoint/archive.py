@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from verify.checkpoint import allowlist, file_type, safetensors, unpickle, zip_directory
+from verify.checkpoint.budget import Budget
 from verify.checkpoint.file_type import explain_truncation, list_blocked, no_index
 from verify.checkpoint.layout import split
 from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
@@ -37,23 +38,23 @@ def read_archive(path: Location) -> Archive:
         ArchiveError: the file is truncated, damaged, of another kind, or holds no state dict.
         UnsafePickleError: its pickle names code.
     """
-    size = require_regular_file(path)
+    size, budget = require_regular_file(path), Budget()
     with open_regular(path) as file:
         head = file.read(512)
         if head.startswith(file_type.ZIP_MAGIC):
-            return _read_zip(path, file, size)
+            return _read_zip(path, file, size, budget)
         if safetensors.looks_like(head, size):
-            return _read_safetensors(path, file, size)
+            return _read_safetensors(path, file, size, budget)
         if head.startswith(b"\x80"):  # legacy or bare pickle: list the code it names before saying that it is not read
             file.seek(0)
-            list_blocked(file.read(unpickle.MAX_PICKLE_BYTES))
+            list_blocked(file.read(unpickle.MAX_PICKLE_BYTES), budget)
         file_type.refuse_other_format(path, head, size)
         raise AssertionError  # pragma: no cover: refuse_other_format always raises
 
 
-def _read_zip(path: Location, file: BinaryIO, size: int) -> Archive:
-    directory, prefix, root = _read_root(path, file, size)
-    contents = split(path, root)
+def _read_zip(path: Location, file: BinaryIO, size: int, budget: Budget) -> Archive:
+    directory, prefix, root = _read_root(path, file, size, budget)
+    contents = split(path, root, budget)
     tensors = tuple(_record(path, file, directory, prefix, key, spec) for key, spec in contents["state"].items())
     return Archive(
         path=path,
@@ -65,12 +66,12 @@ def _read_zip(path: Location, file: BinaryIO, size: int) -> Archive:
     )
 
 
-def _read_root(path: Location, file: BinaryIO, size: int) -> tuple[zip_directory.Directory, str, Any]:
+def _read_root(path: Location, file: BinaryIO, size: int, budget: Budget) -> tuple[zip_directory.Directory, str, Any]:
     """Return the directory, the folder name inside the container, and what its index describes."""
     try:
-        directory = zip_directory.read_directory(file, size)
+        directory = zip_directory.read_directory(file, size, budget)
     except TruncatedError as error:
-        raise explain_truncation(path, file, size) from error
+        raise explain_truncation(path, file, size, budget) from error
     folders = {name.split("/")[0] if "/" in name else "" for name in directory.members}
     prefix = f"{next(iter(folders), '')}/"
     if len(folders) != 1 or f"{prefix}data.pkl" not in directory.members:
@@ -83,7 +84,7 @@ def _read_root(path: Location, file: BinaryIO, size: int) -> tuple[zip_directory
         )
     zip_directory.require_stored(directory)
     _require_usual_layout(file, directory, prefix)
-    root, _ = unpickle.loads(_read_index(file, directory.members[f"{prefix}data.pkl"]))
+    root, _ = unpickle.loads(_read_index(file, directory.members[f"{prefix}data.pkl"]), budget)
     return directory, prefix, root
 
 
@@ -93,16 +94,17 @@ def read_voices(path: Location) -> dict[str, dict[str, TensorRecord]]:
     Raises:
         ArchiveError: it is damaged, names code, or holds anything but tensors of voices.
     """
-    size = require_regular_file(path)
+    size, budget = require_regular_file(path), Budget()
     with open_regular(path) as file:
         if file.read(4) != file_type.ZIP_MAGIC:
             file.seek(0)
             file_type.refuse_other_format(path, file.read(512), size)
-        directory, prefix, root = _read_root(path, file, size)
+        directory, prefix, root = _read_root(path, file, size, budget)
         if not isinstance(root, dict) or not all(isinstance(voice, dict) for voice in root.values()):
             raise ArchiveError("not-speakers", f"{path} does not hold voices by name")
         voices: dict[str, dict[str, TensorRecord]] = {}
         for name, voice in root.items():
+            budget.spend("tensors", len(voice))
             for part, spec in voice.items():
                 if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, allowlist.TensorSpec)):
                     raise ArchiveError("not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor")
@@ -231,8 +233,8 @@ def _warnings(directory: zip_directory.Directory, tensors: tuple[TensorRecord, .
     return tuple(found)
 
 
-def _read_safetensors(path: Location, file: BinaryIO, size: int) -> Archive:
-    entries, metadata = safetensors.read(path, file, size)
+def _read_safetensors(path: Location, file: BinaryIO, size: int, budget: Budget) -> Archive:
+    entries, metadata = safetensors.read(path, file, size, budget)
     tensors = tuple(
         TensorRecord(
             path=path,

@@ -3,6 +3,7 @@
 from typing import Any, BinaryIO
 
 from verify.checkpoint import allowlist, unpickle, zip_directory
+from verify.checkpoint.budget import Budget
 from verify.checkpoint.tensors import STORAGES
 from verify.errors import TRUNCATED_HINT, ArchiveError, TruncatedError, UnsafePickleError
 from verify.files.location import Location
@@ -99,7 +100,7 @@ def no_index(path: Location, directory: zip_directory.Directory, folders: set[st
     return ArchiveError("not-a-checkpoint", f"{path} is a ZIP without data.pkl (it holds {names})", TRAINING_FILE_HINT)
 
 
-def list_blocked(data: bytes) -> None:
+def list_blocked(data: bytes, budget: Budget) -> None:
     """Run the inert machine over the pickles at the start of `data` for the names it blocks; damage is no news here.
 
     Raises:
@@ -107,7 +108,7 @@ def list_blocked(data: bytes) -> None:
     """
     for _ in range(5):  # a legacy file has a magic number, a version, system facts, the object, then the storage keys
         try:
-            _, used = unpickle.loads(data)
+            _, used = unpickle.loads(data, budget)
         except UnsafePickleError:
             raise
         except ArchiveError:
@@ -115,7 +116,7 @@ def list_blocked(data: bytes) -> None:
         data = data[used:]
 
 
-def explain_truncation(path: Location, file: BinaryIO, size: int) -> ArchiveError:
+def explain_truncation(path: Location, file: BinaryIO, size: int, budget: Budget) -> ArchiveError:
     """Return the error for a cut file: the index comes first in it, so it can often tell how much is missing."""
     file.seek(0)
     start = zip_directory.LOCAL_HEADER.unpack(
@@ -123,7 +124,7 @@ def explain_truncation(path: Location, file: BinaryIO, size: int) -> ArchiveErro
     )
     file.seek(zip_directory.LOCAL_HEADER.size + start[9] + start[10])
     try:
-        root, _ = unpickle.loads(file.read(unpickle.MAX_PICKLE_BYTES))
+        root, _ = unpickle.loads(file.read(unpickle.MAX_PICKLE_BYTES), budget)
         needed = _storage_bytes(root)
         expected = f"its tensors alone need {needed:,} bytes"
         if size >= needed:

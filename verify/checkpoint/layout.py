@@ -4,27 +4,25 @@ import math
 from typing import Any
 
 from verify.checkpoint import allowlist, file_type
+from verify.checkpoint.budget import Budget
 from verify.errors import ArchiveError, counted
 from verify.files.location import Location
 
 MAX_PLAIN_DEPTH = 32
-
-
-MAX_PLAIN_VALUES = 100_000
-
-
+STATE_DICTS = ("model", "state_dict")  # names under which a file holds its state dict, where it holds more than that
 _CHARACTERS_A_VALUE = 32  # so much text costs as much of the budget as one value more: one text may be named many times
 
 
-def split(path: Location, root: Any) -> dict[str, Any]:
+def split(path: Location, root: Any, budget: Budget) -> dict[str, Any]:
     """Separate the state dict from the plain data beside it, and name the layout."""
     if not isinstance(root, dict):
         raise _no_state_dict(path, root)
-    wrapper = next((name for name in ("model", "state_dict") if isinstance(root.get(name), dict)), None)
+    wrapper = next((name for name in STATE_DICTS if isinstance(root.get(name), dict)), None)
     state = root[wrapper] if wrapper else root
     tensors = sum(isinstance(value, (allowlist.TensorSpec, allowlist.OddTensor)) for value in state.values())
     if not tensors:
         raise _no_state_dict(path, root)
+    budget.spend("tensors", tensors)
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, (allowlist.TensorSpec, allowlist.OddTensor)):
             raise ArchiveError(
@@ -33,11 +31,9 @@ def split(path: Location, root: Any) -> dict[str, Any]:
             )
     if wrapper is None:
         return {"layout": "state_dict", "state": state, "plain": {}}
-    budget = [MAX_PLAIN_VALUES]
     config = plain(root.get("config"), budget)
-    trained = "optimizer" in root or any(key.startswith("xtts.") for key in state)
     return {
-        "layout": "trainer" if trained else "inference",
+        "layout": "trainer" if "optimizer" in root else "inference",
         "state": state,
         "plain": {
             "config": config if isinstance(config, dict) else None,
@@ -75,15 +71,15 @@ def _name(key: Any) -> str:
     return str(key[:200] if isinstance(key, (str, bytes)) else key)[:200]
 
 
-def plain(value: Any, budget: list[int], depth: int = 0) -> Any:
+def plain(value: Any, budget: Budget, depth: int = 0) -> Any:
     """Return pickled plain data as JSON-like values; an object of a known class becomes its state, the rest None.
 
     Raises:
-        ArchiveError: it nests deeper than 32, or holds more than 100,000 values or 3.2 million characters.
+        ArchiveError: it nests too deep, or holds more values or text than the budget has (`pickle-limit`).
     """
-    budget[0] -= 1 + (len(value) // _CHARACTERS_A_VALUE if isinstance(value, str) else 0)
-    if depth > MAX_PLAIN_DEPTH or budget[0] < 0:
-        raise ArchiveError("pickle-limit", "the config inside the checkpoint is nested too deep or holds too much")
+    budget.spend("plain_values", 1 + (len(value) // _CHARACTERS_A_VALUE if isinstance(value, str) else 0))
+    if depth > MAX_PLAIN_DEPTH:
+        raise ArchiveError("pickle-limit", f"the config inside the checkpoint is nested deeper than {MAX_PLAIN_DEPTH}")
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # JSON has no NaN; a diverged loss is still worth saying
     if isinstance(value, (str, int, float, bool, type(None))):

@@ -4,20 +4,13 @@ import struct
 from typing import Any
 
 from verify.checkpoint.allowlist import ALLOWED, CALLS, SCALARS, TENSOR_KINDS, Global, Instance, OddTensor, Storage
+from verify.checkpoint.budget import MAX_KEY_NUMBER, Budget
 from verify.errors import ArchiveError, TruncatedError, UnsafePickleError
 
 MAX_INTEGER_BYTES = 16
-
-
-MAX_MARKS = 200
-
-
+MAX_MARKS = 200  # a genuine checkpoint opens 6 containers inside one another
 MAX_BLOCKED = 1000
-
-
 MAX_NAME_CHARACTERS = 200  # of a module, and of a name in it; the longest allowed one has 43
-
-
 _MODULES = ("torch.nn.", "torchaudio.", "transformers.", "TTS.")  # what a pickled torch.nn.Module is made of
 
 
@@ -35,8 +28,9 @@ def _cut_short() -> ArchiveError:
 class Machine:
     """One run over one pickle: a stack, a memo, and the names that were not allowed."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, budget: Budget) -> None:
         self.data, self.position = data, 0
+        self.budget = budget
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.blocked: dict[str, None] = {}
@@ -128,6 +122,7 @@ class Machine:
         name = function.name if isinstance(function, Global) else ""
         if not isinstance(args, tuple):
             raise ArchiveError("bad-pickle", "data.pkl calls something without arguments")
+        self.budget.spend("arguments", len(args))  # the memo hands a long tuple to any number of calls
         if name in TENSOR_KINDS:
             dtype = next((arg.name for arg in args if isinstance(arg, Global) and arg.name.startswith("torch ")), "")
             self.stack.append(OddTensor(dtype.removeprefix("torch ") or TENSOR_KINDS[name]))
@@ -163,10 +158,17 @@ class Machine:
         if not isinstance(target, dict):
             raise ArchiveError("bad-pickle", "data.pkl sets items of something that is no dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # Only scalars: hashing nested tuples is exponential in the length of a hostile pickle.
-            if not isinstance(key, SCALARS):
-                raise ArchiveError("bad-pickle", f"a dictionary in data.pkl has a key of type {type(key).__name__}")
+            self._spend_key(key)
             target[key] = value
+
+    def _spend_key(self, key: Any) -> None:
+        """Refuse a key whose hash or comparison a hostile pickle can make dear."""
+        if isinstance(key, (str, bytes)):
+            self.budget.spend_key(key)  # an equal one out of the memo is compared as often as it is set
+        elif not isinstance(key, SCALARS):  # hashing nested tuples is exponential in the length of the pickle
+            raise ArchiveError("bad-pickle", f"a dictionary in data.pkl has a key of type {type(key).__name__}")
+        elif isinstance(key, int) and abs(key) >= MAX_KEY_NUMBER:
+            raise ArchiveError("bad-pickle", "a dictionary in data.pkl has an integer of more than 32 bits as its key")
 
     def extend(self, items: list[Any]) -> None:
         """Append to the list on top of the stack."""

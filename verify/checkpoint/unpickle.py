@@ -8,14 +8,11 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from verify.checkpoint.budget import Budget
 from verify.checkpoint.pickle_machine import MARK, Machine
 from verify.errors import ArchiveError
 
-# A genuine XTTS trainer file of the real size has 0.25 MB of pickle and 71,000 opcodes.
-MAX_PICKLE_BYTES = 16 * 2**20
-MAX_OPCODES = 2_000_000
-
-
+MAX_PICKLE_BYTES = 16 * 2**20  # a genuine trainer file of the real size has 0.25 MB
 U2, I4, U4, U8, F8 = map(struct.Struct, ("<H", "<i", "<I", "<Q", ">d"))
 
 
@@ -111,16 +108,20 @@ _OPCODES: dict[int, Callable[[Machine], Any]] = {
 _STOP = ord(".")
 
 
-def loads(data: bytes) -> tuple[Any, int]:
-    """Return what the pickle describes, made of plain values and this module's records, and the bytes it took.
+def loads(data: bytes, budget: Budget | None = None) -> tuple[Any, int]:
+    """Return what the pickle describes, made of plain values and the records of `allowlist`, and the bytes it took.
+
+    Args:
+        budget: of the reading that this pickle is a part of.
 
     Raises:
         UnsafePickleError: it names anything that is not on the allow list; all such names are listed.
         ArchiveError: it is damaged, uses an opcode that `torch.save` never writes, or exceeds a limit.
     """
-    machine = Machine(data)
+    budget = budget or Budget()
+    machine, opcodes_left = Machine(data, budget), budget.left["opcodes"]
     try:
-        for _ in range(MAX_OPCODES):
+        for budget.left["opcodes"] in range(opcodes_left, -1, -1):  # as `spend` does, in a tenth of the time
             opcode = machine.byte()
             if opcode == _STOP:
                 return _finish(machine), machine.position
@@ -128,13 +129,14 @@ def loads(data: bytes) -> tuple[Any, int]:
             if act is None:
                 raise ArchiveError("bad-pickle", f"data.pkl uses opcode 0x{opcode:02x}, which torch.save never writes")
             act(machine)
+        budget.spend("opcodes")
+        raise AssertionError  # pragma: no cover: nothing is left
     except (IndexError, UnicodeDecodeError, struct.error) as error:
         machine.refuse_blocked()
         raise ArchiveError("bad-pickle", f"data.pkl is damaged near byte {machine.position:,}") from error
     except ArchiveError:
         machine.refuse_blocked()  # code in a damaged pickle is still the first thing to say
         raise
-    raise ArchiveError("pickle-limit", f"data.pkl has more than {MAX_OPCODES:,} opcodes")
 
 
 def _finish(machine: Machine) -> Any:

@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from verify.checkpoint.budget import Budget
 from verify.errors import ArchiveError, TruncatedError
 
 END_RECORD = struct.Struct("<IHHHHIIH")  # 4.3.16 end of central directory record
@@ -20,7 +21,6 @@ CENTRAL_SIGNATURE, LOCAL_SIGNATURE = 0x02014B50, 0x04034B50
 
 MAX_COMMENT_BYTES = 0xFFFF
 MAX_DIRECTORY_BYTES = 32 * 2**20  # a genuine trainer file of the real size has 0.3 MB
-MAX_MEMBERS = 200_000
 MAX_NAME_BYTES = 1000  # torch.save writes 30
 _ENCRYPTED = 0x1
 _ALIGNMENT_BYTES = 64  # of the data of each member, by torch
@@ -48,7 +48,7 @@ class Directory:
     trailing_bytes: int
 
 
-def read_directory(file: BinaryIO, size: int) -> Directory:
+def read_directory(file: BinaryIO, size: int, budget: Budget | None = None) -> Directory:
     """Return the directory of the zip in `file`, which holds `size` bytes.
 
     Raises:
@@ -69,7 +69,8 @@ def read_directory(file: BinaryIO, size: int) -> Directory:
             f"the directory should lie at bytes {directory_start:,} to {directory_start + directory_bytes:,}, "
             f"but the container ends at byte {end_position:,}",
         )
-    if directory_bytes > MAX_DIRECTORY_BYTES or count > MAX_MEMBERS:
+    (budget or Budget()).spend("members", count)
+    if directory_bytes > MAX_DIRECTORY_BYTES:
         raise ArchiveError("container-limit", f"the directory has {count:,} members in {directory_bytes:,} bytes")
     file.seek(directory_start)
     entries = _entries(file.read(directory_bytes), count)

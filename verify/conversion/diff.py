@@ -1,7 +1,6 @@
 """Read one model beside another that is in memory: share the tensors that are the same, measure those that are not. No torch."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from verify.conversion import key_map
 from verify.files.local import crc32
 
 UNKNOWN_PART = "unknown"
-_LAYER = re.compile(r"gpt\.gpt\.h\.(\d{1,6})\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -170,7 +168,7 @@ def _difference(
     layers: dict[int, list[Change]] = {}
     for change in changes:
         parts.setdefault(key_map.part_of(change.key) or UNKNOWN_PART, []).append(change)
-        if match := _LAYER.match(change.key):
+        if match := key_map.LAYER.match(change.key):
             layers.setdefault(int(match[1]), []).append(change)
     return Difference(
         parts=tuple(_part(name, of) for name, of in parts.items()),

@@ -92,7 +92,9 @@ RESPELLED = (
 GPT_PREFIX = "gpt."
 GPT_ALONE = "the GPT was saved by itself, without its prefix `gpt.`"
 
-_NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.|$)")
+LAYER = re.compile(r"gpt\.gpt\.h\.(\d{1,3})\.")  # a layer of the GPT; XTTS v2 has 30
+_WRAPPERS = re.compile(f"(?:{'|'.join(re.escape(prefix) for prefix, _ in PREFIXES)})*")
+_NUMBER = re.compile(r"(?<=\.)\d{1,3}(?=\.|$)")
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -128,15 +130,18 @@ def _dropped() -> tuple[tuple[str, str], ...]:
 
 def normalise(key: str) -> Name:
     """Take the wrappers off the front of the key and spell it as the installed coqui-tts does."""
-    text = key
-    while prefix := next((prefix for prefix, _ in PREFIXES if text.startswith(prefix)), None):
-        text = text.removeprefix(prefix)
+    text = _WRAPPERS.sub("", key, count=1)
     for old, new, reason in RESPELLED:
         if text.startswith("hifigan_decoder.") and text.endswith(old):
             return Name(text.removesuffix(old) + new, reason)
     if not is_known(text) and is_known(GPT_PREFIX + text):
         return Name(GPT_PREFIX + text, GPT_ALONE)
     return Name(text)
+
+
+def is_wrapped(key: str) -> bool:
+    """Whether the key begins with a wrapper, as those of a trainer do."""
+    return key.startswith(tuple(prefix for prefix, _ in PREFIXES))
 
 
 def is_known(name: str) -> bool:

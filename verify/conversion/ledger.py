@@ -53,8 +53,8 @@ class Ledger:
         return sum(record.bytes for record in self.written.values())
 
     @property
-    def unknown(self) -> tuple[str, ...]:
-        return tuple(entry.record.key for entry in self.entries if entry.fate == UNKNOWN)
+    def unknown(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.fate == UNKNOWN)
 
     def count(self, fate: str) -> int:
         return sum(entry.fate == fate for entry in self.entries)

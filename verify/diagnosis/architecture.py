@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verify.checkpoint.tensors import TensorRecord
+from verify.conversion.key_map import LAYER
 from verify.source.vocabulary import base_version
 
 # config field -> (tensor, axis, what the axis has more than the field); offsets from TTS/tts/layers/xtts/gpt.py:
@@ -43,9 +44,8 @@ EXPLAINS = {
 UNKNOWABLE = ("gpt_n_heads", "gpt_max_prompt_tokens", "input_sample_rate", "output_sample_rate")
 
 DVAE_HOP_SAMPLES = 256  # of the mel frames that the dvae codes: TorchMelSpectrogram's default, GPTTrainer passes none
-_LAYER = re.compile(r"gpt\.gpt\.h\.(\d{1,6})\.")
 _DVAE_STRIDED = re.compile(r"dvae\.encoder\.\d+\.0\.weight")  # each halves the number of frames
-_UPSAMPLING = re.compile(r"hifigan_decoder\.waveform_decoder\.ups\.(\d{1,6})\.parametrizations\.weight\.original1")
+_UPSAMPLING = re.compile(r"hifigan_decoder\.waveform_decoder\.ups\.(\d{1,3})\.parametrizations\.weight\.original1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def read_architecture(tensors: Mapping[str, TensorRecord]) -> Architecture:
         record = tensors.get(key)
         if record is not None and len(record.shape) > axis:
             fields[field] = record.shape[axis] - extra
-    layers = tuple(sorted({int(match[1]) for key in tensors if (match := _LAYER.match(key))}))
+    layers = tuple(sorted({int(match[1]) for key in tensors if (match := LAYER.match(key))}))
     if layers:
         fields["gpt_layers"] = layers[-1] + 1
     version = _version(tensors)

@@ -108,16 +108,17 @@ def missing_layers(architecture: Architecture) -> tuple[Cause, ...]:
 
 def unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
     """Return one cause for the tensors that no line of the key table knows (`unknown-keys`)."""
-    if not ledger.unknown:
+    keys = tuple(entry.record.key for entry in ledger.unknown)
+    if not keys:
         return ()
-    count = len(ledger.unknown)
+    count = len(keys)
     return (
         Cause(
             code="unknown-keys",
             severity="error",
-            message=f"{count:,} tensor{'s' * (count > 1)} in the file belong{'s' * (count == 1)} to no XTTS: {summary(ledger.unknown)}",
+            message=f"{count:,} tensor{'s' * (count > 1)} in the file belong{'s' * (count == 1)} to no XTTS: {summary(keys)}",
             hint="Nothing is left out in silence. If they are yours to drop, delete them from the state dict and save it again.",
-            keys=tuple(entry.target for entry in ledger.entries if entry.record.key in ledger.unknown),
+            keys=tuple(entry.target for entry in ledger.unknown),
         ),
     )
 
