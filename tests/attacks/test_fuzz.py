@@ -110,10 +110,10 @@ def test_finds_that_cost_memory(tmp_path, name):
 @pytest.mark.parametrize(
     "make_index",
     [
-        lambda: b\"\x80\x02N" + b"".join(b"r" + struct.pack("<I", number) for number in range(990_000)) + b".",
-        lambda: b\"\x80\x02(" + b"}" * 990_000 + b"t.",
-        lambda: b\"\x80\x02}(" + b"".join(b"J" + struct.pack("<I", number) + b"N" for number in range(490_000)) + b"u.",
-        lambda: b\"\x80\x02(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x50tq\x000(" + b"h\x00Q" * 490_000 + b"t.",
+        lambda: b"\x80\x02N" + b"".join(b"r" + struct.pack("<I", number) for number in range(990_000)) + b".",
+        lambda: b"\x80\x02(" + b"}" * 990_000 + b"t.",
+        lambda: b"\x80\x02}(" + b"".join(b"J" + struct.pack("<I", number) + b"N" for number in range(490_000)) + b"u.",
+        lambda: b"\x80\x02(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x50tq\x000(" + b"h\x00Q" * 490_000 + b"t.",
     ],
     ids=["memo", "dictionaries", "keys", "storages"],
 )  # fmt: skip

@@ -70,6 +70,20 @@ def _equal_texts() -> Files:
     }
 
 
+def small_indexes() -> list[bytes]:
+    """Return indexes of the bombs' kinds in hundreds of bytes, for the fuzzer to grow."""
+    put = b"(" + b"N" * 50 + b"tq\x000"
+    calls = [put + function + b"q\x010" + b"h\x01h\x00R0" * 20 for function in (
+        name("collections", "OrderedDict"), name("builtins", "set"), name("torch", "device"),
+        name("torch._utils", "_rebuild_sparse_tensor"), name("torch", "Size"), name("_codecs", "encode"),
+    )]  # fmt: skip
+    bodies = [
+        *(call + b"}." for call in calls),
+        b"}(" + b"".join(integer(n * (2**61 - 1)) + b"N" for n in range(20)) + b"u.",
+    ]
+    return [PROTOCOL + body for body in bodies]
+
+
 FILES: dict[str, Callable[[], Files]] = {
     "a tuple of 400,000 elements, given to OrderedDict 390,000 times": lambda: _calls(
         name("collections", "OrderedDict")

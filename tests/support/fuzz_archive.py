@@ -1,25 +1,37 @@
 """Coverage-guided fuzzing of the reader with atheris, which is no dependency: `pip install atheris numpy`, then
 
-    python -m tests.support.fuzz_archive CORPUS -max_total_time=3600 -rss_limit_mb=400 -timeout=5 -max_len=16384
+    python -m tests.support.fuzz_archive CORPUS -max_total_time=1800 -rss_limit_mb=1000 -timeout=60 -max_len=16384
 
-CORPUS is a new folder that is seeded with small valid files; what it finds is written to CORPUS.finds and it goes on.
-`python -m tests.support.fuzz_archive --lines CORPUS` says which share of the lines of each module the corpus reaches.
+CORPUS is a new folder that is seeded with small valid files; what it finds is written to CORPUS.finds and it goes on. A
+find is an exception, and an input that takes too long or too much memory for its size: the machine's repetition is what
+a limit on bytes does not see. `python -m tests.support.fuzz_archive --lines CORPUS` says which share of the lines the corpus reaches.
 """
 
 import collections
 import contextlib
 import hashlib
 import os
+import resource
 import struct
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
-from tests.support import seeds
+from tests.support import bombs, seeds
 
+MAX_SECONDS = 1.0  # of the processor, for an input of 16 kB under the instruments of atheris
+MAX_GROWTH_BYTES = 100e6
 ASIDE = "/dev/shm" if os.path.isdir("/dev/shm") else None
-WHOLE, INDEX, VOICES, HEADER = range(4)  # the first byte of an input says what the rest of it is
+ERROR_TEXTS = (
+    'RuntimeError: Error(s) in loading state_dict for Xtts:\n\tMissing key(s) in state_dict: "gpt.gpt.h.2.ln_1.weight". \n'
+    '\tUnexpected key(s) in state_dict: "xtts.gpt.gpt.h.0.ln_1.weight", "emb_g.weight". \n'
+    "\tsize mismatch for gpt.text_embedding.weight: copying a param with shape torch.Size([65, 128]) from checkpoint, "
+    "the shape in current model is torch.Size([66, 128]).",
+    "[rank1]: INFO | > > KeyError: 'model'\nModuleNotFoundError: No module named 'TTS'",
+)
+WHOLE, INDEX, VOICES, HEADER, ERROR_TEXT = range(5)  # the first byte of an input says what the rest of it is
 
 
 def seed_inputs() -> list[bytes]:
@@ -34,6 +46,8 @@ def seed_inputs() -> list[bytes]:
     inputs = [(WHOLE, trained), (WHOLE, other), (WHOLE, seeds.speakers()), (WHOLE, header), (WHOLE, trained[:3000])]
     inputs += [(INDEX, seeds.pickled(config)), (INDEX, seeds.pickled(config, 4)), (INDEX, b"\x80\x02cos\nsystem\n.")]
     inputs += [(INDEX, _index_of(trained)), (INDEX, _index_of(other)), (VOICES, _index_of(seeds.speakers()))]
+    inputs += [(INDEX, index) for index in bombs.small_indexes()]
+    inputs += [(ERROR_TEXT, text.encode()) for text in ERROR_TEXTS]
     inputs += [(HEADER, header[8 : 8 + length]), (WHOLE, b"<!doctype html>"), (WHOLE, b"\x80\x02]q\x00.")]
     return [bytes([kind]) + data for kind, data in inputs]
 
@@ -48,7 +62,7 @@ def _index_of(container: bytes) -> bytes:
 
 def as_file(data: bytes) -> bytes:
     """Return the file that an input stands for: an index gets a sound container, a header its true length."""
-    kind, rest = (data[0] % 4, data[1:]) if data else (WHOLE, b"")
+    kind, rest = (data[0] % 5, data[1:]) if data else (WHOLE, b"")
     if kind in (INDEX, VOICES):
         members = {"x/data.pkl": rest, **{f"x/data/{n}": bytes(320) for n in range(12)}}
         return seeds.zipped(members)
@@ -82,6 +96,15 @@ def read(path: Path) -> None:
         archive.read_voices(path)
 
 
+def explain(text: bytes) -> None:
+    """Explain an error text, without a checkpoint beside it."""
+    from verify.diagnosis import explain as diagnosis
+    from verify.errors import ConversionError
+
+    with contextlib.suppress(ConversionError):
+        diagnosis.explain(text)
+
+
 class Harness:
     """One file, written anew for each input; what raises anything but a ConversionError is a find."""
 
@@ -90,17 +113,33 @@ class Harness:
         self.path = Path(tempfile.mkdtemp(dir=ASIDE)) / "x.pth"
 
     def __call__(self, data: bytes) -> None:
-        self.path.write_bytes(as_file(data))
+        before, began = _peak(), time.process_time()
         try:
-            read(self.path)
+            if data and data[0] % 5 == ERROR_TEXT:
+                explain(data[1:])
+            else:
+                self.path.write_bytes(as_file(data))
+                read(self.path)
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
-            mark = hashlib.sha256(f"{type(error)}{place.filename}{place.lineno}".encode()).hexdigest()[:12]
-            if mark not in self.seen:
-                self.seen.add(mark)
-                self.finds.mkdir(exist_ok=True)
-                (self.finds / mark).write_bytes(data)
-                (self.finds / f"{mark}.txt").write_text(traceback.format_exc())
+            self._keep(data, f"{type(error)}{place.filename}{place.lineno}", traceback.format_exc())
+        seconds, growth = time.process_time() - began, _peak() - before
+        if seconds > MAX_SECONDS or growth > MAX_GROWTH_BYTES:
+            self._keep(data, f"cost of kind {data[0] % 5}", f"{seconds:.1f} s, {growth / 1e6:.0f} MB")
+
+    def _keep(self, data: bytes, what: str, words: str) -> None:
+        """Write down a find, once for each place."""
+        mark = hashlib.sha256(what.encode()).hexdigest()[:12]
+        if mark not in self.seen:
+            self.seen.add(mark)
+            self.finds.mkdir(exist_ok=True)
+            (self.finds / mark).write_bytes(data)
+            (self.finds / f"{mark}.txt").write_text(words)
+
+
+def _peak() -> int:
+    """Return the most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def lines(corpus: Path) -> None:

@@ -96,7 +96,7 @@ def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
     return Clip(samples=samples, rate_hz=rate, path=path, channels=channels)
 
 
-def _require_plausible(path: Path, rate_hz: int, channels: int) -> None:
+def _require_plausible(path: Location, rate_hz: int, channels: int) -> None:
     """Refuse what the head of a sound file claims, before anything as large as that is made."""
     limits = resources.load("limits")["reference"]
     if rate_hz > limits["highest_rate_hz"]:
@@ -105,7 +105,7 @@ def _require_plausible(path: Path, rate_hz: int, channels: int) -> None:
         raise _implausible(path, f"claims {channels:,} channels; {limits['most_channels']} is the most")
 
 
-def _mono(path: Path, block: np.ndarray) -> np.ndarray:
+def _mono(path: Location, block: np.ndarray) -> np.ndarray:
     """Return the mean of the channels `(frames,)` of a block `(frames, channels)`, whose sum must not overflow."""
     loudest = float(np.abs(block[np.isfinite(block)]).max(initial=0))
     if loudest > resources.load("limits")["reference"]["largest_sample"]:
@@ -113,7 +113,7 @@ def _mono(path: Path, block: np.ndarray) -> np.ndarray:
     return block.mean(axis=1)
 
 
-def _implausible(path: Path, claim: str) -> SourceError:
+def _implausible(path: Location, claim: str) -> SourceError:
     return SourceError(
         "bad-clip", f"{path} {claim}", "Convert it to a WAV of 16 or 24 bits, mono, at 22,050 or 24,000 Hz."
     )
