@@ -1,6 +1,7 @@
 """Genuine runs, made once a session by coqui's own trainer, and how the tests are run."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ if (
 ):  # a process for each core: more threads would wait for one another, at twice the cost
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 NEVER_SAID = pytest.StashKey[list[str]]()
+
+
+def pytest_configure():
+    """Hear Ctrl-C, and have the programs that the tests start hear it: a shell switches it off for what runs in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 EXIT_VERIFIED = 0
 EXIT_CHECK_FAILED = 1
 EXIT_COULD_NOT_RUN = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130  # 128 and the number of the signal, as shells have it: 143 for SIGTERM, 129 for SIGHUP
 EXIT_CODES = {"pass": EXIT_VERIFIED, "warn": EXIT_VERIFIED, "fail": EXIT_CHECK_FAILED, "error": EXIT_COULD_NOT_RUN}
 
 MAX_MESSAGE_CHARACTERS = 4000
@@ -116,6 +116,16 @@ def cause_of(error: Exception) -> Cause:
     if isinstance(error, OSError):
         name = f"{str(error.filename)[:300]}: " if error.filename else ""
         return Cause(code="system", severity="error", message=f"{name}{error.strerror or error}")
+    if isinstance(error, MemoryError):
+        hint = "Close other programs, or raise the limit that stands on this process (ulimit -v)."
+        return Cause(
+            code="out-of-memory", severity="error", message="this machine has no more memory to give", hint=hint
+        )
+    if isinstance(error, ImportError):
+        reason = next((line for line in without_urls(str(error)).splitlines() if line.strip()), "no reason given")
+        message = f"environment, not checkpoint: {error.name or 'a package'} cannot be imported: {reason.strip()[:300]}"
+        hint = "Run the command `env`, which says what is wrong and how to mend it."
+        return Cause(code="environment", severity="error", message=message, hint=hint)
     message = f"unexpected {type(error).__name__}: {without_urls(str(error))[:500]}"
     hint = "This is a fault of the tool. Set XTTS_VERIFY_DEBUG=1 for the traceback and report it with that."
     return Cause(code="internal", severity="error", message=message, hint=hint)

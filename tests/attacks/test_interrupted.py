@@ -19,9 +19,9 @@ SCRIPT = str(ROOT / "convert_and_verify.py")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
-def start(*arguments) -> subprocess.Popen:
+def start(*arguments, **options) -> subprocess.Popen:
     command = [sys.executable, SCRIPT, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def names(folder: Path) -> list[str]:
@@ -88,6 +88,38 @@ def test_e7_ctrl_c_leaves_nothing(genuine_run, tmp_path, moment):
     assert process.returncode == 130, err
     assert out == ""
     assert names(tmp_path) == []
+
+
+@posix
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_e7_each_signal_that_asks_for_an_end_removes_the_staging_folder(genuine_run, tmp_path, name, code):
+    """`docker stop` and `kill` send SIGTERM, a terminal that closes SIGHUP: neither may leave a folder of the model's size."""
+    process = start(genuine_run, "-o", tmp_path / "out", "--expect", "sound")
+    while not list(tmp_path.glob(".out.staging-*")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, ""), err
+    assert "interrupted; nothing was left behind" in err
+    assert names(tmp_path) == []
+
+
+@posix
+def test_e7_signals_that_were_switched_off_stay_off(genuine_run, tmp_path):
+    """`nohup` switches SIGHUP off, and a shell SIGINT for what it runs in the background: such a run goes on."""
+
+    def switch_off():
+        for number in (signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+
+    process = start(genuine_run, "-o", tmp_path / "out", "--no-verify", preexec_fn=switch_off)
+    while process.poll() is None:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    assert process.returncode == 0, process.communicate()
+    assert names(tmp_path) == ["out"]
 
 
 def test_e9_two_runs_with_one_output(genuine_run, tmp_path):

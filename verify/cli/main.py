@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from verify.background import is_busy
+from verify.cli.limits import require_memory
 from verify.cli.parser import parse
 from verify.cli.streams import prepare_streams
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, OptionError, cause_of
@@ -27,7 +27,9 @@ _SHOWN_BY = {
     "env": "env",
     "profiles": "profiles",
 }
-_ctrl_c = threading.Event()
+# What asks for an end: Ctrl-C, `docker stop` and `kill`, a terminal that closes. Windows knows the first alone.
+_ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+_ended_by: list[int] = []  # the signals that came
 
 
 def _job(args: argparse.Namespace) -> Any:
@@ -83,7 +85,7 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted.
+    0 verified, 1 it ran and a check failed, 2 it could not run, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
@@ -98,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = terminal.console()
     watch = terminal.TerminalWatch(screen)
     try:
+        require_memory(args.command)
         report = _do(args, _Attentive(Silent() if args.quiet else watch))
     except ConversionError as error:
         return _refuse(error.cause, error.exit_code, args, screen)
@@ -114,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.json:
         _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
     elif getattr(report, "output", None):
-        _emit(report.output)
+        _emit(_shown(report.output))
     return report.exit_code
 
 
@@ -149,6 +152,15 @@ def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any)
     return exit_code
 
 
+def _shown(path: str) -> str:
+    """Return the path as it is where a program reads it; on a terminal its control characters must move no cursor."""
+    return (
+        "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in path)
+        if sys.stdout.isatty()
+        else path
+    )
+
+
 def _emit(text: str) -> None:
     """Print the result; a reader that went away, as `head` does, is no fault of the run."""
     try:
@@ -159,33 +171,42 @@ def _emit(text: str) -> None:
 
 
 class _Attentive:
-    """Passes on what it hears of the work, and a Ctrl-C that some package swallowed while it was imported."""
+    """Passes on what it hears of the work, and an interrupt that some package swallowed while it was imported."""
 
     def __init__(self, watch: Any) -> None:
         self.watch, self.found = watch, watch.found
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Any]:
-        """Do the step, then ask whether Ctrl-C came."""
+        """Do the step, then ask whether a signal came."""
         with self.watch.step(name, total, unit) as progress:
             yield progress
-        if _ctrl_c.is_set():
+        if _ended_by:
             raise KeyboardInterrupt
 
 
-def _hear_ctrl_c(*_: Any) -> None:
-    _ctrl_c.set()
-    raise KeyboardInterrupt
+def _end(number: int, _: Any) -> None:
+    """End as Ctrl-C does, which removes the staging folder; while that goes on, only Ctrl-C is heard again."""
+    _ended_by.append(number)
+    if len(_ended_by) == 1 or number == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def _listen_to_signals() -> None:
+    """Take the signals that ask for an end; what whoever started us has switched off, as nohup does, stays off."""
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
 
 
 def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
-    signal.signal(signal.SIGINT, _hear_ctrl_c)
+    _listen_to_signals()
     prepare_streams()
     try:
         code = main()
     except KeyboardInterrupt as stop:
-        code = EXIT_INTERRUPTED
+        code = 128 + _ended_by[0] if _ended_by else EXIT_INTERRUPTED
         with contextlib.suppress(OSError, AttributeError):
             sys.stderr.write(f"interrupted; {stop if stop.args else 'nothing was left behind'}\n")
     except OSError as error:  # stdout itself: a full disk behind it

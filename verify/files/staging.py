@@ -14,6 +14,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def staging(target: Location) -> Iterator[Stage]:
             message = f"no room in {target.parent}: {free:,} bytes are free, which the small files do not fit in"
             raise OutputError("disk-full", message, "Free some space, or write elsewhere with -o DIR.") from error
         finally:
-            shutil.rmtree(root, ignore_errors=True)
+            _remove(root)
 
 
 @contextlib.contextmanager
@@ -145,7 +146,27 @@ def _recover(target: Path) -> None:
     for left in _leftovers(target):
         if (left / _OLD).is_dir() and not os.path.lexists(target):
             os.rename(left / _OLD, target)
-        shutil.rmtree(left, ignore_errors=True)
+        _remove(left)
+
+
+def _remove(root: Path) -> None:
+    """Remove a staging folder as far as the system lets us, which is a matter of time on Windows: scanners hold new files.
+
+    shutil holds a folder open for each level, and gives up where a process may open few files; this holds one.
+    """
+    for attempt in range(1 if os.name != "nt" else 4):
+        time.sleep(0.2 * attempt)
+        shutil.rmtree(root, ignore_errors=True)
+        for folder, folders, files in os.walk(root, topdown=False):
+            with contextlib.suppress(OSError):
+                for name in files:
+                    os.unlink(os.path.join(folder, name))
+                for name in folders:
+                    os.rmdir(os.path.join(folder, name))
+        with contextlib.suppress(OSError):
+            root.rmdir()
+        if not os.path.lexists(root):
+            return
 
 
 def publish(stage: Stage, target: Location, replace: bool, watch: Watch | None = None) -> Location:

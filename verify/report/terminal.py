@@ -25,7 +25,9 @@ _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim",
 def console() -> Console:
     """Return a console on stderr that takes no text for markup, whatever stands in a file's names."""
     screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    if "COLUMNS" not in os.environ:
+    if os.environ.get("COLUMNS", "").strip("0") == "":  # where it says 0, rich would print nothing at all
+        if screen.width == 0:
+            screen.width = LOG_COLUMNS
         if not screen.is_terminal:
             screen.width = LOG_COLUMNS
         elif screen.is_dumb_terminal:  # rich takes every such one for 80 columns wide
