@@ -145,6 +145,18 @@ def test_silences_are_measured_where_they_are():
     assert signal.silences(silent) == pytest.approx((0.5, 0.1, 0.25), abs=0.011)
 
 
+def test_pauses_make_a_voice_no_quieter_and_silence_keeps_its_level():
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)
+    paused = np.concatenate([tone, np.zeros(5 * RATE_HZ)])
+    assert signal.voice_level(tone, RATE_HZ) == pytest.approx(-9.03, abs=0.01)
+    assert signal.voice_level(paused, RATE_HZ) == pytest.approx(-9.03, abs=0.01)
+    gains = signal.matching_gains(
+        [(paused, RATE_HZ), (tone / 10, RATE_HZ), (np.zeros(0), RATE_HZ), (np.zeros(99), RATE_HZ)]
+    )
+    assert gains[1] == pytest.approx(10 * gains[0])
+    assert gains[2:] == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("hz", [80, 120, 210, 350])
 def test_pitch_is_that_of_the_pulses(hz):
     time = np.arange(2 * RATE_HZ) / RATE_HZ

@@ -1,5 +1,7 @@
 """Measure a waveform as sound: where it is silent, how it begins and ends, and at what pitch it swings."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from verify.audio.mel import RATE_HZ, cepstra
@@ -168,3 +170,24 @@ def attack_skew(samples: np.ndarray) -> float:
     moves = np.diff(np.log10(np.maximum(level, 1e-3 * level.max(initial=0.0) + 1e-9)))
     spread = np.mean(np.square(moves)) if len(moves) else 0.0
     return float(np.mean(moves**3) / spread**1.5) if spread > 1e-9 else 0.0
+
+
+VOICE_DBFS = -20.0  # about the level of speech that is broadcast
+HIGHEST_PEAK = 0.98  # of full scale
+
+
+def voice_level(samples: np.ndarray, rate_hz: int) -> float:
+    """Return the RMS level in dBFS of what is heard in a clip, without its silences; -inf where there is only silence."""
+    levels = frame_levels(samples, rate_hz)
+    heard = levels[~silent_frames(levels)]
+    return float(10 * np.log10(np.mean(10 ** (heard / 10)))) if len(heard) else -np.inf
+
+
+def matching_gains(clips: Sequence[tuple[np.ndarray, int]]) -> list[float]:
+    """Return a factor for each clip (samples, rate) that makes all equally loud and none clip; silence keeps its level."""
+    levels = np.array([voice_level(samples, rate_hz) for samples, rate_hz in clips])
+    peaks = np.array([np.max(np.abs(samples), initial=1e-9) for samples, _ in clips])
+    heard = np.isfinite(levels)
+    reachable = (levels + 20 * np.log10(HIGHEST_PEAK / peaks))[heard]
+    target = min([VOICE_DBFS, *reachable.tolist()])
+    return np.where(heard, 10 ** ((target - np.where(heard, levels, 0.0)) / 20), 1.0).tolist()

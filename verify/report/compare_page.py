@@ -4,9 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from verify.report import listen_page
-from verify.report.compare_terminal import PAGE, facts, figure_in_words, layers_in_words
-from verify.report.words import percent
+from verify.report import listen_page, templating
+from verify.report.compare_terminal import PAGE, facts_of, figure_in_words, layers_in_words
 from verify.results.comparison import ComparisonReport, changed_share, figures, rows
 
 
@@ -21,9 +20,11 @@ def render(report: ComparisonReport, folder: Path) -> str:
     """Return the page as HTML that needs nothing but itself."""
     takes = _takes(report, folder)
     judged = [model for model in report.models if model.checks]
-    return listen_page.render(
+    return templating.render(
         "compare.html.j2",
-        {"percent": percent, "facts": facts, "layers": layers_in_words, "figure": figure_in_words},
+        facts=facts_of,
+        layers=layers_in_words,
+        figure=figure_in_words,
         report=report,
         changed_share=lambda part: changed_share(asdict(part)),
         takes=takes,

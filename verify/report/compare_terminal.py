@@ -4,13 +4,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from verify.checks import Check
 from verify.conversion.diff import Difference, LayerChange
 from verify.diagnosis.attribution import summary
 from verify.errors import counted
-from verify.report.terminal import show_cause
-from verify.report.words import VERDICTS, loss_words, percent, printable, size, value_in_words
-from verify.result import dtypes, layout
+from verify.report.terminal import check_cell, facts, show_cause, show_failed, show_verdict, table
+from verify.report.words import number, percent, printable
 from verify.results.comparison import ComparedModel, ComparisonReport, changed_share, figures, rows
 
 PAGE = "compare.html"
@@ -41,12 +39,11 @@ def show_outcome(report: ComparisonReport, screen: Console) -> None:
         for cause in model.causes:
             show_cause(cause, screen)
         for check in failed:
-            screen.print(Text(f"check failed: {check.name}: {check.hint}", "red"), soft_wrap=not screen.is_terminal)
+            show_failed(check, screen)
     for cause in report.causes:
         show_cause(cause, screen)
     verdicts = ", ".join(f"{model.name} {model.verdict}" for model in report.models)
-    verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
-    screen.print(Text.assemble(verdict, f" ({verdicts}) in {sum(report.seconds.values()):.1f} s"))
+    show_verdict(report.verdict, f" ({verdicts}) in {sum(report.seconds.values()):.1f} s", screen)
     if report.output and report.heard:
         screen.print(Text("listen: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
 
@@ -62,20 +59,14 @@ def _heads(report: ComparisonReport) -> Table:
     grid.add_column(overflow="fold")
     for model in report.models:
         grid.add_row(Text(model.name, "bold"), printable(model.path))
-        known = facts(model)
+        known = facts_of(model)
         grid.add_row("", printable(known) if known else Text("could not be read", "red"))
     return grid
 
 
-def facts(model: ComparedModel) -> str:
+def facts_of(model: ComparedModel) -> str:
     """Return in words what the archive says of itself and of the training; nothing where it could not be read."""
-    if model.report is None:
-        return ""
-    archive = model.report.archive
-    known = [f"{layout(archive, model.report.ledger)} layout", size(archive.bytes), dtypes(model.report.ledger)]
-    known += [f"step {archive.step:,}"] if archive.step is not None else []
-    known += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
-    return ", ".join([*known, *(text for text in (loss_words(archive.loss), archive.date) if text)])
+    return facts(model.report) if model.report else ""
 
 
 def _show_difference(model: ComparedModel, found: Difference, screen: Console) -> None:
@@ -99,17 +90,14 @@ def _show_difference(model: ComparedModel, found: Difference, screen: Console) -
 
 
 def _parts(head: str, found: Difference) -> Table:
-    table = Table(title=Text(head, "bold"), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("part", overflow="fold")
-    for name in ("tensors", "identical", "bytes changed", "moved by", "furthest"):
-        table.add_column(name, justify="right")
-    table.add_column("tensor that moved furthest", overflow="fold")
+    numbers = ("tensors", "identical", "bytes changed", "moved by", "furthest")
+    rows = table("part", *numbers, "tensor that moved furthest", right=numbers, title=Text(head, "bold"))
     for part in found.parts:
         share = changed_share({"changed_bytes": part.changed_bytes, "bytes": part.bytes})
         moved = (f"{share:.1%}", percent(part.relative_change), percent(part.largest))
         cells = ("", "", "") if part.identical == part.tensors else moved
-        table.add_row(part.part, f"{part.tensors:,}", f"{part.identical:,}", *cells, printable(part.largest_key or ""))
-    return table
+        rows.add_row(part.part, f"{part.tensors:,}", f"{part.identical:,}", *cells, printable(part.largest_key or ""))
+    return rows
 
 
 def layers_in_words(layers: tuple[LayerChange, ...]) -> str:
@@ -133,39 +121,26 @@ def _show_said(report: ComparisonReport, screen: Console) -> None:
 def _figures(report: ComparisonReport) -> Table:
     """Return figures and checks as rows, models as columns."""
     models = [model for model in report.models if model.checks]
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("check", overflow="fold")
-    for model in models:
-        table.add_column(Text(model.name, "bold"), justify="right")
-    table.add_column("limit", justify="right", overflow="fold")
-    table.add_column("unit", overflow="fold")
-    told = [figures(model) for model in models]
-    for name in told[0]:
-        if any(one[name] is not None for one in told):
-            cells = [_told(name, one[name], model) for one, model in zip(told, models, strict=True)]
-            table.add_row(name, *cells, "", "")
+    names = [model.name for model in models]
+    shown = table("check", *names, "limit", "unit", right=(*names, "limit"))
+    values = [figures(model) for model in models]
+    for name in values[0]:
+        if any(of_model[name] is not None for of_model in values):
+            cells = [
+                Text(f"{figure_in_words(name, of[name], model)}  ") for of, model in zip(values, models, strict=True)
+            ]
+            shown.add_row(name, *cells, "", "")
     for row in rows(models):
-        cells = [_cell(model, check) for model, check in zip(models, row.cells, strict=True)]
-        table.add_row(row.name, *cells, row.limit, row.unit)
-    return table
-
-
-def _told(name: str, value: float | None, model: ComparedModel) -> Text:
-    return Text(f"{figure_in_words(name, value, model)}  ")
+        cells = [
+            check_cell(check, check is not None and model.demands(check))
+            for model, check in zip(models, row.cells, strict=True)
+        ]
+        shown.add_row(row.name, *cells, row.limit, row.unit)
+    return shown
 
 
 def figure_in_words(name: str, value: float | None, model: ComparedModel) -> str:
     """Return a figure of a model's takes; of stop tokens, how many of the takes had one."""
     if name == "stop tokens" and value is not None:
         return f"{value:.0f} of {len(model.samples)}"
-    return value_in_words(value)
-
-
-def _cell(model: ComparedModel, check: Check | None) -> Text:
-    """Return a check's figure, marked where it failed: `✗` where that decides, `–` where it does not."""
-    if check is None:
-        return Text("–  ")
-    value = value_in_words(check.measured)
-    if check.ok:
-        return Text.assemble(value, (" ✓", "green"))
-    return Text.assemble(value, (" ✗", "red") if model.demands(check) else (" –", "yellow"))
+    return number(value)

@@ -5,23 +5,20 @@ from typing import Any
 
 import soundfile
 
-from verify.report import page
+from verify.report import page, templating
 
 _COLOURS = {"pass": "#2e7d32", "warn": "#b26a00", "fail": "#c62828", "error": "#c62828"}
 
 
 def render(document: dict[str, Any]) -> str:
     """Return the report of schema 1 as a piece of HTML that needs nothing but itself and runs nothing."""
-    return (
-        page.engine()
-        .get_template("notebook.html.j2")
-        .render(
-            report=document,
-            colour=_COLOURS[document["verdict"]],
-            title=page.headline(document) if document["load"] else "Read, not loaded",
-            reason=page.reason(document),
-            audio=_sample(document),
-        )
+    return templating.render(
+        "notebook.html.j2",
+        report=document,
+        colour=_COLOURS[document["verdict"]],
+        title=page.headline(document) if document["load"] else "Read, not loaded",
+        reason=page.reason(document),
+        audio=_sample(document),
     )
 
 

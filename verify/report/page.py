@@ -1,6 +1,5 @@
 """The report as one file to open in a browser: a player for each clip, every check, what became of the keys."""
 
-import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ import soundfile
 import soxr
 
 from verify.audio.clips import dbfs
-from verify.diagnosis.attribution import summary
 from verify.report import pictures, templating
-from verify.report.words import PAGE, loss_words, size
+from verify.report.words import PAGE, number
 
 PLAYER_HZ = 24000
 LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a reference may be
@@ -20,8 +18,6 @@ LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a
 # that they stay alike, and no player for the last ones where even that is too much. So the page stays below 4 MB.
 WAV_SECONDS, MP3_SECONDS = 58.0, 150.0
 MOST_SAMPLES = 60  # their pictures and figures need room too
-LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
-_JOINERS = "\n\u200c\u200d"  # the last two shape letters in several scripts
 _MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "error": "✗"}
 
 
@@ -38,44 +34,23 @@ def write_page(folder: Path, document: dict[str, Any], command: str) -> Path:
     return path
 
 
-def engine() -> Any:
-    """Return the templates: every value in them is escaped and cut, control characters are made visible."""
-    return templating.engine(visible, {"size": size, "folded": summary, "figure": figure, "loss": loss_words})
-
-
 def render(folder: Path, document: dict[str, Any], command: str) -> str:
     """Return the page as HTML that needs nothing but itself."""
     samples = document.get("samples") or [document["sample"]] if document.get("sample") else []
-    return (
-        engine()
-        .get_template("report.html.j2")
-        .render(
-            report=document,
-            mark=_MARKS[document["verdict"]],
-            title=headline(document),
-            reason=reason(document),
-            clips=_clips(folder, samples[:MOST_SAMPLES]),
-            unheard=len(samples[MOST_SAMPLES:]),
-            ticks=pictures.ticks(),
-            bars=pictures.key_bar(document["ledger"]["groups"]),
-            checks=_with_bars(document["checks"] or []),
-            command=command,
-            times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
-        )
+    return templating.render(
+        "report.html.j2",
+        report=document,
+        mark=_MARKS[document["verdict"]],
+        title=headline(document),
+        reason=reason(document),
+        clips=_clips(folder, samples[:MOST_SAMPLES]),
+        unheard=len(samples[MOST_SAMPLES:]),
+        ticks=pictures.ticks(),
+        bars=pictures.key_bar(document["ledger"]["groups"]),
+        checks=_with_bars(document["checks"] or []),
+        command=command,
+        times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
     )
-
-
-def visible(value: Any) -> Any:
-    """Return a value of the report as it may stand on the page: names of strangers' files move no text about."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    cut = value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]} ... ({len(value):,} characters)"
-    return "".join(char if char.isprintable() or char in _JOINERS else "\N{REPLACEMENT CHARACTER}" for char in cut)
-
-
-def figure(value: float | None, digits: int = 3) -> str:
-    """Return a measurement as people read it; None where there was nothing to measure."""
-    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def headline(document: dict[str, Any]) -> str:
@@ -100,7 +75,7 @@ def reason(document: dict[str, Any]) -> dict[str, str] | None:
         return _cause(causes["error"][0])
     for check in document["checks"] or []:
         if check["demanded"] and not check["ok"]:
-            measured = f"{figure(check['measured'])}, where the limit is {check['limit']} {check['unit']}"
+            measured = f"{number(check['measured'])}, where the limit is {check['limit']} {check['unit']}"
             return {"what": f"{check['name']}: {measured}", "hint": check["hint"]}
     return _cause(causes["warning"][0]) if causes["warning"] else None
 
@@ -148,14 +123,14 @@ def _sounding(path: Path, form: str) -> dict[str, Any]:
         "form": form,
         "audio": sound_uri(samples, rate, form),
         "peak": dbfs(float(np.abs(samples).max())),
-        "wave": _ours(pictures.waveform(samples)),
-        "mel": _data_uri("image/png", pictures.spectrogram(samples, rate)),
+        "wave": templating.markup(pictures.waveform(samples)),
+        "mel": templating.data_uri("image/png", pictures.spectrogram(samples, rate)),
     }
 
 
 def sound_uri(samples: np.ndarray, rate_hz: int, form: str) -> Any:
     """Return the samples `(samples,)` as a data URI that every browser plays; `form` is wav or mp3."""
-    return _data_uri("audio/wav" if form == "wav" else "audio/mpeg", _encoded(samples, rate_hz, form))
+    return templating.data_uri("audio/wav" if form == "wav" else "audio/mpeg", _encoded(samples, rate_hz, form))
 
 
 def _encoded(samples: np.ndarray, rate_hz: int, form: str) -> bytes:
@@ -165,14 +140,3 @@ def _encoded(samples: np.ndarray, rate_hz: int, form: str) -> bytes:
     options = {"format": "WAV", "subtype": "PCM_16"} if form == "wav" else {"format": "MP3"}
     soundfile.write(buffer, np.clip(even, -1, 1), PLAYER_HZ, **options)
     return buffer.getvalue()
-
-
-def _data_uri(kind: str, data: bytes) -> Any:
-    return _ours(f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}")
-
-
-def _ours(text: str) -> Any:
-    """Return a text marked as made here, so that it is neither escaped nor cut."""
-    from markupsafe import Markup
-
-    return Markup(text)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import counted
-from verify.report import curve, listen_page
-from verify.report.words import value_in_words
+from verify.report import curve, listen_page, templating
+from verify.report.words import number
 from verify.results.sweep import SweepReport, SweptCheckpoint
 
 JSON, PAGE = "sweep.json", "sweep.html"
@@ -28,9 +28,8 @@ def write(report: SweepReport, folder: Path, write: Callable[[str, bytes], None]
 def render(report: SweepReport, folder: Path) -> str:
     """Return the page as HTML that needs nothing but itself."""
     takes = _takes(report.heard, folder)
-    return listen_page.render(
+    return templating.render(
         "sweep.html.j2",
-        {},
         title=f"{counted(len(report.checkpoints), 'checkpoint')} by rank",
         best=next(iter(report.heard), None),
         ranked=report.heard,
@@ -50,8 +49,7 @@ def _curve(report: SweepReport) -> dict[str, Any] | None:
     if len({one.found["step"] for one in shown}) < 2:
         return None
     drawn = {
-        theme: listen_page.data_address("image/svg+xml", curve.draw(shown, report.ranking, theme))
-        for theme in curve.INKS
+        theme: templating.data_uri("image/svg+xml", curve.draw(shown, report.ranking, theme)) for theme in curve.INKS
     }
     return {**drawn, "words": curve.words(shown, report.ranking)}
 
@@ -59,8 +57,8 @@ def _curve(report: SweepReport) -> dict[str, Any] | None:
 def _takes(heard: tuple[SweptCheckpoint, ...], folder: Path) -> list[dict[str, Any]]:
     """Return each sentence and seed with those that said it, the best first."""
     takes = []
-    for number in range(max((len(one.samples) for one in heard), default=0)):
-        said = [(one, one.samples[number]) for one in heard if number < len(one.samples)]
+    for place in range(max((len(one.samples) for one in heard), default=0)):
+        said = [(one, one.samples[place]) for one in heard if place < len(one.samples)]
         voices = [
             listen_page.voice(one.name, _about(one), sample, folder / path, path)
             for one, sample in said
@@ -76,5 +74,5 @@ def _about(one: SweptCheckpoint) -> str:
     first = [*names[:MOST_TOLD], *(name for name in names[MOST_TOLD:] if name.endswith("loss"))]
     known = [f"rank {one.rank}"]
     known += [f"step {one.found['step']:,}"] if one.found["step"] is not None else []
-    known += [f"{name} {value_in_words(one.figures[name])}" for name in first]
+    known += [f"{name} {number(one.figures[name])}" for name in first]
     return ", ".join(known)

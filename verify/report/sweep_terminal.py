@@ -6,8 +6,8 @@ from rich.text import Text
 
 from verify.errors import Cause, counted
 from verify.report.sweep_page import PAGE
-from verify.report.terminal import show_cause
-from verify.report.words import VERDICTS, printable, value_in_words
+from verify.report.terminal import show_cause, show_verdict, table
+from verify.report.words import VERDICTS, number, printable
 from verify.results.sweep import SweepReport
 
 
@@ -38,11 +38,10 @@ def show_outcome(report: SweepReport, screen: Console) -> None:
         screen.print(printable(one.name, "bold"), soft_wrap=True)
         for cause in one.causes:
             show_cause(Cause(**{**cause, "keys": tuple(cause["keys"])}), screen)
-    verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
     before = sum(one.resumed for one in report.checkpoints)
     known = f", {before} known from before" if before else ""
     spoke = f"{len(report.heard)} of {counted(len(report.checkpoints), 'checkpoint')} spoke{known}"
-    screen.print(Text.assemble(verdict, f" ({spoke}) in {report.seconds:.1f} s"))
+    show_verdict(report.verdict, f" ({spoke}) in {report.seconds:.1f} s", screen)
     if report.heard:
         screen.print(Text("ranked first: ") + printable(report.heard[0].path), soft_wrap=True)
     if report.output:
@@ -50,16 +49,11 @@ def show_outcome(report: SweepReport, screen: Console) -> None:
 
 
 def _ranks(report: SweepReport) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("rank", justify="right")
-    table.add_column("checkpoint", overflow="fold")
-    table.add_column("step", justify="right")
-    for criterion in report.ranking:
-        table.add_column(criterion.name, justify="right")
-    table.add_column("verdict")
+    names = [criterion.name for criterion in report.ranking]
+    rows = table("rank", "checkpoint", "step", *names, "verdict", right=("rank", "step", *names))
     for one in report.heard:
         step = "–" if one.found["step"] is None else f"{one.found['step']:,}"
-        values = [value_in_words(one.figures[criterion.name]) for criterion in report.ranking]
+        values = [number(one.figures[name]) for name in names]
         verdict = Text(one.verdict, VERDICTS[one.verdict])
-        table.add_row(str(one.rank), printable(one.name), step, *values, verdict)
-    return table
+        rows.add_row(str(one.rank), printable(one.name), step, *values, verdict)
+    return rows

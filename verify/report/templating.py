@@ -1,17 +1,36 @@
-"""The one engine that makes pages of templates: every value is escaped, and made safe to show by whoever asks."""
+"""The one engine that makes pages of templates: every value is made safe to show and escaped, whoever wrote it."""
 
-from collections.abc import Callable, Mapping
+import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
+from verify.diagnosis.attribution import summary
+from verify.errors import counted
+from verify.report.words import check_state, loss_words, number, percent, size
+
 TEMPLATES = Path(__file__).parent / "templates"
+LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
+_KEPT = "\n\u200c\u200d"  # the last two shape letters in several scripts
 
 
-def engine(visible: Callable[[Any], Any], filters: Mapping[str, Callable[..., Any]]) -> Any:
-    """Return the templates; `visible` is applied to each value before it is escaped."""
+def render(template: str, **values: Any) -> str:
+    """Return a page as HTML that needs nothing but itself.
+
+    A page that runs a script allows it, and its style, by their hashes: `style`, `script` and `policy`.
+    """
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("compare.css", "compare.js"))
+    policy = (
+        f"default-src 'none'; media-src data:; img-src data:; style-src '{_hash(style)}'; "
+        f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    )
+    return _engine().get_template(template).render(style=style, script=script, policy=policy, **values)
+
+
+def _engine() -> Any:
     import jinja2  # only where a page is written: inspect and --help stay light
 
-    made = jinja2.Environment(
+    engine = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         finalize=visible,
@@ -19,5 +38,37 @@ def engine(visible: Callable[[Any], Any], filters: Mapping[str, Callable[..., An
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= filters
-    return made
+    engine.filters |= {
+        "counted": counted,
+        "folded": summary,
+        "loss": loss_words,
+        "number": number,
+        "percent": percent,
+        "size": size,
+    }
+    engine.globals["check_state"] = check_state
+    return engine
+
+
+def visible(value: Any) -> Any:
+    """Return a value as it may stand on a page: names of strangers' files move no text about, and none is endless."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    cut = value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]} ... ({len(value):,} characters)"
+    return "".join(char if char.isprintable() or char in _KEPT else "\N{REPLACEMENT CHARACTER}" for char in cut)
+
+
+def markup(text: str) -> Any:
+    """Return a text marked as made here, so that it is neither escaped nor cut."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def data_uri(media_type: str, data: bytes) -> Any:
+    """Return bytes as a `data:` address."""
+    return markup(f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,10 +1,10 @@
 """The report for people: everything to stderr, in colour where the terminal has any."""
 
 import contextlib
-import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
 
 from rich.console import Console, ConsoleDimensions
 from rich.table import Table
@@ -14,7 +14,7 @@ from verify.checks import Check
 from verify.diagnosis import config_check
 from verify.diagnosis.attribution import summary
 from verify.errors import Cause, counted
-from verify.report.words import PAGE, VERDICTS, loss_words, printable, size
+from verify.report.words import PAGE, VERDICTS, check_state, loss_words, number, printable, size
 from verify.result import Result, dtypes, layout
 
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
@@ -85,11 +85,10 @@ def show_outcome(report: Result, screen: Console) -> None:
     for cause in report.causes:
         show_cause(cause, screen)
     for check in report.failed_checks:
-        screen.print(Text(f"check failed: {check.name}: {check.hint}", "red"), soft_wrap=not screen.is_terminal)
+        show_failed(check, screen)
     total = sum(report.seconds.values())
     heard = "" if report.load else " by what is in the file; nothing was loaded or heard"
-    verdict = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
-    screen.print(Text.assemble(verdict, f"{heard} in {total:.1f} s"))
+    show_verdict(report.verdict, f"{heard} in {total:.1f} s", screen)
     if report.output and report.failed_checks:
         where = printable(f"{report.output}/sample.wav")
         screen.print(
@@ -98,6 +97,39 @@ def show_outcome(report: Result, screen: Console) -> None:
     if report.output and any(file.name == PAGE for file in report.files):
         verb = "listen" if report.samples else "read"
         screen.print(Text(f"{verb}: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
+
+
+def show_verdict(verdict: str, about: str, screen: Console) -> None:
+    """Print the verdict and what goes with it."""
+    screen.print(Text.assemble((f"verdict: {verdict}", VERDICTS[verdict]), about))
+
+
+def show_failed(check: Check, screen: Console) -> None:
+    """Print a check that decided the verdict by failing."""
+    line = f"check failed: {check.name}: {check.hint}"
+    screen.print(Text(line, check_state(ok=False, demanded=True).colour), soft_wrap=not screen.is_terminal)
+
+
+def check_cell(check: Check | None, demanded: bool) -> Text:
+    """Return a check's figure with its mark, for a table that has a column for each model or clip."""
+    if check is None:
+        return Text("–  ")
+    state = check_state(check.ok, demanded)
+    return Text.assemble(number(check.measured), (f" {state.mark}", state.colour))
+
+
+def table(*columns: str, right: Collection[str] = (), **options: Any) -> Table:
+    """Return an empty table without lines.
+
+    Args:
+        columns: their heads.
+        right: heads of the columns of numbers.
+        options: of rich's Table.
+    """
+    made = Table(**{"box": None, "padding": (0, 2, 0, 0), "title_justify": "left", **options})
+    for name in columns:
+        made.add_column(printable(name), justify="right" if name in right else "left", overflow="fold")
+    return made
 
 
 def show_cause(cause: Cause, screen: Console) -> None:
@@ -114,13 +146,18 @@ def show_cause(cause: Cause, screen: Console) -> None:
         screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
 
 
+def facts(report: Result) -> str:
+    """Return in words what the archive says of itself and of the training."""
+    archive = report.archive
+    known = [f"{layout(archive, report.ledger)} layout", size(archive.bytes), dtypes(report.ledger)]
+    known += [f"step {archive.step:,}"] if archive.step is not None else []
+    known += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
+    return ", ".join([*known, *(text for text in (loss_words(archive.loss), archive.date) if text)])
+
+
 def _source(report: Result) -> Table:
     archive, source, found = report.archive, report.source, report.architecture
-    facts = [f"{layout(archive, report.ledger)} layout", size(archive.bytes), dtypes(report.ledger)]
-    facts += [f"step {archive.step:,}"] if archive.step is not None else []
-    facts += [f"epoch {archive.epoch:,}"] if archive.epoch is not None else []
-    facts += [text for text in (loss_words(archive.loss), archive.date) if text]
-    rows = [("checkpoint", str(archive.path)), ("", ", ".join(facts))]
+    rows = [("checkpoint", str(archive.path)), ("", facts(report))]
     if found.version:
         layers, width = (found.fields.get(name, "?") for name in ("gpt_layers", "gpt_n_model_channels"))
         rows.append(("model", f"XTTS {found.version}, {layers} GPT layers of width {width}{_rows(report)}"))
@@ -158,14 +195,10 @@ def _rows(report: Result) -> str:
 
 def _ledger(report: Result) -> Table:
     title = Text(f"{len(report.ledger.entries):,} tensors", "bold")
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("fate", "what"):
-        table.add_column(name, overflow="fold")
-    for name in ("tensors", "size"):
-        table.add_column(name, justify="right")
+    rows = table("fate", "what", "tensors", "size", right=("tensors", "size"), title=title)
     for group in report.ledger.groups():
-        table.add_row(Text(group.fate, _FATES[group.fate]), group.reason, f"{group.tensors:,}", size(group.bytes))
-    return table
+        rows.add_row(Text(group.fate, _FATES[group.fate]), group.reason, f"{group.tensors:,}", size(group.bytes))
+    return rows
 
 
 def _show_load(report: Result, screen: Console) -> None:
@@ -226,18 +259,15 @@ def _show_checks(report: Result, screen: Console) -> None:
 
 def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table:
     """Return the table of checks: what was measured, the limit, and whether the verdict depends on it."""
-    table = Table(box=None, padding=(0, 2, 0, 2))
-    for name in ("", "check", "measured", "limit", "unit"):
-        table.add_column(name, justify="right" if name in ("measured", "limit") else "left", overflow="fold")
+    rows = table("", "check", "measured", "limit", "unit", right=("measured", "limit"), padding=(0, 2, 0, 2))
     for check in checks:
         demanded = check.name in all_demanded
-        mark = Text("✓", "green") if check.ok else Text("✗", "red") if demanded else Text("–", "yellow")
-        value = "–" if check.measured is None or not math.isfinite(check.measured) else f"{check.measured:.3g}"
+        state = check_state(check.ok, demanded)
         notes = [check.note] if check.note else []
         notes += ["not demanded"] if not (demanded or check.ok) else []
         note = f"  ({', '.join(notes)})" if notes else ""
-        table.add_row(mark, check.name, value, check.limit, check.unit + note)
-    return table
+        rows.add_row(Text(state.mark, state.colour), check.name, number(check.measured), check.limit, check.unit + note)
+    return rows
 
 
 @contextlib.contextmanager

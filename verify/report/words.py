@@ -1,6 +1,7 @@
 """Words and numbers as people read them: sizes, losses, values, verdicts."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from rich.text import Text
@@ -11,15 +12,33 @@ def percent(change: float | None) -> str:
     return "–" if change is None else f"{change * 100:.3g} %"
 
 
-def value_in_words(value: float | None) -> str:
-    """Return a measurement with three digits."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a measurement as people read it; a dash where there was nothing to measure."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
 
 
 PAGE = "report.html"
-
-
 VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckState:
+    """How a check that passed or failed is shown, everywhere: a mark, words, the class on a page, the terminal's colour."""
+
+    mark: str
+    words: str
+    name: str
+    colour: str
+
+
+PASSED = CheckState(mark="✓", words="passed", name="pass", colour="green")
+FAILED = CheckState(mark="✗", words="failed", name="fail", colour="red")
+NOT_DEMANDED = CheckState(mark="–", words="failed, not demanded", name="warn", colour="yellow")
+
+
+def check_state(ok: bool, demanded: bool) -> CheckState:
+    """Return how a check is shown; where the verdict does not depend on it, its failure is no alarm."""
+    return PASSED if ok else FAILED if demanded else NOT_DEMANDED
 
 
 def printable(text: str, style: str = "") -> Text:
