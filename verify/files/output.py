@@ -1,6 +1,7 @@
 """Where the output of a request goes, and what it must not be."""
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,8 @@ OUTPUT_FOLDERS = {
     "core_xttsv2": frozenset(["config.json", "xtts-v2.safetensors"]),
     "gpt": frozenset(["config.json", "gpt2_model.safetensors", "tokenizer.json", "tokenizer_config.json"]),
 }
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file: devices, also with an ending; a dot or a space at the end is lost.
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?|.*[. ]", re.IGNORECASE)
 _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
 
 
@@ -68,6 +71,9 @@ def refuse_inputs(target: Location, inputs: Sequence[Location]) -> None:
                 "cannot-write", message, "Write to s3://, gs:// or hf://, or to a folder of this machine."
             )
         return
+    if sys.platform == "win32" and _RESERVED.fullmatch(target.name):
+        message = f"the output {target} has a name that Windows keeps for a device, or does not keep as it is written"
+        raise OutputError("cannot-write", message, "Pass another name with -o DIR.")
     if not target.parent.is_dir():
         what = "is not a folder" if target.parent.exists() else "is not there"
         raise OutputError(

@@ -6,6 +6,7 @@ staging folder from a living one's, so that the next run can remove it.
 
 import contextlib
 import errno
+import gc
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,9 @@ from verify.files.upload import upload
 from verify.progress import Silent, Watch
 
 CASE_BLIND = sys.platform in ("win32", "darwin")  # as these systems come; a volume may be formatted otherwise
+# Windows renames and removes nothing that somebody has open, and scanners open each new file for a moment.
+PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0) if os.name == "nt" else ()
+LONGEST_WINDOWS_PATH = 259  # characters, unless long paths are switched on
 _OLD = "replaced"  # where the old output waits inside the staging folder while the new one takes its name
 
 
@@ -79,7 +84,7 @@ def staging(target: Location) -> Iterator[Stage]:
         _recover(target)
         root = target.parent / f"{_prefix(target)}{secrets.token_hex(4)}"
         try:
-            (root / "files").mkdir(parents=True)
+            _make(root / "files")
             yield Stage(folder=root / "files", target=target)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
@@ -119,9 +124,9 @@ def locked(target: Path) -> Iterator[None]:
 def _short(target: Path) -> str:
     """Return the target's name, or a hash of it where a few characters more would be too long for a file name.
 
-    Where the system takes `Out` and `out` for one folder, both are one here, so that they share a lock.
+    Where the system takes `Out` and `out` for one folder, and an accent for one however it is written, they share a lock.
     """
-    text = target.name.casefold() if CASE_BLIND else target.name
+    text = unicodedata.normalize("NFC", target.name).casefold() if CASE_BLIND else target.name
     name = os.fsencode(text)
     return text if len(name) <= 200 else hashlib.sha256(name).hexdigest()[:40]
 
@@ -136,7 +141,9 @@ def _leftovers(target: Path) -> list[Path]:
     folders = [
         path
         for path in target.parent.iterdir()
-        if pattern.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+        if pattern.fullmatch(unicodedata.normalize("NFC", path.name) if CASE_BLIND else path.name)
+        and path.is_dir()
+        and not path.is_symlink()
     ]
     return [path for path in folders if {entry.name for entry in path.iterdir()} <= {"files", _OLD}]
 
@@ -145,17 +152,17 @@ def _recover(target: Path) -> None:
     """Remove dead runs' staging folders; one killed between its two renames gives the old output its name back."""
     for left in _leftovers(target):
         if (left / _OLD).is_dir() and not os.path.lexists(target):
-            os.rename(left / _OLD, target)
+            rename(left / _OLD, target)
         _remove(left)
 
 
 def _remove(root: Path) -> None:
-    """Remove a staging folder as far as the system lets us, which is a matter of time on Windows: scanners hold new files.
+    """Remove a staging folder, as far as the system lets us.
 
     shutil holds a folder open for each level, and gives up where a process may open few files; this holds one.
     """
-    for attempt in range(1 if os.name != "nt" else 4):
-        time.sleep(0.2 * attempt)
+    for pause in (0.0, *PAUSES_SECONDS):
+        time.sleep(pause)
         shutil.rmtree(root, ignore_errors=True)
         for folder, folders, files in os.walk(root, topdown=False):
             with contextlib.suppress(OSError):
@@ -184,12 +191,12 @@ def publish(stage: Stage, target: Location, replace: bool, watch: Watch | None =
     old = stage.folder.parent / _OLD
     try:
         if replace and target.exists():
-            os.rename(target, old)
+            rename(target, old)
             _require_still_ours(target, old)
-        os.rename(stage.folder, target)
+        rename(stage.folder, target)
     except OSError as error:
         if old.exists() and not target.exists():
-            os.rename(old, target)
+            rename(old, target)
         raise OutputError(
             "cannot-publish", f"{target} could not be written: {error.strerror}", "Write elsewhere with -o DIR."
         ) from error
@@ -208,8 +215,41 @@ def _require_still_ours(target: Path, old: Path) -> None:
     else:
         error = foreign(target, old)
     if error:
-        os.rename(old, target)
+        rename(old, target)
         raise error
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file or folder another name; where somebody has it open, which Windows refuses, try again a few times.
+
+    Raises:
+        OSError: it cannot be done.
+    """
+    for pause in PAUSES_SECONDS:
+        try:
+            os.rename(old, new)
+            return
+        except PermissionError:
+            gc.collect()  # a model that is done with may still have its file mapped into memory
+            time.sleep(pause)
+    os.rename(old, new)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder to write into.
+
+    Raises:
+        OutputError: its path is longer than Windows takes.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        length = len(str(folder.absolute() / "speakers_xtts.pth"))
+        if sys.platform != "win32" or length <= LONGEST_WINDOWS_PATH:
+            raise
+        message = f"the output's files would have paths of {length} characters; Windows takes {LONGEST_WINDOWS_PATH}"
+        hint = "Write to a folder with a shorter path with -o DIR, or switch on long paths in Windows."
+        raise OutputError("cannot-write", message, hint) from error
 
 
 def flush(path: Path) -> None:
@@ -225,7 +265,7 @@ def flush(path: Path) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON in ASCII, which holds any file name; NaN is refused, as no other reader takes it."""
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
 
 
 def sha256(path: Location, piece_bytes: int = CHUNK_BYTES) -> str:

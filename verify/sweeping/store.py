@@ -57,7 +57,7 @@ class Store:
         for file in new.iterdir():
             staging.flush(file)
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(new, folder)
+        staging.rename(new, folder)
         staging.flush(folder.parent)
 
     def write(self, name: str, data: bytes) -> None:

@@ -89,7 +89,9 @@ def own_exports(folder: Path) -> list[Path]:
 
 def _is_own(export: Path) -> bool:
     with contextlib.suppress(OSError, ValueError):
-        return not export.is_symlink() and json.loads((export / TRAINING_MARK).read_text()) == {"export": export.name}
+        return not export.is_symlink() and json.loads((export / TRAINING_MARK).read_text(encoding="utf-8")) == {
+            "export": export.name
+        }
     return False
 
 
