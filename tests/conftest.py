@@ -33,6 +33,12 @@ def pytest_xdist_make_scheduler(config, log):
     return WorkStealingScheduling(config, log)
 
 
+def pytest_collection_modifyitems(items):
+    """Put the modules that need a training run behind the others, so that one process makes it while the others work."""
+    need_a_run = {item.path for item in items if "genuine_run" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in need_a_run)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
     """Take over the causes that a process of `pytest -n` recorded."""
