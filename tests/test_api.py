@@ -46,8 +46,8 @@ def test_every_block_of_the_page_runs(place, monkeypatch):
     assert "missing runs/XTTS_FT-November-24 is not there" in said
     assert soundfile.info("hello.wav").duration > 1
     assert names["report"].verdict == "pass"  # of the comparison, the last of the reports
-    assert f"{len(names['scare'].bogus)} names are bogus; [" in said
-    assert len(names["scare"].bogus) > 30  # the second names of two layers
+    assert f"{len(names['explanation'].second_names)} names are bogus; [" in said
+    assert len(names["explanation"].second_names) > 30  # the second names of two layers
 
 
 def test_every_name_of_the_package_is_there_and_importing_one_imports_no_torch():

@@ -14,6 +14,7 @@ from tests.support import recorded_causes
 from tests.support.helpers import ROOT
 from tests.test_house import MODULES
 from verify.cli import parser
+from verify.diagnosis import symptoms
 from verify.errors import Cause
 
 
@@ -28,6 +29,7 @@ def codes() -> set[str]:
                 if name.endswith(("Error", "Fault", "_fault")) and node.args:
                     values.append(node.args[0])
                 found |= {value.value for value in values if isinstance(value, ast.Constant)}
+    found |= {symptom.code for kind in (*symptoms.KINDS, symptoms.HARMLESS) for symptom in symptoms.table(kind)}
     return {code for code in found if isinstance(code, str) and code.replace("-", "").isalnum() and code.islower()}
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from verify.audio.clips import Clip
-    from verify.diagnosis.explain import Scare
     from verify.profiles.profile import Profile
-    from verify.report.env import Surroundings
+    from verify.report.env import EnvironmentReport
+    from verify.report.explain import ExplanationReport
     from verify.results.clips import ClipsReport
     from verify.results.comparison import ComparisonReport
     from verify.results.sweep import SweepReport
@@ -164,22 +164,23 @@ def judge(
     return judging.judge(paths, known.text, known.language, known.expect, watch or Silent())
 
 
-def explain(text: str | bytes) -> "Scare":
-    """Explain a load error from its text, from 'Traceback' to its last line: what it truly says, and what to do.
+def explain(text: str | bytes) -> "ExplanationReport":
+    """Explain an error from its text, from 'Traceback' to its last line: what it truly says, and what to do.
 
     Raises:
-        ConversionError: no load error can be read in it (`no-load-error`).
+        ConversionError: no error can be read in it (`no-load-error`).
     """
     from verify.diagnosis import explain as diagnosis
+    from verify.report.explain import ExplanationReport
 
-    return diagnosis.explain(text.encode() if isinstance(text, str) else text)
+    return ExplanationReport(explanation=diagnosis.explain(text))
 
 
-def inspect_environment(watch: Watch | None = None) -> "Surroundings":
+def inspect_environment(watch: Watch | None = None) -> "EnvironmentReport":
     """Look at packages and devices, and let a tiny random model generate: whether they work together, without a checkpoint."""
     from verify.commands import env
 
-    return env.look_around(watch or Silent())
+    return env.examine(watch or Silent())
 
 
 def list_profiles() -> "tuple[Profile, ...]":

@@ -37,3 +37,20 @@ def requirements() -> list[str]:
     from importlib import metadata  # slow to import, and what parses the command line imports this room
 
     return metadata.requires("xtts-verify") or []
+
+
+@cache
+def constraints() -> str:
+    """Return the tested set, `constraints.txt`: one `name==version` a line with its markers; empty where there is none."""
+    path = _ROOT / "constraints.txt"
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def python_range() -> str:
+    """Return which versions of Python this project takes, as `pyproject.toml` states it."""
+    project = _ROOT / "pyproject.toml"
+    if project.is_file():
+        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["requires-python"]
+    from importlib import metadata
+
+    return metadata.metadata("xtts-verify")["Requires-Python"] or ""

@@ -54,10 +54,9 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
     if args.command == "judge":
         return api.judge(*args.clips, watch=watch, **given(JudgeOptions, vars(args)))
     if args.command == "explain":
-        from verify.diagnosis import error_text
-        from verify.report.explain import ScareReport
+        from verify.diagnosis.pasted_text import pasted
 
-        return ScareReport(scare=api.explain(error_text.pasted(Path(args.file) if args.file else None)))
+        return api.explain(pasted(Path(args.file) if args.file else None))
     if args.command == "env":
         return api.inspect_environment(watch)
     if args.command == "profiles":

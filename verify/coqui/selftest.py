@@ -62,6 +62,16 @@ def devices() -> tuple[str, ...]:
     return (*listed, *(["mps"] if torch.backends.mps.is_available() else []))
 
 
+def cuda_version() -> str | None:
+    """Return the CUDA that the installed torch was built for; None for a build for the CPU."""
+    return torch.version.cuda
+
+
+def has_gpu() -> bool:
+    """Whether torch sees a device beside the CPU."""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
 def write_vocab(path: Path) -> None:
     """Write a character tokenizer with XTTS's special tokens, in the format of the tokenizers library."""
     languages = [f"[{name}]" for name in resources.load("sentences")]

@@ -18,7 +18,7 @@ from verify import resources
 from verify.audio.clips import Clip, Sample
 from verify.checks import Check
 from verify.diagnosis import environment
-from verify.errors import CannotSpeakError, DeviceMemoryError, EnvironmentFault, SourceError
+from verify.errors import DeviceMemoryError, EnvironmentFault, SourceError
 
 CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
 LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
@@ -159,14 +159,8 @@ def device_faults(model: Xtts) -> Iterator[None]:
         raise DeviceMemoryError(
             "out-of-memory", f"{model.device} ran out of memory while speaking", "Run again with --device cpu."
         ) from error
-    except (TypeError, AttributeError, NotImplementedError, ImportError) as error:
-        raise environment.fault("coqui-tts and transformers do not fit together", error) from error
-    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-        raise CannotSpeakError(
-            "cannot-speak",
-            f"the model loads but cannot speak ({type(error).__name__}: {str(error)[:300]})",
-            "Compare the inference fields of config.json with those of the base model.",
-        ) from error
+    except environment.FOREIGN_ERRORS as error:
+        raise environment.speaking_fault(error) from error
 
 
 def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
@@ -183,7 +177,7 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
         raise EnvironmentFault(
             "language-package",
             f"coqui-tts needs another package to read {language!r}: {error}",
-            f"pip install 'coqui-tts[{extra}]'",
+            f'pip install "coqui-tts[{extra}]"',
         ) from error
     except (ValueError, OverflowError, IndexError, KeyError, NotImplementedError) as error:
         # num2words and its like, on odd numbers, and on any number in Hindi

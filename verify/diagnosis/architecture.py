@@ -40,6 +40,14 @@ EXPLAINS = {
     "cond_d_vector_in_each_upsampling_layer": ("hifigan_decoder.waveform_decoder.conds.",),
 }
 # fmt: on
+# part of the key table -> how the names of its tensors begin
+PARTS = {
+    "GPT": ("gpt.gpt.", "gpt.text_", "gpt.mel_", "gpt.final_norm."),
+    "conditioning": ("gpt.conditioning_", "gpt.prompt_"),
+    "vocoder": ("hifigan_decoder.waveform_decoder.",),
+    "speaker encoder": ("hifigan_decoder.speaker_encoder.",),
+    "mel stats": ("mel_stats",),
+}
 # What no shape tells: a model with another value here loads as well, and speaks nonsense.
 UNKNOWABLE = ("gpt_n_heads", "gpt_max_prompt_tokens", "input_sample_rate", "output_sample_rate")
 

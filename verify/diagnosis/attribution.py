@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from verify.diagnosis.causes import shape_mismatch
 from verify.errors import Cause, counted
 
 _NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.)")
@@ -63,17 +64,7 @@ def _unexplained(
             )
         )
     if mismatched:
-        key, (checkpoint, model) = next(iter(mismatched.items()))
-        more = f" (and {len(mismatched) - 1:,} more)" if len(mismatched) > 1 else ""
-        causes.append(
-            Cause(
-                code="shape-mismatch",
-                severity="error",
-                message=f"{key} has shape {list(checkpoint)} in the file and {list(model)} in the model{more}",
-                hint="Pass the config.json of the run that made this checkpoint: --config FILE.",
-                keys=tuple(mismatched),
-            )
-        )
+        causes.append(shape_mismatch(mismatched))
     return causes
 
 

@@ -1,7 +1,7 @@
 """Which parts of an XTTS the file holds: none of them, half of them, some that nobody knows, or the base's unchanged."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from verify.checkpoint import file_type
@@ -9,20 +9,13 @@ from verify.checkpoint.archive import Archive
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion.key_map import GPT_ALONE, part_of
 from verify.conversion.ledger import ALIAS, FILLED, KEPT, RENAMED, Ledger
-from verify.diagnosis.architecture import Architecture
+from verify.diagnosis import causes
+from verify.diagnosis.architecture import PARTS, Architecture
 from verify.diagnosis.attribution import ranges, summary
+from verify.diagnosis.causes import listed
 from verify.errors import Cause, SourceError, counted
 from verify.files.location import Location, local_path, same_file
 from verify.source.base import Base, Likeness
-
-# part of the key table -> how the names of its tensors begin
-PARTS = {
-    "GPT": ("gpt.gpt.", "gpt.text_", "gpt.mel_", "gpt.final_norm."),
-    "conditioning": ("gpt.conditioning_", "gpt.prompt_"),
-    "vocoder": ("hifigan_decoder.waveform_decoder.",),
-    "speaker encoder": ("hifigan_decoder.speaker_encoder.",),
-    "mel stats": ("mel_stats",),
-}
 
 
 def require_xtts(archive: Archive, ledger: Ledger, filling: bool) -> None:
@@ -42,7 +35,7 @@ def require_xtts(archive: Archive, ledger: Ledger, filling: bool) -> None:
     if not has:
         what = f"holds no XTTS weights: {f'this looks like {other}' if other else 'its tensors are ' + summary(sorted(keys), 5)}"
     else:
-        what = f"holds no GPT, only {_listed(has)}: this looks like {other or 'parts of an XTTS saved by themselves'}"
+        what = f"holds no GPT, only {listed(has)}: this looks like {other or 'parts of an XTTS saved by themselves'}"
     raise SourceError("not-xtts", f"{archive.path} {what}", file_type.TRAINING_FILE_HINT)
 
 
@@ -70,20 +63,7 @@ def missing_parts(tensors: Mapping[str, TensorRecord], base: Location | None) ->
     hint = "Fill them from the model that it was tuned from: --base DIR with its model.pth."
     if base is not None:
         hint = f"{base} (--base) holds no model with them: pass the folder of a whole XTTS model."
-    return (
-        Cause(
-            code="missing-parts",
-            severity="error",
-            message=f"the file holds no {_listed(absent, 'or')}",
-            hint=hint,
-            prefixes=tuple(prefix for part in absent for prefix in PARTS[part]),
-        ),
-    )
-
-
-def _listed(words: Sequence[str], last: str = "and") -> str:
-    """Return `a, b and c`."""
-    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return (causes.missing_parts(absent, hint),)
 
 
 def missing_layers(architecture: Architecture) -> tuple[Cause, ...]:
@@ -143,13 +123,13 @@ def filled_parts(ledger: Ledger, base: Base | None) -> tuple[Cause, ...]:
     found = Counter(part_of(entry.target) or "" for entry in ledger.entries if entry.fate == FILLED)
     if not found or base is None:
         return ()
-    listed = _listed([f"{part} ({counted(number, 'tensor')})" for part, number in found.items()])
+    parts = listed([f"{part} ({counted(number, 'tensor')})" for part, number in found.items()])
     is_bare = "GPT" in found
     return (
         Cause(
             code="filled",
             severity="warning" if is_bare else "note",
-            message=f"from the base ({base.path}), because the file holds none of it: {listed}",
+            message=f"from the base ({base.path}), because the file holds none of it: {parts}",
             hint="Training changes the GPT, and the file holds none: this speaks as the base does." if is_bare else "",
         ),
     )

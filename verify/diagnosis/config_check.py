@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from verify import resources
-from verify.diagnosis.architecture import EXPLAINS, UNKNOWABLE, Architecture
+from verify.diagnosis import causes
+from verify.diagnosis.architecture import UNKNOWABLE, Architecture
+from verify.diagnosis.causes import OTHER_CONFIG
 from verify.errors import Cause
 
-OTHER_CONFIG = "Pass the config.json of the run that made this checkpoint: --config FILE."
 Args = Mapping[str, Any]
 MOST_LAYERS = 256  # as configs/xtts.toml bounds gpt_layers
 
@@ -24,19 +25,14 @@ def config_causes(architecture: Architecture, model_args: Args, origin: str) -> 
     wrong = differences(architecture, model_args)
     if not wrong:
         return ()
-    pairs = "; ".join(
-        f"{field} is {_show(value, field, model_args)}, the weights call for {_show(need)}"
-        for field, (value, need) in wrong.items()
-    )
-    if "gpt_use_perceiver_resampler" in wrong:
-        pairs += f" (the weights are XTTS {architecture.version}, the config is one of {'v1' if architecture.version == 'v2' else 'v2'})"
+    version = architecture.version
+    of_two = f" (the weights are XTTS {version}, the config is one of {'v1' if version == 'v2' else 'v2'})"
     return (
-        Cause(
-            code="config-mismatch",
-            severity="error",
-            message=f"the config ({origin}) does not fit the weights: {pairs}",
-            hint=config_hint(wrong),
-            prefixes=tuple(prefix for field in wrong for prefix in EXPLAINS.get(field, ())),
+        causes.config_mismatch(
+            wrong,
+            config=f"the config ({origin})",
+            defaults=[field for field in wrong if model_args.get(field) is None],
+            remark=of_two if "gpt_use_perceiver_resampler" in wrong else "",
         ),
     )
 
@@ -76,15 +72,6 @@ def with_lost_layers(architecture: Architecture, config: Args, embedded: Args | 
 def _model_args(config: Args | None) -> Args:
     args = config.get("model_args") if config else None
     return args if isinstance(args, dict) else {}
-
-
-def config_hint(wrong: Mapping[str, tuple[Any, Any]]) -> str:
-    """Return the next step where fields of the config are not what the weights call for: field to (config, weights)."""
-    value, need = wrong.get("gpt_layers", (0, 0))
-    if value > need:
-        lost = f"layer {need} is" if value == need + 1 else f"layers {need} to {value - 1} are"
-        return f"Either {lost} lost from the file (get a whole one), or pass the config.json of its run: --config FILE."
-    return f"{OTHER_CONFIG[:-1]}, or take what the weights tell: --config-from-weights."
 
 
 def contradictions(architecture: Architecture, model_args: Args, origin: str) -> tuple[Cause, ...]:
@@ -159,5 +146,5 @@ def from_weights(architecture: Architecture, model_args: Args, origin: str) -> t
 
 
 def _show(value: Any, field: str = "", model_args: Args | None = None) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"{text} (the default)" if model_args is not None and model_args.get(field) is None else text
+    is_default = model_args is not None and model_args.get(field) is None
+    return causes.show(value) + (" (the default)" if is_default else "")

@@ -1,21 +1,18 @@
-"""Say which packages are installed, and turn an import that fails into a fault of the environment."""
+"""Say which packages are installed, and turn what fails in foreign code into a cause with the way out."""
 
 import os
 import platform
-import re
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from verify import __version__, resources
 from verify.background import uncollected
-from verify.errors import Cause, EnvironmentFault
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
+from verify.diagnosis import packages, symptoms
+from verify.diagnosis.packages import CORE, installed
+from verify.errors import CannotSpeakError, Cause, ConversionError, EnvironmentFault, without_urls
 
 # What packages that do not fit together are known to raise while they are imported (ValueError: numpy's changed ABI).
-_IMPORT_ERRORS = (
+IMPORT_ERRORS = (
     ImportError,
     OSError,
     RuntimeError,
@@ -24,17 +21,16 @@ _IMPORT_ERRORS = (
     TypeError,
     NameError,
     SyntaxError,
-    KeyError,
+    LookupError,
+    AssertionError,
+    SystemError,
+    EOFError,
 )
-PACKAGES = ("torch", "torchaudio", "torchcodec", "coqui-tts", "transformers")
-# what an import error says -> what it means
-KNOWN_FAULTS = (
-    (r"different CUDA|CUDA version", "torch and torchaudio are built for different CUDA versions"),
-    (r"libc10_cuda|libcudart|libtorch_cuda", "torch is the CPU build and torchaudio the CUDA build, or the reverse"),
-    (r"torchcodec", "torchcodec is missing or built for another torch; coqui-tts does not import without it"),
-    (r"isin_mps_friendly|BeamSearchScorer|GenerationMixin|transformers", "this transformers is not one that coqui-tts works with"),
-    (r"numpy\.dtype size changed|_ARRAY_API|numpy 1\.x", "numpy is of another major version than the others were built for"),
-)  # fmt: skip
+# What says that one package calls another as another version had it.
+_OF_ANOTHER_AGE = (TypeError, AttributeError, NotImplementedError, ImportError)
+FOREIGN_ERRORS = (*_OF_ANOTHER_AGE, RuntimeError, ValueError, IndexError, KeyError, AssertionError)
+MAX_SAID_CHARACTERS = 300
+_WITHOUT = "--no-verify converts without them."
 
 
 def versions() -> dict[str, str | None]:
@@ -42,18 +38,8 @@ def versions() -> dict[str, str | None]:
     return {
         "xtts-verify": __version__,
         "python": platform.python_version(),
-        **{name: installed(name) for name in PACKAGES},
+        **{name: installed(name) for name in CORE},
     }
-
-
-def installed(name: str) -> str | None:
-    """Return the version of an installed package, or None."""
-    from importlib import metadata  # slow to import, and only what loads the model asks
-
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def lacking_languages() -> dict[str, tuple[str, ...]]:
@@ -64,7 +50,7 @@ def lacking_languages() -> dict[str, tuple[str, ...]]:
 
 
 def import_coqui(name: str) -> Any:
-    """Import a room that needs torch and coqui-tts.
+    """Import a module of ours that needs torch and coqui-tts.
 
     Raises:
         EnvironmentFault: the installed packages do not import together; the checkpoint is not at fault.
@@ -73,72 +59,62 @@ def import_coqui(name: str) -> Any:
     try:
         with uncollected():
             return import_module(name)
-    except _IMPORT_ERRORS as error:
+    except IMPORT_ERRORS as error:
         raise fault("coqui-tts cannot be imported", error) from error
 
 
 def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
-    """Return the error that says what does not work, why where that is known, with the versions and what to install."""
-    said = f"{type(error).__name__}: {str(error)[:300]}" if error else ""
-    known = next((means for pattern, means in KNOWN_FAULTS if re.search(pattern, said, re.IGNORECASE)), None)
-    because = "; ".join(part for part in (known, said) if part)
+    """Return the error that says what does not work, why where that is known, which version is not the tested one, and what to install."""
+    match = symptoms.of_error(error) if error else None
+    known = match if match and match.symptom.kind == "environment" else None
+    found = packages.compared()
+    wrong = packages.misfits(found)
+    reasons = [known.means.removeprefix("environment, not checkpoint: ")] if known else []
+    reasons += [said(error)] if error else []
+    because = f" ({'; '.join(reasons)})" if reasons else ""
+    told = [package.problem for package in wrong]
     listed = ", ".join(f"{package} {version or 'missing'}" for package, version in versions().items())
-    together = " ".join(f"'{line}'" for line in resources.requirements() if line.startswith(PACKAGES))
     return EnvironmentFault(
         "environment",
-        f"environment, not checkpoint: {what}{f' ({because})' if because else ''}; {listed}",
-        f"Install the versions that fit, together: pip install {together}. --no-verify converts without them.",
+        f"environment, not checkpoint: {what}{because}; {'; '.join([*told, listed])}",
+        f"{_way_out(known, wrong)} {_WITHOUT}",
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
-    """One package that must fit: the installed version, None where there is none, and the versions that were tested."""
-
-    name: str
-    installed: str | None
-    wanted: str
-    fits: bool
+def said(error: BaseException) -> str:
+    """Return the type and the words of a foreign exception, short and without URLs."""
+    words = without_urls(" ".join(str(error).split()))
+    return f"{type(error).__name__}: {words[:MAX_SAID_CHARACTERS]}"
 
 
-def packages() -> tuple[Package, ...]:
-    """Return what this project needs, as `pyproject.toml` states it, beside what is installed."""
-    from packaging.requirements import (
-        Requirement,  # takes longer to import than all else that `convert` needs of this module
-    )
-
-    found = []
-    for line in resources.requirements():
-        wanted = Requirement(line)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
-            continue
-        there = installed(wanted.name)
-        found.append(
-            Package(name=wanted.name, installed=there, wanted=str(wanted.specifier), fits=_fits(there, wanted))
-        )
-    return tuple(found)
+def _way_out(known: symptoms.Match | None, wrong: tuple[packages.Package, ...]) -> str:
+    """Return the next step: what the symptom asks for and every package that is not as tested, in one line to paste."""
+    names = dict.fromkeys((*(known.symptom.install if known else ()), *packages.to_install(wrong)))
+    if known and not known.symptom.install:
+        return known.next
+    if names:
+        return f"Install what was tested together: {packages.install_line(names)}"
+    return f"Every version is a tested one: make a new environment with {packages.install_line(CORE)} and nothing else."
 
 
-def _fits(there: str | None, wanted: "Requirement") -> bool:
-    from packaging.version import InvalidVersion
+def speaking_fault(error: Exception) -> ConversionError:
+    """Return what an exception means that coqui, torch or transformers raised while a loaded model was to speak."""
+    match = symptoms.of_error(error)
+    if isinstance(error, _OF_ANOTHER_AGE) or (match and match.symptom.kind == "environment"):
+        return fault("coqui-tts and transformers do not fit together", error)
+    if match is None or match.symptom.kind not in ("speech", "use"):
+        hint = "Compare the inference fields of config.json with those of the base model."
+        return CannotSpeakError("cannot-speak", f"the model loads but cannot speak ({said(error)})", hint)
+    message = f"the model loads but cannot speak: {match.means} ({said(error)})"
+    return CannotSpeakError(match.symptom.code, message, match.next)
 
-    if there is None:
-        return False
-    try:
-        return wanted.specifier.contains(there, prereleases=True)
-    except InvalidVersion:  # a build by hand: nobody can say
-        return True
 
+def package_causes(found: tuple[packages.Package, ...], works: bool) -> tuple[Cause, ...]:
+    """Return a cause for each package that is not as tested, and for each set that is known not to work (`package-version`).
 
-def package_causes(found: tuple[Package, ...]) -> tuple[Cause, ...]:
-    """Return a warning for each package that is not one of the tested versions (`package-version`)."""
-    return tuple(
-        Cause(
-            code="package-version",
-            severity="warning",
-            message=f"{package.name} {package.installed or 'is not installed'}: tested with {package.wanted or 'any version'}",
-            hint=f"pip install '{package.name}{package.wanted}'",
-        )
-        for package in found
-        if not package.fits
-    )
+    Args:
+        works: whether a tiny model spoke with them all the same, so that what is newer is only news.
+    """
+    broken = [match.cause() for match in symptoms.known_broken(versions())] if not works else []
+    odd = [package.cause("note" if works and package.within else "warning") for package in found if package.problem]
+    return (*broken, *odd)

@@ -3,19 +3,12 @@
 Terminals and web pages break lines inside names, so lists are read from a copy without any white space.
 """
 
-import html
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from verify.conversion.key_map import is_known, normalise
-from verify.errors import ConversionError
-from verify.files.text import decode_text
-
-MAX_BYTES = 20_000_000  # the largest real one, 30 layers and both blocks, has 120 kB
-USAGE = "Paste what was printed into a file, from 'Traceback' to the last line: explain FILE, or explain < FILE."
+from verify.diagnosis.pasted_text import clean
 
 Shape = tuple[int, ...] | None  # None where the text is cut before the shape
 
@@ -38,20 +31,7 @@ class LoadError:
         return tuple({**self.missing, **self.unexpected, **dict.fromkeys(self.mismatched)})
 
 
-# What pasting leaves around and inside a line.
 # fmt: off
-_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|\x1b.?")
-_PREFIX = re.compile(
-    r"^(?:[ \t]{0,20}(?:"
-    r"\[rank\d{1,4}\]:"                                                                       # torchrun
-    r"|\(\w{1,40}(?: pid=\d{1,9})?(?:, ip=[\d.]{7,15})?\)(?=\s)"                              # ray, vllm
-    r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?"          # docker, logging
-    r"|[-|:]?[ \t]{0,8}(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)[ \t]{0,8}[-|:]"
-    r"|>"                                                                                     # quoted in a reply
-    r"))+[ \t]?", re.MULTILINE,
-)
-_QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "…": "...", "\xa0": " ", "\u200b": "", "\ufeff": "", "│": " ", "┃": " "})
-
 _NAME = r"[A-Za-z_][\w.\-]{0,299}"
 _LISTS = {"missing": "Missingkey(s)instate_dict:", "unexpected": "Unexpectedkey(s)instate_dict:", "auralis": "Missingweights:{"}
 _MARK = re.compile(
@@ -74,38 +54,6 @@ _TRAINER_KINDS = {
 # fmt: on
 
 
-def pasted(path: Path | None) -> bytes:
-    """Return the bytes of the file, or of standard input where there is none.
-
-    Raises:
-        ConversionError: standard input is a terminal or closed, so nothing was pasted (`no-load-error`).
-    """
-    if path is not None:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    if sys.stdin is None or sys.stdin.isatty():
-        raise ConversionError("no-load-error", "no text was given to explain", USAGE)
-    return sys.stdin.buffer.read(MAX_BYTES + 1)
-
-
-def decode(data: bytes) -> str:
-    """Return the text of a paste in any encoding that a shell writes; what is none of them is replaced.
-
-    Raises:
-        ConversionError: it is empty or larger than any error text (`no-load-error`).
-    """
-    if len(data) > MAX_BYTES:
-        message = f"the text is larger than {MAX_BYTES:,} bytes, as no load error is"
-        raise ConversionError("no-load-error", message, "To see what is in a checkpoint: inspect FILE. " + USAGE)
-    try:
-        text = decode_text(data)
-    except UnicodeDecodeError:
-        text = data.decode(errors="replace")
-    if not text.strip("\ufeff\x00 \t\r\n"):
-        raise ConversionError("no-load-error", "there is no text to explain", USAGE)
-    return text
-
-
 def read(text: str) -> LoadError:
     """Read every list of names in the text."""
     error = LoadError(text=clean(text))
@@ -117,14 +65,6 @@ def read(text: str) -> LoadError:
     for mark, end in zip(marks, ends, strict=False):
         _read_part(mark, compact[mark.end() : end], end == len(compact), error)
     return error
-
-
-def clean(text: str) -> str:
-    """Take away what a terminal, a log or a web page put around the text, and undo the escapes of a logged string."""
-    text = html.unescape(_TERMINAL.sub("", text)).translate(_QUOTES)
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace('\\"', '"').replace("\\'", "'")
-    text = re.sub(r"\\n(?:\\t)?|\\t", "\n", text)
-    return _PREFIX.sub("", text)
 
 
 def _read_part(mark: re.Match[str], body: str, is_last: bool, error: LoadError) -> None:

@@ -1,15 +1,16 @@
-"""Explain a load error: which of its names are bogus, which are true, and the few causes that explain each true one."""
+"""Explain an error that somebody pasted: which of its names are bogus, which are true, and the few causes that explain the rest."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from verify.conversion.key_map import KEPT, alias_target, expand, is_known, normalise
-from verify.diagnosis import attribution, name_rules, shape_rules
-from verify.diagnosis.components import PARTS
-from verify.diagnosis.error_text import USAGE, LoadError, Shape, decode, read
-from verify.diagnosis.name_rules import Open
+from verify.diagnosis import attribution, causes, last_error, name_rules, shape_rules, symptoms
+from verify.diagnosis.architecture import PARTS
+from verify.diagnosis.error_text import LoadError, Shape, read
+from verify.diagnosis.name_rules import Unexplained
+from verify.diagnosis.pasted_text import USAGE, decode
 from verify.errors import Cause, ConversionError, any_error, counted
 
 XTTS_CLASSES = {"Xtts", "GPTTrainer", "XTTSv2Engine"}
@@ -17,34 +18,40 @@ _LOADER = re.compile(r'xtts\.py",line\d+,inload_checkpoint')  # whose first fail
 _ASK_THE_FILE = (
     "Paste the text up to its very last line, or ask the file itself: inspect CHECKPOINT --config FILE --vocab FILE."
 )
+_BINARY = (b"PK\x03\x04", b"\x80\x02", b"\x89PNG", b"RIFF", b"\xff\xd8\xff")  # a zip, a pickle, a picture, a sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scare:
-    """A load error explained. Every name is bogus or belongs to exactly one other cause."""
+class Explanation:
+    """An error explained. Every name is a second name or belongs to exactly one other cause."""
 
     causes: tuple[Cause, ...]
-    names: tuple[str, ...]
-    bogus: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    mismatched: dict[str, tuple[Shape, Shape]]
-    cut_off: tuple[str, ...]  # where the text is not whole
+    names: tuple[str, ...] = ()
+    second_names: tuple[str, ...] = ()  # bogus: missing only because init_gpt_for_inference had made them
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    mismatched: Mapping[str, tuple[Shape, Shape]] = field(default_factory=dict)
+    cut_off: tuple[str, ...] = ()  # where the text is not whole
 
 
-def explain(data: bytes) -> Scare:
-    """Explain the pasted text.
+def explain(text: str | bytes) -> Explanation:
+    """Explain the pasted text: the names of a load error, a symptom that is known, or at least its last error.
 
     Raises:
-        ConversionError: no load error can be read in it (`no-load-error`).
+        ConversionError: no error stands in it (`no-load-error`).
     """
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     error = read(decode(data))
-    if not error.names and not error.models and not find(error.text):
-        raise _nothing(data)
-    return _explain(error)
+    if (b"\x00" in data[:4096] and data[:2] not in (b"\xff\xfe", b"\xfe\xff")) or data.startswith(_BINARY):
+        message = "this is a binary file, not the text of an error"
+        raise ConversionError("no-load-error", message, f"To see what is in a checkpoint: inspect FILE. {USAGE}")
+    explanation = _explain(read(decoded))
+    if not explanation.causes:
+        raise ConversionError("no-load-error", "no error can be read in this text", USAGE)
+    return explanation
 
 
-def explain_load(model: Any, state_dict: Mapping[str, Any]) -> Scare:
+def explain_load(model: Any, state_dict: Mapping[str, Any]) -> Explanation:
     """Explain what `model.load_state_dict(state_dict, strict=True)` complains about, whatever state the model is in.
 
     A model that `eval()` or `init_gpt_for_inference()` has put in inference mode wants second names that no file
@@ -67,22 +74,15 @@ def explain_load(model: Any, state_dict: Mapping[str, Any]) -> Scare:
     return _explain(error)
 
 
-def _explain(error: LoadError) -> Scare:
-    told, left = find(error.text), _open(error)
-    if _is_about_xtts(error):
-        for rule in RULES:
-            rule(left)
-        told += tuple(left.found) + tuple(_rest(left))
-    elif error.names or error.models:
-        told += (replace(_other_model(error), keys=error.names),)
-    found = list(told)
-    bogus = tuple(key for cause in found if cause.code == "inference-mode" for key in cause.keys)
-    found += _cut(error, found)
+def _explain(error: LoadError) -> Explanation:
+    found = _of_names(error)
+    second = tuple(key for cause in found if cause.code == "inference-mode" for key in cause.keys)
+    found += _of_words(error, found)
     order = ("error", "warning", "note")
-    return Scare(
+    return Explanation(
         causes=tuple(sorted(found, key=lambda cause: order.index(cause.severity))),
         names=error.names,
-        bogus=bogus,
+        second_names=second,
         missing=tuple(error.missing),
         unexpected=tuple(error.unexpected),
         mismatched=dict(error.mismatched),
@@ -90,22 +90,62 @@ def _explain(error: LoadError) -> Scare:
     )
 
 
-def _nothing(data: bytes) -> ConversionError:
-    if b"\x00" in data[:4096] or data[:2] in (b"PK", b"\x80\x02"):
-        message = "this is a binary file, not the text of an error"
-        return ConversionError("no-load-error", message, "To see what is in a checkpoint: inspect FILE. " + USAGE)
-    return ConversionError("no-load-error", "no load error can be read in this text", USAGE)
+def _of_names(error: LoadError) -> list[Cause]:
+    """Return what the names of a load error say, where there are any."""
+    if _is_about_xtts(error):
+        names = _unexplained(error)
+        for rule in RULES:
+            rule(names)
+        return [*names.found, *_rest(names)]
+    return [replace(_other_model(error), keys=error.names)] if error.names or error.models else []
 
 
-def _open(error: LoadError) -> Open:
+def _of_words(error: LoadError, found: list[Cause]) -> list[Cause]:
+    """Return what the words of the text say beside its names: a symptom, what is harmless, or the last error that nobody knows.
+
+    The names are the surer witness: where they give a cause, what stands around them is not asked.
+    """
+    told = [match.cause() for match in symptoms.find_all(error.text, (symptoms.HARMLESS,))]
+    told = list({cause.message: cause for cause in told}.values())
+    if not any_error(found):
+        match = symptoms.find(error.text)
+        told += [_for_program(match, error.text)] if match else []
+    told += _cut(error, [*found, *told])
+    if any_error([*found, *told]) or found:
+        return told
+    last = last_error.find(error.text)
+    if last:
+        return [*told, last_error.cause(last, symptoms.program(error.text))]
+    return [*told, _only_harmless()] if told else []
+
+
+def _for_program(match: symptoms.Match, text: str) -> Cause:
+    """Return the cause of a symptom; where a program's own rule for its folder may be broken, with the profile that keeps it."""
+    cause, program = match.cause(), symptoms.program(text)
+    if program is None or match.symptom.kind != "files" or "--profile" in cause.hint:
+        return cause
+    return replace(
+        cause,
+        hint=f"{cause.hint} It came from {program.name}: --profile {program.profile} makes the folder that it takes.",
+    )
+
+
+def _only_harmless() -> Cause:
+    message = (
+        "no error stands in this text, only warnings that are harmless: if something failed, the text ends before it"
+    )
+    return Cause(code="cut-off", severity="warning", message=message, hint=_ASK_THE_FILE)
+
+
+def _unexplained(error: LoadError) -> Unexplained:
     """Sort the names by canonical name; a name in two lists, of two attempts, counts in the first."""
     unexpected = [name for name in error.unexpected if name not in error.missing]
     mismatched = [name for name in error.mismatched if name not in error.missing and name not in error.unexpected]
-    left = Open(error, _by_canonical(error.missing), _by_canonical(unexpected), _by_canonical(mismatched))
-    second = (alias_target(key) or "" for key in left.missing)
+    names = Unexplained(error, _by_canonical(error.missing), _by_canonical(unexpected), _by_canonical(mismatched))
+    second = (alias_target(key) or "" for key in names.missing)
     numbers = [int(key.split(".")[3]) for key in second if key.startswith("gpt.gpt.h.") and key.split(".")[3].isdigit()]
-    left.model_layers = max(numbers, default=-1) + 1
-    return left
+    names.model_layers = max(numbers, default=-1) + 1
+    return names
 
 
 def _by_canonical(names: Iterable[str]) -> dict[str, str]:
@@ -136,16 +176,31 @@ def _other_model(error: LoadError) -> Cause:
     )
 
 
-def _parts(left: Open) -> None:
+def _auralis(names: Unexplained) -> None:
+    """Names that Auralis misses in its own folder: its converter leaves out those that carry the trainer's prefix."""
+    if "auralis" not in names.error.sources:
+        return
+    cause = Cause(
+        code="converter-lost-names",
+        severity="error",
+        message="the folder that Auralis loads lacks weights of the GPT: its checkpoint_converter.py does not know the names of a training "
+        "checkpoint (they begin with xtts.) and leaves them out. The checkpoint itself may be whole",
+        hint="Let this tool write the folder: --profile auralis. Or convert the run first, and give its model.pth to the converter of Auralis then.",
+    )
+    names.explain(cause, list(names.missing))
+
+
+def _parts(names: Unexplained) -> None:
     """Parts of which everything is missing (`missing-parts`)."""
-    absent = [part for part, prefixes in PARTS.items() if _is_absent(prefixes[0], left.missing)]
+    absent = [part for part, prefixes in PARTS.items() if _is_absent(prefixes[0], names.missing)]
+    if not absent:
+        return
     of_these = tuple(prefix for part in absent for prefix in PARTS[part])
-    hint = "Save the whole Xtts, or add these tensors from the base model that it was tuned from."
-    if "auralis" in left.error.sources:
-        hint = "Convert the run with this tool first, and its model.pth with the converter of Auralis then."
-    message = f"the file holds no {' and no '.join(absent)}"
-    cause = Cause(code="missing-parts", severity="error", message=message, hint=hint)
-    left.close(cause, [key for key in left.missing if key.startswith(of_these)])
+    hint = (
+        "Save the whole Xtts, or fill them from the base model that it was tuned from: --base DIR with its model.pth."
+    )
+    keys = [key for key in names.missing if key.startswith(of_these)]
+    names.explain(causes.missing_parts(absent, hint), keys)
 
 
 def _is_absent(prefix: str, missing: dict[str, str]) -> bool:
@@ -158,46 +213,41 @@ def _is_absent(prefix: str, missing: dict[str, str]) -> bool:
     return all(name in missing for name in sure) and (under >= 2 * len(sure) or prefix == "mel_stats")
 
 
-def _vocabulary(left: Open) -> None:
-    cause = shape_rules.vocabulary_cause(left.shapes(), "XTTSv2Engine" in left.error.models)
+def _vocabulary(names: Unexplained) -> None:
+    cause = shape_rules.vocabulary_cause(names.shapes(), "XTTSv2Engine" in names.error.models)
     if cause:
-        left.close(cause, mismatched=cause.keys)
+        names.explain(cause, mismatched=cause.keys)
 
 
-def _config(left: Open) -> None:
-    if "auralis" in left.error.sources:
-        return  # Auralis has a config of its own, and lost layers are lost there
-    wrong = shape_rules.wrong_fields(left.missing, left.unexpected, left.shapes(), left.model_layers)
-    cause = shape_rules.config_cause(wrong, left.missing, left.unexpected, left.shapes())
+def _config(names: Unexplained) -> None:
+    wrong = shape_rules.wrong_fields(names.missing, names.unexpected, names.shapes(), names.model_layers)
+    cause = shape_rules.config_cause(wrong, names.missing, names.unexpected, names.shapes())
     if cause:
-        left.close(cause, cause.keys, cause.keys, cause.keys)
+        names.explain(cause, cause.keys, cause.keys, cause.keys)
 
 
 # In the order of trust: what is bogus, what the names alone say, what shapes say.
-RULES: tuple[Callable[[Open], None], ...] = (
+RULES: tuple[Callable[[Unexplained], None], ...] = (
     name_rules.masks,
     name_rules.second_names,
     name_rules.weight_norm,
     name_rules.wrapped,
     name_rules.restored,
     name_rules.training_only,
+    _auralis,
     _parts,
     _vocabulary,
     _config,
 )
 
 
-def _rest(left: Open) -> list[Cause]:
+def _rest(names: Unexplained) -> list[Cause]:
     """Return what no rule explains: tensors lost, names that no XTTS has, other shapes."""
-    shapes = {name: left.error.mismatched[name] for name in left.mismatched.values()}
-    blank = [name for name, (file, model) in shapes.items() if file is None or model is None]
+    shapes = {name: names.error.mismatched[name] for name in names.mismatched.values()}
     full = {name: (file, model) for name, (file, model) in shapes.items() if file is not None and model is not None}
-    found = list(attribution.explain([], list(left.missing.values()), list(left.unexpected.values()), full))
-    if blank:
-        message = f"{counted(len(blank), 'tensor')} of another size in the file than in the model; the text does not say the sizes: {attribution.summary(blank)}"
-        hint = "Pass the config.json of the run that made this checkpoint: --config FILE."
-        found.append(Cause(code="shape-mismatch", severity="error", message=message, hint=hint, keys=tuple(blank)))
-    return found
+    blank = {name: pair for name, pair in shapes.items() if name not in full}
+    found = attribution.explain([], list(names.missing.values()), list(names.unexpected.values()), full)
+    return [*found, *([causes.shape_mismatch(blank)] if blank else [])]
 
 
 def _cut(error: LoadError, found: list[Cause]) -> list[Cause]:
@@ -212,47 +262,3 @@ def _cut(error: LoadError, found: list[Cause]) -> list[Cause]:
         return []
     message = f"the text is cut off ({where}): the true cause stood outside of it"
     return [Cause(code="cut-off", severity="error", message=message, hint=_ASK_THE_FILE)]
-
-
-_PINS = "Install what fits together: pip install 'torch==2.11.*' 'torchaudio==2.11.*' 'torchcodec==0.11.*' 'coqui-tts==0.28.*'."
-_CONVERT = (
-    "Convert it with this tool, which reads such a config without running it and writes a plain one. "
-    "Do not follow the advice to turn weights_only off: that runs whatever the file holds."
-)
-_COPY = "Look at the file itself: inspect FILE. If it is truncated, copy or download it again."
-
-# words (lower case, without white space) -> code, message, hint
-# fmt: off
-SYMPTOMS = (
-    (("weightsonlyloadfailed", "weightsunpicklererror"),
-     "unsafe-pickle", "torch refused the file, because its pickle asks Python to import {name}", _CONVERT),
-    (("invalidloadkey,'<'",),
-     "html-page", "the file is a web page, not a checkpoint", "Download the file itself, not the page that shows it."),
-    (("invalidloadkey,'v'",),
-     "git-lfs-pointer", "the file is a Git LFS pointer, not the checkpoint", "Fetch the content: git lfs pull."),
-    (("invalidmagicnumber", "pytorchstreamreaderfailed", "invalidloadkey", "ranoutofinput", "pickledatawastruncated",
-      "unexpectedeof", "failedfindingcentraldirectory", "notazipfile", "metadataincompletebuffer", "headertoolarge", "invalidheaderdeserialization"),
-     "bad-container", "the file could not be opened: it is truncated, damaged, or no checkpoint", _COPY),
-    (("compiledwithdifferentcudaversions",),
-     "environment", "environment, not checkpoint: torch and torchaudio are built for different CUDA versions", _PINS),
-    (("nomodulenamed'torchcodec'", "torchcodecisrequired", "couldnotloadlibtorchcodec"),
-     "environment", "environment, not checkpoint: torchcodec, which reads audio for torchaudio, is missing or finds no FFmpeg", _PINS + " FFmpeg comes from the system's packages."),
-    (("gpt2inferencemodel'objecthasnoattribute'generate'", "cannotimportname'beamsearchscorer'"),
-     "environment", "environment, not checkpoint: transformers 4.50 and later took away what this old TTS calls", "Install coqui-tts, the kept-up fork, in the place of TTS. " + _PINS),
-    (("cudaoutofmemory", "outofmemoryerror"),
-     "out-of-memory", "the GPU had not enough memory", "Load on the CPU first: map_location='cpu'."),
-)
-# fmt: on
-_GLOBAL = re.compile(r"GLOBAL([\w.]{1,200}?)wasnotanallowed")
-
-
-def find(text: str) -> tuple[Cause, ...]:
-    """Return a cause for each known failure in the text, the most telling one for each of its words."""
-    compact = "".join(text.split())
-    lower, name = compact.lower(), _GLOBAL.search(compact)
-    found: dict[str, Cause] = {}
-    for words, code, message, hint in SYMPTOMS:
-        if any(word in lower for word in words) and not (code == "bad-container" and found):
-            message = message.format(name=name[1] if name else "code (coqui saved its config as a Python object)")
-            found.setdefault(message, Cause(code=code, severity="error", message=message, hint=hint))
-    return tuple(found.values())

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field, replace
 
 from verify import shell
 from verify.conversion.key_map import PREFIXES, RESPELLED, alias_target, drop_reason
-from verify.diagnosis.components import PARTS
+from verify.diagnosis.architecture import PARTS
 from verify.diagnosis.error_text import LoadError, Shape
+from verify.diagnosis.packages import install_line
 from verify.errors import Cause
 
 _WRAPPERS = tuple(prefix for prefix, _ in PREFIXES)
 
 
 @dataclass(slots=True)
-class Open:
-    """The names that no cause explains yet, by their canonical name; the printed one is the value."""
+class Unexplained:
+    """The names of a load error that no cause explains yet, by their canonical name; the printed one is the value."""
 
     error: LoadError
     missing: dict[str, str]
@@ -23,15 +24,15 @@ class Open:
     model_layers: int = 0
     found: list[Cause] = field(default_factory=list)
 
-    def close(
+    def explain(
         self, cause: Cause, missing: Iterable[str] = (), unexpected: Iterable[str] = (), mismatched: Iterable[str] = ()
     ) -> None:
-        """Give the names of the three lists to the cause, where there are any."""
+        """Give the names of the three lists to the cause, which counts where there are any."""
         taken = [
-            left.pop(key)
-            for left, keys in ((self.missing, missing), (self.unexpected, unexpected), (self.mismatched, mismatched))
+            names.pop(key)
+            for names, keys in ((self.missing, missing), (self.unexpected, unexpected), (self.mismatched, mismatched))
             for key in tuple(keys)
-            if key in left
+            if key in names
         ]
         if taken:
             self.found.append(replace(cause, keys=tuple(dict.fromkeys(taken))))
@@ -41,26 +42,26 @@ class Open:
         return {key: self.error.mismatched[printed] for key, printed in self.mismatched.items()}
 
 
-def masks(left: Open) -> None:
+def masks(names: Unexplained) -> None:
     """Causal masks, saved by old versions of transformers and expected by them."""
-    saved, wanted = ([key for key in names if _is_mask(key)] for names in (left.unexpected, left.missing))
+    saved, wanted = ([key for key in keys if _is_mask(key)] for keys in (names.unexpected, names.missing))
     if saved:
         message = "the file holds causal masks that old versions of transformers saved, and the model has none"
         hint = "Convert the file with this tool, which leaves them out."
     else:
         message = "the installed transformers is old and wants causal masks, which the file does not hold"
-        hint = "Install coqui-tts with the transformers that it asks for: pip install 'coqui-tts==0.28.*'."
-    left.close(Cause(code="old-attention-masks", severity="error", message=message, hint=hint), wanted, saved)
+        hint = f"Install coqui-tts with the transformers that fits: {install_line(('coqui-tts', 'transformers'))}"
+    names.explain(Cause(code="old-attention-masks", severity="error", message=message, hint=hint), wanted, saved)
 
 
 def _is_mask(key: str) -> bool:
     return key.endswith((".attn.bias", ".attn.masked_bias")) and drop_reason(key) is not None
 
 
-def second_names(left: Open) -> None:
+def second_names(names: Unexplained) -> None:
     """Names that init_gpt_for_inference makes: bogus where missing, a sign of how the file was saved where unexpected."""
-    bogus = [key for key in left.missing if alias_target(key)]
-    if len(bogus) < len(left.error.names):
+    bogus = [key for key in names.missing if alias_target(key)]
+    if len(bogus) < len(names.error.names):
         hint = "Nothing is wrong with the file for their sake: Xtts.load_checkpoint makes them when a first load has failed, for a cause named here."
     else:
         hint = (
@@ -70,40 +71,40 @@ def second_names(left: Open) -> None:
     message = (
         "these missing names are bogus: second names, made by init_gpt_for_inference, of tensors that the model has"
     )
-    left.close(Cause(code="inference-mode", severity="note", message=message, hint=hint), bogus)
-    left.close(
+    names.explain(Cause(code="inference-mode", severity="note", message=message, hint=hint), bogus)
+    names.explain(
         Cause(
             code="inference-names",
             severity="error",
             message="the file was saved in inference mode: it holds second names, made by init_gpt_for_inference",
             hint="Convert it with this tool, which drops them where they equal the first names and renames them where they are the only ones.",
         ),
-        unexpected=[key for key in left.unexpected if alias_target(key)],
+        unexpected=[key for key in names.unexpected if alias_target(key)],
     )
 
 
-def weight_norm(left: Open) -> None:
+def weight_norm(names: Unexplained) -> None:
     """Two spellings of weight norm; the printed names tell them apart, the canonical name is one."""
-    old_missing, new_missing = (_ending(left.missing, side) for side in (0, 1))
-    old_unexpected, new_unexpected = (_ending(left.unexpected, side) for side in (0, 1))
+    old_missing, new_missing = (_ending(names.missing, side) for side in (0, 1))
+    old_unexpected, new_unexpected = (_ending(names.unexpected, side) for side in (0, 1))
     ends = tuple(f"{PARTS['vocoder'][0]}{name}.weight" for name in ("conv_pre", "conv_post"))
-    if (old_missing and not any(key in left.missing for key in ends)) or (new_unexpected and not left.missing):
+    if (old_missing and not any(key in names.missing for key in ends)) or (new_unexpected and not names.missing):
         message = (
             "the installed TTS or torch is older than the file: it knows weight norm as weight_g and weight_v, "
             "the file says parametrizations.weight.original0 and original1"
         )
-        hint = "Install the coqui-tts that is kept up, in the place of TTS: pip install 'coqui-tts==0.28.*'."
-        names = old_missing, new_unexpected
+        hint = f"Install coqui-tts, the fork that is kept up, in the place of TTS: {install_line(('coqui-tts', 'transformers'))}"
+        explained = old_missing, new_unexpected
     elif new_missing and old_unexpected:
         message = (
             "the file is older than the installed coqui-tts: it says weight_g and weight_v, "
             "the model wants parametrizations.weight.original0 and original1"
         )
         hint = "Convert the file with this tool, which spells them as the installed coqui-tts does."
-        names = new_missing, old_unexpected
+        explained = new_missing, old_unexpected
     else:
         return
-    left.close(Cause(code="weight-norm-names", severity="error", message=message, hint=hint), *names)
+    names.explain(Cause(code="weight-norm-names", severity="error", message=message, hint=hint), *explained)
 
 
 def _ending(names: dict[str, str], side: int) -> list[str]:
@@ -111,23 +112,23 @@ def _ending(names: dict[str, str], side: int) -> list[str]:
     return [key for key, printed in names.items() if printed.endswith(ends)]
 
 
-def wrapped(left: Open) -> None:
+def wrapped(names: Unexplained) -> None:
     """A file whose names carry a wrapper's prefix: its names are unexpected and the same names without it missing."""
-    keys = [key for key, name in left.unexpected.items() if name.startswith(_WRAPPERS)]
-    used = {prefix: why for prefix, why in PREFIXES if any(left.unexpected[key].startswith(prefix) for key in keys)}
+    keys = [key for key, name in names.unexpected.items() if name.startswith(_WRAPPERS)]
+    used = {prefix: why for prefix, why in PREFIXES if any(names.unexpected[key].startswith(prefix) for key in keys)}
     cause = Cause(
         code="wrapped-names",
         severity="error",
         message=f"names in the file begin with {' or '.join(f'{prefix} ({why})' for prefix, why in used.items())}; those of the model do not",
         hint=f"Convert it with this tool, which takes the prefix off: {shell.program()} RUN",
     )
-    left.close(cause, [key for key in left.missing if key in left.unexpected and key in keys], keys)
+    names.explain(cause, [key for key in names.missing if key in names.unexpected and key in keys], keys)
 
 
-def restored(left: Open) -> None:
+def restored(names: Unexplained) -> None:
     """An inference file where the Trainer wants a training checkpoint."""
-    bare = [key for key, name in left.missing.items() if name.startswith(_WRAPPERS)]
-    training = [key for key in left.missing if drop_reason(key)]
+    bare = [key for key, name in names.missing.items() if name.startswith(_WRAPPERS)]
+    training = [key for key in names.missing if drop_reason(key)]
     faults = [
         text
         for keys, text in (
@@ -143,10 +144,10 @@ def restored(left: Open) -> None:
         hint="To go on with a run, pass its folder as continue_path or its checkpoint_N.pth as restore_path. To fine-tune "
         "from an inference file, leave restore_path empty and set model_args.xtts_checkpoint to it, beside dvae_checkpoint and mel_norm_file.",
     )
-    left.close(cause, [*bare, *training], [key for key in left.unexpected if key in bare])
+    names.explain(cause, [*bare, *training], [key for key in names.unexpected if key in bare])
 
 
-def training_only(left: Open) -> None:
+def training_only(names: Unexplained) -> None:
     """What only training needs, in a file given to a model that has none of it."""
     cause = Cause(
         code="training-only-keys",
@@ -154,4 +155,4 @@ def training_only(left: Open) -> None:
         message="the file holds what only training needs: the discrete VAE and the mel filter banks",
         hint="Convert it with this tool, which leaves them out.",
     )
-    left.close(cause, unexpected=[key for key in left.unexpected if drop_reason(key)])
+    names.explain(cause, unexpected=[key for key in names.unexpected if drop_reason(key)])

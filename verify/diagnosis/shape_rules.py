@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from verify.conversion.key_map import KEPT, expand
-from verify.diagnosis.architecture import EXPLAINS, READ_FROM
-from verify.diagnosis.components import PARTS
-from verify.diagnosis.config_check import config_hint
+from verify.diagnosis import causes
+from verify.diagnosis.architecture import EXPLAINS, PARTS, READ_FROM
 from verify.diagnosis.error_text import Shape
 from verify.errors import Cause
-from verify.source.vocabulary import base_version
 
 # Where the tensor of READ_FROM is not among the names (a text cut off, or two fields wrong at once), these tell too.
 _ALSO_FROM = (
@@ -23,6 +21,10 @@ _ALSO_FROM = (
 
 
 _TEXT = "gpt_number_text_tokens"
+_AURALIS_HINT = (
+    "Auralis takes the number from the config.json beside its weights: convert again with a converter that "
+    "reads it from the weights (astramind-ai/Auralis pull request 52), as this tool does: --profile auralis."
+)
 
 
 _PERCEIVER, _PROMPT = EXPLAINS["gpt_use_perceiver_resampler"][0], EXPLAINS["gpt_use_perceiver_resampler"][1:]
@@ -46,37 +48,14 @@ def vocabulary_cause(mismatched: Mismatched, is_auralis: bool) -> Cause | None:
     if not keys:
         return None
     file, model = next((shapes for key in keys if (shapes := mismatched[key])[0]), (None, None))
-    if not file or not model:
-        message = f"{keys[0]} has another number of rows than the model's vocab.json has tokens; the text does not say how many"
-        return Cause(code="vocab-rows", severity="error", message=message, hint=_vocab_hint("", is_auralis), keys=keys)
-    return Cause(
-        code="vocab-rows",
-        severity="error",
-        message=f"{keys[0]} has {file[0]:,} rows in the file{_of(file[0])}; "
-        f"the model was built for {model[0]:,} tokens{_of(model[0])}, which its vocab.json holds",
-        hint=_vocab_hint(base_version(file[0]), is_auralis),
-        keys=keys,
-    )
+    hint = _AURALIS_HINT if is_auralis else ""
+    rows, tokens = file[0] if file else None, model[0] if model else None
+    return causes.vocab_rows(rows, tokens, vocab="the vocab.json of the model", key=keys[0], hint=hint, keys=keys)
 
 
 def _rows_differ(shapes: tuple[Shape, Shape]) -> bool:
     file, model = shapes
     return not file or not model or file[0] != model[0]
-
-
-def _of(rows: int) -> str:
-    base = base_version(rows)
-    return "" if base == "unknown" else f" ({base})"
-
-
-def _vocab_hint(base: str, is_auralis: bool) -> str:
-    if is_auralis:
-        return (
-            "Auralis takes the number from the config.json beside its weights: convert again with a converter that "
-            "reads it from the weights (astramind-ai/Auralis pull request 52)."
-        )
-    which = f"the {base} vocab.json" if base.startswith("v") else "the vocab.json that this run was trained with"
-    return f"Pass {which}: beside the checkpoint, as tokenizer_file of the config, or to this tool with --vocab."
 
 
 def wrong_fields(
@@ -144,17 +123,4 @@ def config_cause(
     shapes = tuple(prefix for field in wrong.keys() - by_name for prefix in EXPLAINS[field])
     keys = [key for key in (*missing, *unexpected) if names and key.startswith(names)]
     keys += [key for key in mismatched if shapes and key.startswith(shapes)]
-    pairs = "; ".join(
-        f"{field} is {_show(says)}, the weights call for {_show(need)}" for field, (says, need) in wrong.items()
-    )
-    return Cause(
-        code="config-mismatch",
-        severity="error",
-        message=f"the config does not fit the weights: {pairs}",
-        hint=config_hint(wrong),
-        keys=tuple(dict.fromkeys(keys)),
-    )
-
-
-def _show(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:,}"
+    return causes.config_mismatch(wrong, keys=tuple(dict.fromkeys(keys)))

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from verify import resources
-from verify.diagnosis.architecture import EXPLAINS, Architecture
+from verify.diagnosis import causes
+from verify.diagnosis.architecture import Architecture
 from verify.errors import Cause, SourceError, counted
 from verify.files.location import Location
 from verify.source.companions import Found
-from verify.source.vocabulary import Vocabulary, base_version
+from verify.source.vocabulary import Vocabulary
 
 SHOWN = 3  # tokens named in a message
 
@@ -26,29 +27,14 @@ def _rows(architecture: Architecture, vocabulary: Vocabulary, name: str) -> list
     rows = architecture.fields.get("gpt_number_text_tokens")
     if rows is None or rows == vocabulary.size:
         return []
-    held, fits = base_version(vocabulary.size), base_version(rows)
     beyond = sorted((number, token) for token, number in vocabulary.ids.items() if number >= rows)
-    if fits.startswith("v"):
-        hint = f"The rows match the {fits} vocabulary: pass that vocab.json with --vocab."
-    else:
-        hint = "Pass the vocab.json that this run was trained with: --vocab FILE."
-    return [
-        Cause(
-            code="vocab-rows",
-            severity="error",
-            message=f"gpt.text_embedding.weight has {rows:,} rows"
-            + (f", those of {fits}" if fits.startswith("v") else "")
-            + f"; {name} holds {vocabulary.size:,} tokens"
-            + (f", those of {held}" if held.startswith("v") else "")
-            + (f"; without a row: {_named(beyond)}" if beyond else ""),
-            hint=hint,
-            prefixes=EXPLAINS["gpt_number_text_tokens"],
-        )
-    ]
+    return [causes.vocab_rows(rows, vocabulary.size, vocab=name, beyond=_named(beyond))]
 
 
 def _named(tokens: list[tuple[int, str]]) -> str:
-    """Return the special tokens among them and then the first others, with their ids, and a count of the rest."""
+    """Return the special tokens among them and then the first others, with their ids, and a count of the rest; "" for none."""
+    if not tokens:
+        return ""
     ordered = sorted(tokens, key=lambda pair: pair[1] not in ("[START]", "[STOP]"))
     shown = ", ".join(f"{token[:40]} ({number})" for number, token in ordered[:SHOWN])
     return shown + (f" and {len(tokens) - SHOWN:,} more" if len(tokens) > SHOWN else "")

@@ -7,9 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from verify import resources
 from verify.checks import Check
 from verify.diagnosis import environment
-from verify.diagnosis.environment import Package
+from verify.diagnosis.packages import Package
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, any_error
 from verify.report.terminal import checks_table, show_cause
 from verify.report.words import VERDICTS
@@ -17,7 +18,7 @@ from verify.result import check_as_json, document, verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class EnvironmentReport:
     """What was found: the packages, the devices that torch sees, and how a tiny model fared with them."""
 
     packages: tuple[Package, ...]
@@ -49,27 +50,35 @@ class Surroundings:
         )
 
 
-def show(found: Surroundings, screen: Console, is_quiet: bool) -> None:
+def show(report: EnvironmentReport, screen: Console, is_quiet: bool) -> None:
     """Print the packages beside the tested versions, the devices, and what a tiny model did; quiet, only what is wrong."""
     if not is_quiet:
-        screen.print(_packages(found))
-        for device in found.devices:
+        screen.print(_packages(report))
+        for device in report.devices:
             screen.print(Text(f"device: {device}"))
-        screen.print(checks_table(found.checks, frozenset(check.name for check in found.checks)))
-    for cause in found.causes:
+        screen.print(checks_table(report.checks, frozenset(check.name for check in report.checks)))
+    for cause in report.causes:
         if not is_quiet or cause.severity == "error":
             show_cause(cause, screen)
-    if not is_quiet or found.verdict == "fail":
-        words = (f"verdict: {found.verdict}", VERDICTS[found.verdict])
+    if not is_quiet or report.verdict == "fail":
+        words = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
         screen.print(Text.assemble(words, " of the environment; no checkpoint was read"))
 
 
-def _packages(found: Surroundings) -> Table:
+def _packages(report: EnvironmentReport) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("", "package", "installed", "tested with"):
+    for name in ("", "package", "installed", "tested with", "works with"):
         table.add_column(name, overflow="fold")
-    table.add_row("", "python", environment.versions()["python"], "3.10 to 3.13")
-    for package in found.packages:
-        mark = Text("✓", "green") if package.fits else Text("✗", "red")
-        table.add_row(mark, package.name, package.installed or "missing", package.wanted or "any")
+    table.add_row("", "python", environment.versions()["python"], "", resources.python_range())
+    for package in report.packages:
+        table.add_row(
+            _mark(package), package.name, package.installed or "missing", package.tested or "", package.wanted or "any"
+        )
     return table
+
+
+def _mark(package: Package) -> Text:
+    """Return a tick for a tested version, a question mark where nobody has tried it, and a cross where it is missing or known not to fit."""
+    if package.fits:
+        return Text("✓", "green")
+    return Text("?", "yellow") if package.within else Text("✗", "red")

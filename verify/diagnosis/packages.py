@@ -1,0 +1,157 @@
+"""Hold the installed packages against those that were tested: which is newer, older, missing or built by hand, and the line that installs what works."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from verify import resources
+from verify.errors import Cause
+
+if TYPE_CHECKING:  # packaging takes longer to import than all else that a conversion needs of this module
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
+# What must fit together; of everything else, a newer one within the range is no news.
+CORE = ("torch", "torchaudio", "torchcodec", "coqui-tts", "transformers")
+_TOGETHER = ("torch", "torchaudio", "torchcodec")  # of one build, so never one of them alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package that this project needs: what is installed, which versions it takes, and the newest that was tested.
+
+    `within` says whether the installed one is in the range of `pyproject.toml`, `problem` in words what is wrong with it.
+    """
+
+    name: str
+    installed: str | None
+    wanted: str
+    tested: str | None
+    fits: bool
+    within: bool
+    problem: str = ""
+
+    def cause(self, severity: str) -> Cause:
+        """Return the problem as a cause, with the line that installs what was tested (`package-version`)."""
+        names = _TOGETHER if self.name in _TOGETHER else (self.name,)
+        return Cause(code="package-version", severity=severity, message=self.problem, hint=install_line(names))
+
+
+def installed(name: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    from importlib import metadata  # slow to import, and only what loads the model asks
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def compared() -> tuple[Package, ...]:
+    """Return what this project needs, as `pyproject.toml` states it, beside what is installed and what was tested."""
+    return tuple(_compared(wanted) for wanted in _requirements() if _applies(wanted))
+
+
+def _requirements() -> "list[Requirement]":
+    from packaging.requirements import Requirement
+
+    return [Requirement(line) for line in resources.requirements()]
+
+
+def _applies(wanted: "Requirement") -> bool:
+    return wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+
+
+def _compared(wanted: "Requirement") -> Package:
+    there, newest = installed(wanted.name), tested().get(wanted.name)
+    problem = _problem(wanted, there, newest)
+    return Package(
+        name=wanted.name,
+        installed=there,
+        wanted=str(wanted.specifier),
+        tested=newest,
+        fits=not problem,
+        within=is_in(there, str(wanted.specifier)),
+        problem=f"{wanted.name} {problem}" if problem else "",
+    )
+
+
+def _problem(wanted: "Requirement", there: str | None, newest: str | None) -> str:
+    """Return what is wrong with an installed version, in words that follow the name of the package."""
+    range_ = str(wanted.specifier) or "any version"
+    if there is None:
+        return f"is not installed: tested with {newest or range_}"
+    version, last = _version(there), _version(newest)
+    if version is None or _is_by_hand(version):
+        return f"{there} was built by hand or is a pre-release, so nobody can tell whether it fits: tested with {newest or range_}"
+    within = wanted.specifier.contains(version, prereleases=True)
+    if last is not None and version.release > last.release and (wanted.name in CORE or not within):
+        return f"{there} is newer than {newest}, the newest this was tested with"
+    if not within:
+        is_older = last is not None and version.release < last.release
+        return f"{there} is {'older' if is_older else 'another'} than what this was tested with ({range_})"
+    return ""
+
+
+def _version(text: str | None) -> "Version | None":
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(text) if text else None
+    except InvalidVersion:
+        return None
+
+
+def _is_by_hand(version: "Version") -> bool:
+    """Whether no registry has such a version; `+cpu` and `+cu130` are of PyTorch's own."""
+    return version.is_prerelease or bool(version.local and not re.fullmatch(r"cpu|cu\d+|rocm[\d.]+|xpu", version.local))
+
+
+def is_in(there: str | None, wanted: str) -> bool:
+    """Whether an installed version is one of those that a specifier names."""
+    from packaging.specifiers import SpecifierSet
+
+    version = _version(there)
+    return version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
+
+
+@cache
+def tested() -> dict[str, str]:
+    """Return the version of each package that was tested with this Python on this system, from `constraints.txt`."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    found = {}
+    for line in resources.constraints().splitlines():
+        try:
+            wanted = Requirement(line.split("#")[0].strip())
+        except InvalidRequirement:  # a comment, an option, an empty line
+            continue
+        exact = [specifier.version for specifier in wanted.specifier if specifier.operator == "=="]
+        if exact and _applies(wanted):
+            found[wanted.name] = exact[0]
+    return found
+
+
+def install_line(names: Iterable[str]) -> str:
+    """Return the one line that installs the tested versions of these packages; double quotes are taken by bash, PowerShell and cmd."""
+    ranges = {wanted.name: str(wanted.specifier) for wanted in _requirements()}
+    pinned = [
+        f"{name}=={tested()[name]}" if name in tested() else f"{name}{ranges.get(name, '')}"
+        for name in dict.fromkeys(names)
+    ]
+    return " ".join(["pip install", *(f'"{item}"' for item in pinned)]) if pinned else ""
+
+
+def misfits(found: Iterable[Package]) -> tuple[Package, ...]:
+    """Return those of the packages that must fit together which are not as tested."""
+    return tuple(package for package in found if package.problem and package.name in (*CORE, "numpy"))
+
+
+def to_install(wrong: Iterable[Package]) -> tuple[str, ...]:
+    """Return the names of what is to be installed in one command, so that what must fit together does."""
+    names = {package.name for package in wrong}
+    if names & {*_TOGETHER}:
+        names |= {*_TOGETHER}
+    return tuple(name for name in (*CORE, "numpy") if name in names)
