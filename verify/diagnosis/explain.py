@@ -41,8 +41,8 @@ def explain(text: str | bytes) -> Explanation:
         ConversionError: no error stands in it (`no-load-error`).
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    error = read(decode(data))
-    if (b"\x00" in data[:4096] and data[:2] not in (b"\xff\xfe", b"\xfe\xff")) or data.startswith(_BINARY):
+    decoded = decode(data)
+    if "\x00" in decoded[:4096] or data.startswith(_BINARY):
         message = "this is a binary file, not the text of an error"
         raise ConversionError("no-load-error", message, f"To see what is in a checkpoint: inspect FILE. {USAGE}")
     explanation = _explain(read(decoded))
