@@ -1,10 +1,13 @@
 """What others do to the files meanwhile: names swapped for links and FIFOs, files laid into the output, a disk that fills."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from verify.errors import OutputError
 from verify.files import staging
 from verify.files.local import require_regular_file
 from verify.source import config
+from verify.sweeping import store
 
 posix = pytest.mark.skipif(os.name == "nt", reason="links and FIFOs of POSIX")
 
@@ -81,6 +85,46 @@ def test_e3_an_output_that_became_a_link_meanwhile_is_not_followed(run, tmp_path
     assert out.is_symlink()
     assert fingerprint(other) == before
     assert names(tmp_path) == ["in", "other", "out"]
+
+
+@posix
+def test_e3_an_output_that_turns_into_a_link_and_back_all_the_time_is_never_followed(run, tmp_path):
+    out, other, done = tmp_path / "out", tmp_path / "other", threading.Event()
+    other.mkdir()
+    (other / "model.pth").write_text("mine")
+
+    def swap():
+        while not done.wait(0.003):
+            with contextlib.suppress(OSError):
+                if out.is_dir() and not out.is_symlink():
+                    shutil.rmtree(out)
+                out.symlink_to(other)
+                time.sleep(0.003)
+                out.unlink()
+
+    rival = threading.Thread(target=swap)
+    rival.start()
+    try:
+        codes = {convert(run, out, "--force").code for _ in range(20)}
+    finally:
+        done.set()
+        rival.join()
+    assert codes <= {0, 2}
+    assert (other / "model.pth").read_text() == "mine"
+    assert names(other) == ["model.pth"]
+    assert [name for name in names(tmp_path) if name.startswith(".")] == []
+
+
+def test_e9_two_sweeps_with_one_folder(tmp_path):
+    with store.opened(tmp_path / "sweep", [], {"seeds": [0]}, force=False) as first:
+        first.write("sweep.json", b"{}")
+        for force in (False, True):
+            with pytest.raises(OutputError, match="another run"), store.opened(tmp_path / "sweep", [], {"seeds": [0]}, force):  # fmt: skip
+                pass
+        with pytest.raises(OutputError, match="another run"), staging.staging(tmp_path / "sweep"):
+            pass
+    assert names(tmp_path) == ["sweep"]
+    assert (tmp_path / "sweep" / "sweep.json").read_bytes() == b"{}"
 
 
 @posix
