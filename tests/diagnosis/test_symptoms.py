@@ -58,7 +58,7 @@ TEXTS = {
     "transformers-cache-tuple": ["AttributeError: 'tuple' object has no attribute 'get_seq_length'"],
     "isin-mps-friendly": ["ImportError: cannot import name 'isin_mps_friendly' from 'transformers.pytorch_utils' (/venv/transformers/pytorch_utils.py)"],
     "removed-from-transformers": ["ImportError: cannot import name 'LogitsWarper' from 'transformers' (/venv/__init__.py)", "ModuleNotFoundError: No module named 'transformers.generation.beam_search'", "ImportError: cannot import name 'SampleOutput' from 'transformers.generation.utils'", "ImportError: cannot import name 'GenerationMixin' from 'transformers'"],
-    "lazy-transformers-import": ["ModuleNotFoundError: Could not import module 'GPT2PreTrainedModel'. Are this object's requirements defined correctly?", "RuntimeError: Failed to import transformers.models.gpt2.modeling_gpt2 because of the following error"],
+    "lazy-transformers-import": ["ModuleNotFoundError: Could not import module 'GPT2PreTrainedModel'. Are this object's requirements defined correctly?", "RuntimeError: Failed to import transformers.models.gpt2.modeling_gpt2 because of the following error (look up to see its traceback)"],
     "inference-model-cannot-generate": ["AttributeError: 'GPT2InferenceModel' object has no attribute 'generate'. Did you mean: 'generation_config'?"],
     "streaming-of-another-age": [
         "AttributeError: 'GenerationConfig' object has no attribute 'do_stream'", "AttributeError: 'int' object has no attribute '_pad_token_tensor'",
@@ -196,6 +196,8 @@ BOTH = [
     ("html-page", "container-damaged", TEXTS["html-page"][0]),
     ("git-lfs-pointer", "container-damaged", TEXTS["git-lfs-pointer"][0]),
     ("cpu-and-cuda-builds", "dll", TEXTS["cpu-and-cuda-builds"][0]),
+    ("numpy-abi", "lazy-transformers-import", TEXTS["lazy-transformers-import"][1] + "\nnumpy.core.multiarray failed to import"),
+    ("no-speaker-wav", "no-clip-file", TEXTS["no-speaker-wav"][0]),
     ("dll", "no-file", TEXTS["dll"][1]),
     ("torchcodec", "module-missing", TEXTS["torchcodec"][2]),
     ("ffmpeg-static", "torchcodec", TEXTS["ffmpeg-static"][0]),
