@@ -15,6 +15,7 @@ import soundfile
 
 from tests.conftest import made_once
 from tests.support.helpers import ROOT, save_tiny
+from verify.errors import OptionError
 from verify.training import exports, process, tensorboard
 from verify.training.callback import export_best
 from verify.training.process import OPEN_FILES_STAY
@@ -272,7 +273,7 @@ def test_a_continued_run_does_not_export_what_was_there(trainer):
 
 
 def test_an_option_that_is_none_is_refused_before_the_training():
-    with pytest.raises(TypeError, match="speaker_wave"):
+    with pytest.raises(OptionError, match="speaker_wave"):
         export_best(speaker_wave="me.wav")
     with pytest.raises(ValueError, match="keep is 0"):
         export_best(keep=0)

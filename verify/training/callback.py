@@ -39,7 +39,7 @@ def export_best(
         options: those of `convert`, such as `speaker_wavs`, `texts`, `vocab` or `expect`.
 
     Raises:
-        TypeError: there is no such option.
+        OptionError: there is no such option, or its value is none that it takes.
         ValueError: `keep` is less than 1.
     """
     if keep < 1:
