@@ -1,0 +1,21 @@
+"""Which device is chosen, and what is said where the wanted one is not there."""
+
+import pytest
+
+from verify import ConversionError
+
+
+def test_a_torch_built_for_the_cpu_alone_is_named_with_the_way_to_the_cuda_build(monkeypatch):
+    import torch
+
+    from verify.coqui.run import choose_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(ConversionError, match="it is a build for the CPU alone") as caught:
+        choose_device("cuda")
+    assert "https://pytorch.org/get-started/locally" in caught.value.cause.hint
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(ConversionError, match=r"sees no CUDA device$") as caught:
+        choose_device("cuda:1")
+    assert caught.value.cause.hint == "Pass --device cpu."
