@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from verify.audio.causes import SoundCause, diagnose
 from verify.checkpoint.archive import Archive
 from verify.checks import Check
 from verify.conversion.key_map import is_wrapped
@@ -78,6 +79,11 @@ class Result:
         return tuple(check for check in self.checks or () if not check.ok and check.name in self.demanded)
 
     @property
+    def sound_cause(self) -> SoundCause | None:
+        """The one cause of what is heard, where the model spoke and checks that decide the verdict failed."""
+        return diagnose(self.failed_checks) if self.samples else None
+
+    @property
     def verdict(self) -> str:
         """`fail` on any error or failed check, `warn` on any warning, else `pass`."""
         return "fail" if self.failed_checks else verdict(self.causes)
@@ -106,6 +112,7 @@ class Result:
             checks=None
             if self.checks is None
             else [check_as_json(check, check.name in self.demanded) for check in self.checks],
+            sound=self.sound_cause.to_json() if self.sound_cause else None,
             output={"directory": self.output, "files": [asdict(item) for item in self.files]} if self.output else None,
             environment=dict(self.environment) if self.environment else None,
             seconds={name: round(value, 3) for name, value in self.seconds.items()},
@@ -146,6 +153,7 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "sample",
         "samples",
         "checks",
+        "sound",
         "output",
         "environment",
         "seconds",

@@ -500,7 +500,8 @@ def test_keep_failed_with_something_in_the_way_is_refused_at_the_start(make_run,
 def test_quiet_still_says_what_failed(make_run, tmp_path, capsys):
     code, out, err = run_cli(capsys, make_run(), "-o", tmp_path / "out", "--quiet", "--text", "Hi.")
     assert code == 1
-    assert "check failed: stop token" in err
+    assert "stop token" in err
+    assert "[sound-" in err
     assert "listen to" in err
     assert out.strip() == str(tmp_path / "out")
 

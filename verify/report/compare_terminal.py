@@ -7,7 +7,7 @@ from rich.text import Text
 from verify.conversion.diff import Difference, LayerChange
 from verify.diagnosis.attribution import summary
 from verify.errors import counted
-from verify.report.terminal import check_cell, facts, show_cause, show_failed, show_verdict, table
+from verify.report.terminal import check_cell, facts, show_cause, show_failures, show_verdict, table
 from verify.report.words import number, percent, printable
 from verify.results.comparison import ComparedModel, ComparisonReport, changed_share, figures, rows
 
@@ -38,8 +38,8 @@ def show_outcome(report: ComparisonReport, screen: Console) -> None:
             screen.print(_name(model), soft_wrap=True)
         for cause in model.causes:
             show_cause(cause, screen)
-        for check in failed:
-            show_failed(check, screen)
+        if model.report:
+            show_failures(model.report, screen)
     for cause in report.causes:
         show_cause(cause, screen)
     verdicts = ", ".join(f"{model.name} {model.verdict}" for model in report.models)

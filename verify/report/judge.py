@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from verify.report.terminal import check_cell, show_cause, show_verdict, table
+from verify.report.terminal import check_cell, show_cause, show_sound_cause, show_verdict, table
 from verify.report.words import check_state, number, printable
 from verify.results.clips import ClipsReport, JudgedClip
 
@@ -27,6 +27,8 @@ def show_outcome(report: ClipsReport, screen: Console) -> None:
     for clip in report.clips:
         if clip.cause:
             show_cause(clip.cause, screen)
+        if cause := report.sound_cause(clip):
+            show_sound_cause(cause, screen, before=f"{clip.path}: ")
         for check in report.failed(clip):
             line = f": {check.name} {number(check.measured)} ({check.limit} {check.unit}): {check.hint}"
             screen.print(printable(str(clip.path), "red") + Text(line, "red"), soft_wrap=not screen.is_terminal)

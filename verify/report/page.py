@@ -47,7 +47,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         unheard=len(samples[MOST_SAMPLES:]),
         ticks=pictures.ticks(),
         bars=pictures.key_bar(document["ledger"]["groups"]),
-        checks=_with_bars(document["checks"] or []),
+        checks=_with_bars(sorted(document["checks"] or [], key=lambda check: check["ok"])),
         command=command,
         times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
     )
@@ -73,6 +73,8 @@ def reason(document: dict[str, Any]) -> dict[str, str] | None:
     }
     if causes["error"]:
         return _cause(causes["error"][0])
+    if document.get("sound"):
+        return _cause(document["sound"])
     for check in document["checks"] or []:
         if check["demanded"] and not check["ok"]:
             measured = f"{number(check['measured'])}, where the limit is {check['limit']} {check['unit']}"

@@ -10,13 +10,15 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
-from verify.checks import Check
+from verify.audio.causes import SoundCause, evidence
+from verify.checks import SCALE, TRAINED, ZEROED, Check
 from verify.diagnosis import config_check
 from verify.diagnosis.attribution import summary
 from verify.errors import Cause, counted
 from verify.report.words import PAGE, VERDICTS, check_state, loss_words, number, printable, size
 from verify.result import Result, dtypes, layout
 
+VALUE_CHECKS = (ZEROED, TRAINED, SCALE)  # their hints name tensors, so they are told beside what is heard
 LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
@@ -84,8 +86,7 @@ def show_outcome(report: Result, screen: Console) -> None:
     """Print what decides: causes, failed checks, the verdict, and where to listen."""
     for cause in report.causes:
         show_cause(cause, screen)
-    for check in report.failed_checks:
-        show_failed(check, screen)
+    show_failures(report, screen)
     total = sum(report.seconds.values())
     heard = "" if report.load else " by what is in the file; nothing was loaded or heard"
     show_verdict(report.verdict, f"{heard} in {total:.1f} s", screen)
@@ -102,6 +103,26 @@ def show_outcome(report: Result, screen: Console) -> None:
 def show_verdict(verdict: str, about: str, screen: Console) -> None:
     """Print the verdict and what goes with it."""
     screen.print(Text.assemble((f"verdict: {verdict}", VERDICTS[verdict]), about))
+
+
+def show_failures(report: Result, screen: Console) -> None:
+    """Print why the checks failed: the one cause of what is heard, with the names of its checks, then the others."""
+    cause, failed = report.sound_cause, report.failed_checks
+    if cause:
+        show_sound_cause(cause, screen)
+        names = ", ".join(check.name for check in failed)
+        line = f"  {len(failed)} of {len(report.checks or ())} checks failed: {names}"
+        screen.print(Text(line), soft_wrap=not screen.is_terminal)
+    for check in failed:
+        if not cause or check.name in VALUE_CHECKS or check.name not in evidence():
+            show_failed(check, screen)
+
+
+def show_sound_cause(cause: SoundCause, screen: Console, before: str = "") -> None:
+    """Print what is heard in a person's words, and the next step."""
+    line = Text.assemble(printable(before), ("heard: ", "bold red"), cause.says, (f"  [{cause.code}]", "dim"))
+    screen.print(line, soft_wrap=not screen.is_terminal)
+    screen.print(Text(f"  → {cause.next}"), soft_wrap=not screen.is_terminal)
 
 
 def show_failed(check: Check, screen: Console) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verify.audio.causes import SoundCause, diagnose
 from verify.checks import Check
 from verify.errors import EXIT_CODES, Cause
 from verify.result import SCHEMA, cause_as_json, check_as_json
@@ -32,6 +33,10 @@ class ClipsReport:
         """Return the checks of a clip that decide the verdict and did not pass."""
         return tuple(check for check in clip.checks if not check.ok and self.demands(check))
 
+    def sound_cause(self, clip: JudgedClip) -> SoundCause | None:
+        """Return the one cause of what is heard in a clip that fails."""
+        return diagnose(self.failed(clip))
+
     def demands(self, check: Check) -> bool:
         """Whether the check decides the verdict."""
         return self.expect == "speech" or check.basic
@@ -58,12 +63,21 @@ class ClipsReport:
         }
 
     def _clip(self, clip: JudgedClip) -> dict[str, Any]:
+        cause = self.sound_cause(clip)
         if clip.cause:
-            return {"path": str(clip.path), "verdict": "error", "seconds": None, "rate_hz": None, "checks": None}
+            return {
+                "path": str(clip.path),
+                "verdict": "error",
+                "seconds": None,
+                "rate_hz": None,
+                "sound": None,
+                "checks": None,
+            }
         return {
             "path": str(clip.path),
             "verdict": "fail" if self.failed(clip) else "pass",
             "seconds": round(clip.seconds, 3),
             "rate_hz": clip.rate_hz,
+            "sound": cause.to_json() if cause else None,
             "checks": [check_as_json(check, self.demands(check)) for check in clip.checks],
         }
