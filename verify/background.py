@@ -1,4 +1,4 @@
-"""Do one thing on a second thread while the first works on: an import, a hash."""
+"""Run a function on a second thread while the first works on: an import, a hash."""
 
 import contextlib
 import gc
@@ -8,7 +8,7 @@ from typing import Any
 
 from verify.errors import ConversionError
 
-_PATIENCE_SECONDS = 0.2  # waits are short, so that Ctrl-C is heard on Windows too
+_POLL_SECONDS = 0.2  # a short wait, as Windows delivers Ctrl-C only between waits
 _NAME = "xtts-verify background: "  # with which the names of these threads begin
 
 
@@ -29,13 +29,13 @@ class Background:
             self._error = error
 
     def wait(self) -> Any:
-        """Return what the function returned, when it has.
+        """Wait for the function to end, and return its result.
 
         Raises:
             ConversionError, OSError: what the function raised.
         """
         while self._thread.is_alive():
-            self._thread.join(_PATIENCE_SECONDS)
+            self._thread.join(_POLL_SECONDS)
         if self._error:
             raise self._error
         return self._result
@@ -47,18 +47,18 @@ def is_busy() -> bool:
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Do without the search until the block ends, and have it take what was made for old, which it looks at seldom.
+def without_garbage_collection() -> Iterator[None]:
+    """Switch the garbage collector off until the block ends, and then move all objects into its oldest generation.
 
-    Importing coqui-tts makes a million objects: a tenth of the time was the search in them, and every one later takes 0.2 s.
+    Importing coqui-tts makes a million objects: collections took a tenth of its time, and each later one takes 0.2 s.
     """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if not gc.get_freeze_count():  # what somebody else has frozen stays so
+        if not gc.get_freeze_count():  # or what another package froze would be unfrozen
             gc.freeze()
-            gc.unfreeze()  # into the oldest generation, not the youngest where it was
+            gc.unfreeze()  # unfreezing moves objects into the oldest generation
         if was_enabled:
             gc.enable()

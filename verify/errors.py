@@ -1,4 +1,4 @@
-"""What can go wrong, named once: a `Cause` says it as data, a `ConversionError` carries one to the command's edge."""
+"""What can go wrong: a `Cause` describes it as data, a `ConversionError` carries one to the command line."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ MAX_MESSAGE_CHARACTERS = 4000
 class Cause:
     """One reason for a verdict: both sides in `message`, the next thing to do in `hint`, every key it explains.
 
-    `prefixes` says how the names begin that it will explain once a model tells which of them are wrong.
+    `prefixes` are the beginnings of the keys that it explains once a model has shown which of them are wrong.
     """
 
     code: str
@@ -110,7 +110,7 @@ class EnvironmentFault(ConversionError):
 
 
 def cause_of(error: Exception) -> Cause:
-    """Return the cause that an error is told as; one that nobody foresaw is a fault of this tool."""
+    """Return the cause to show for an error; one that is not foreseen is a fault of this tool."""
     if isinstance(error, ConversionError):
         return error.cause
     if isinstance(error, OSError):
@@ -150,5 +150,5 @@ def crc_error(key: str, member: str, stored: int, computed: int) -> ArchiveError
 
 
 def source_changed(path: object) -> ArchiveError:
-    """Return the error for a file of which what was read first and what was read last are two versions."""
+    """Return the error for a file that was replaced or written while it was read."""
     return ArchiveError("source-changed", f"{path} changed while it was read", "Wait until training has saved it.")

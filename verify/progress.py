@@ -1,4 +1,4 @@
-"""Who wants to know how far a long step is: the library tells, and never prints."""
+"""Report progress: the library calls a `Watch`, and never prints."""
 
 import contextlib
 import time
@@ -7,31 +7,31 @@ from typing import Any, Protocol
 
 
 class Watch(Protocol):
-    """Who wants to know how far a long step is."""
+    """Receives the progress of long steps."""
 
     def step(
         self, name: str, total: int | None = None, unit: str = ""
     ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
-        """Begin a step of `total` units; the function that it gives is told of each advance."""
+        """Begin a step of `total` units; it gives a function to call with each advance."""
 
     def found(self, report: Any) -> None:
-        """Hear what was found in the source and what will happen to it, before the long work begins."""
+        """Receive what is in the source and what will happen to it, before the long work begins."""
 
 
 class Silent:
-    """Nobody watches."""
+    """Ignores all progress."""
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
-        """Do the step unseen."""
+        """Do the step."""
         yield lambda _: None
 
     def found(self, report: Any) -> None:
-        """Take no notice."""
+        """Do nothing."""
 
 
-class Lettered:
-    """Passes on what it hears of the work on one model of several, with the model's letter."""
+class PrefixedProgress:
+    """Passes on the progress of one of several models, each step with the model's letter before its name."""
 
     def __init__(self, letter: str, watch: Watch) -> None:
         self.letter, self.watch = letter, watch
@@ -43,11 +43,11 @@ class Lettered:
             yield progress
 
     def found(self, report: Any) -> None:
-        """Take no notice: what was found in several models is told side by side."""
+        """Do nothing: several models are shown side by side."""
 
 
 class Stopwatch:
-    """Tells a watch of each step of a run, and adds up the seconds that each part of the work takes."""
+    """Passes the steps of a run on to a watch, and adds up the seconds that each part of the work takes."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
@@ -60,7 +60,7 @@ class Stopwatch:
             yield progress
 
     def timed(self, part: str) -> contextlib.AbstractContextManager[None]:
-        """Add the time that the block takes to that part of the work, without telling the watch."""
+        """Add the time that the block takes to that part of the work, without a step of the watch."""
         return timed(self.seconds, part)
 
 

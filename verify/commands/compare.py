@@ -21,7 +21,7 @@ from verify.files import staging
 from verify.files.location import Location
 from verify.options import Job
 from verify.plan import Plan, plan
-from verify.progress import Lettered, Silent, Stopwatch, Watch
+from verify.progress import PrefixedProgress, Silent, Stopwatch, Watch
 from verify.report import compare_page
 from verify.result import Result
 from verify.results.comparison import ComparedModel, ComparisonReport
@@ -147,7 +147,7 @@ def _compared(
         if candidate.plan is None:
             models.append(candidate.model)
             continue
-        clock = Stopwatch(Lettered(candidate.model.name, watch))
+        clock = Stopwatch(PrefixedProgress(candidate.model.name, watch))
         try:
             data, scan, difference = _read(candidate.plan, first[1] if first else None, clock)
         except (ConversionError, OSError) as error:

@@ -18,7 +18,7 @@ from TTS.tts.configs.xtts_config import XttsConfig
 from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 from TTS.tts.models.xtts import Xtts
 
-from verify.background import uncollected
+from verify.background import without_garbage_collection
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import formats
@@ -46,7 +46,7 @@ def build_skeleton(config: Mapping[str, Any], vocab: Location) -> Xtts:
         SourceError: the installed tokenizers library cannot read the vocabulary.
         UnbuildableError: coqui's constructors refuse the config.
     """
-    with uncollected():
+    with without_garbage_collection():
         model = _skeleton(json.dumps(config, sort_keys=True), vocab, stamp_at(vocab))
         return copy.deepcopy(model)  # a tenth of the time of another
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from verify import __version__, resources
-from verify.background import uncollected
+from verify.background import without_garbage_collection
 from verify.diagnosis import packages, symptoms
 from verify.diagnosis.packages import CORE, installed
 from verify.errors import CannotSpeakError, Cause, ConversionError, EnvironmentFault, without_urls
@@ -57,7 +57,7 @@ def import_coqui(name: str) -> Any:
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     try:
-        with uncollected():
+        with without_garbage_collection():
             return import_module(name)
     except IMPORT_ERRORS as error:
         raise fault("coqui-tts cannot be imported", error) from error

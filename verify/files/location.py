@@ -45,7 +45,7 @@ def local_path(location: Location) -> Path | None:
 def refresh(location: Location) -> None:
     """Forget what a server said of a URL, so that it is asked anew; this machine is always asked anew."""
     if isinstance(location, RemotePath):
-        location.forget()
+        location.refresh()
 
 
 def same_file(a: Location, b: Location) -> bool:

@@ -1,4 +1,4 @@
-"""Ask other machines through fsspec, which is imported when the first URL is asked for, and say what was wrong.
+"""Open file systems with fsspec, which is imported for the first URL only, and translate their errors.
 
 So no network code is loaded for files on this machine. No text from here holds a URL with its secrets."""
 
@@ -40,8 +40,8 @@ _FAULTS = (
 )
 
 
-# Packages that log tracebacks, which go to stderr unless somebody listens; that the call failed is told by its error.
-_TALKATIVE = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio")
+# Packages that log tracebacks, which go to stderr unless somebody listens; the error of the call says enough.
+_LOGGERS = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio")
 
 
 _PERMISSION = {
@@ -68,10 +68,10 @@ class Address(Protocol):
         """The extra of this project that brings what reads it."""
 
 
-def _hush() -> None:
+def _silence_loggers() -> None:
     import logging  # fsspec has it already; files on this machine need none
 
-    for logger in map(logging.getLogger, _TALKATIVE):
+    for logger in map(logging.getLogger, _LOGGERS):
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
 
@@ -87,7 +87,7 @@ def filesystem(path: Address) -> tuple[Any, str]:
     try:
         import fsspec
 
-        _hush()
+        _silence_loggers()
 
         if path.scheme in WEB:
             import aiohttp
@@ -103,7 +103,7 @@ def filesystem(path: Address) -> tuple[Any, str]:
         message = f"{path}: fsspec knows no {path.scheme}:// URLs, or not this one"
         raise SourceError("bad-url", message, "Check the URL, or download the file and pass its path.") from error
     except OSError as error:  # some connect at once
-        raise explain(path, error) from error
+        raise translate(path, error) from error
 
 
 def missing(path: Address) -> SourceError:
@@ -112,11 +112,11 @@ def missing(path: Address) -> SourceError:
     return MissingError("missing", f"{path} is not there", hint)
 
 
-def persistently(path: Address, ask: Callable[[], Answer]) -> Answer:
-    """Return what `ask` gives, asked again where a web server breaks off; packages for other kinds of URL do that themselves.
+def retried(path: Address, ask: Callable[[], Answer]) -> Answer:
+    """Return the result of `ask`, called again where a web server breaks off; packages for other kinds of URL retry by themselves.
 
     Raises:
-        SourceError: it did so each time.
+        SourceError: it broke off each time.
     """
     for pause in PAUSES_SECONDS if path.scheme in WEB else ():
         try:
@@ -127,8 +127,8 @@ def persistently(path: Address, ask: Callable[[], Answer]) -> Answer:
 
 
 @contextlib.contextmanager
-def explained(path: Address) -> Iterator[None]:
-    """Turn what any of the packages below raises into an error that says what to do.
+def translated_errors(path: Address) -> Iterator[None]:
+    """Translate what fsspec and its packages raise into an error that says what to do.
 
     Raises:
         SourceError: it was raised.
@@ -136,7 +136,7 @@ def explained(path: Address) -> Iterator[None]:
     try:
         yield
     except _faults() as error:
-        raise explain(path, error) from error
+        raise translate(path, error) from error
 
 
 def _faults() -> tuple[type[Exception], ...]:
@@ -145,8 +145,8 @@ def _faults() -> tuple[type[Exception], ...]:
     return (OSError, ValueError, *(kind for kind in loaded if kind))
 
 
-def explain(path: Address, error: BaseException) -> SourceError:
-    """Return the error for what a package raised: not there, not allowed, or not to be had now."""
+def translate(path: Address, error: BaseException) -> SourceError:
+    """Return the error for what a package raised: missing, refused, or unreachable."""
     response = getattr(error, "response", None)
     code = getattr(error, "status", None) or getattr(error, "code", None) or getattr(response, "status_code", None)
     if isinstance(error, FileNotFoundError) or code in _GONE:

@@ -14,7 +14,7 @@ from typing import Any
 
 from verify.errors import ArchiveError, MissingError, RefusedError, SourceError, UnreachableError
 from verify.files import web
-from verify.files.protocols import WEB, explained, filesystem, missing, persistently
+from verify.files.protocols import WEB, filesystem, missing, retried, translated_errors
 
 EXTRAS = {"http": "remote", "https": "remote", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "hf": "hf"}
 # What a web server that lists nothing may hold in a run or model folder, the most likely first.
@@ -39,7 +39,7 @@ class Status:
 class RemotePath:
     """A file or folder at a URL, with those methods of a `Path` that are used here. Text made of it is safe to show."""
 
-    __slots__ = ("_info", "_is_folder", "_met", "budget", "path", "query", "root")
+    __slots__ = ("_answered", "_info", "_is_folder", "budget", "path", "query", "root")
 
     def __init__(
         self, root: str, path: str, query: str = "", is_folder: bool = False, budget: web.Budget | None = None
@@ -50,7 +50,7 @@ class RemotePath:
         self.budget = budget or web.Budget()  # one for all that lies beside each other
         self._is_folder = is_folder or path.endswith("/") or not self.path
         self._info: dict[str, Any] | None = None
-        self._met = False  # whether the server has answered: a name that is wrong is not asked for again and again
+        self._answered = False  # whether the server ever answered: a wrong host name is not retried
 
     def __str__(self) -> str:
         scheme, _, host = self.root.partition("://")
@@ -129,7 +129,7 @@ class RemotePath:
             return False
         return info is not None and info["type"] == "file"
 
-    def forget(self) -> None:
+    def refresh(self) -> None:
         """Ask the server anew the next time."""
         self._info = None
 
@@ -163,7 +163,7 @@ class RemotePath:
         """Yield what the server lists in the folder; of a web server that lists nothing, the usual checkpoints that are there."""
         if self.scheme not in WEB:
             fs, path = filesystem(self)
-            with explained(self):
+            with translated_errors(self):
                 listed = fs.ls(path, detail=True)
             names = ((entry["name"].rstrip("/").rpartition("/")[2], entry["type"] == "directory") for entry in listed)
             yield from (self._child(name, is_folder) for name, is_folder in names if name)
@@ -196,7 +196,7 @@ class RemotePath:
         if self.scheme in WEB:
             return web.probe(self, self.budget)
         fs, name = filesystem(self)
-        with explained(self):
+        with translated_errors(self):
             fs.invalidate_cache()
             return fs.info(name)
 
@@ -211,8 +211,8 @@ class RemotePath:
                 self._info = {"type": "directory"}
                 return self._info
             try:
-                self._info = persistently(self, self._ask) if self._met else self._ask()
-                self._met = True
+                self._info = retried(self, self._ask) if self._answered else self._ask()
+                self._answered = True
             except MissingError:
                 return None
         return self._info

@@ -1,4 +1,4 @@
-"""Read a remote file by ranges: what was announced in large blocks, some ahead of the reader; anything else when asked."""
+"""Read a remote file by ranges: announced parts in large blocks ahead of the reader, anything else on demand."""
 
 import io
 import itertools
@@ -9,7 +9,7 @@ from typing import Any
 from verify.background import Background
 from verify.errors import SourceError, source_changed
 from verify.files import web
-from verify.files.protocols import WEB, explained, filesystem, persistently, unreachable
+from verify.files.protocols import WEB, filesystem, retried, translated_errors, unreachable
 from verify.files.remote import RemotePath
 
 BLOCK_BYTES = 8 * 2**20  # of announced data; a request costs as much as some 100 kB of it
@@ -32,7 +32,7 @@ class RemoteFile(io.RawIOBase):
     """A file at a URL, of the version that was there when it was opened.
 
     Reading raises:
-        SourceError: the connection broke and came not back.
+        SourceError: the connection broke, and breaks each time.
         ArchiveError: there is another version of the file.
     """
 
@@ -76,7 +76,7 @@ class RemoteFile(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         wanted, filled = min(len(view), max(0, self.status.st_size - self._position)), 0
         while filled < wanted:
-            block = self._holding(self._position, wanted - filled)
+            block = self._block_at(self._position, wanted - filled)
             at = self._position - block.start
             piece = memoryview(block.data)[at : at + wanted - filled]
             view[filled : filled + len(piece)] = piece
@@ -84,8 +84,8 @@ class RemoteFile(io.RawIOBase):
             self._position += len(piece)
         return filled
 
-    def _holding(self, position: int, wanted: int) -> _Block:
-        """Return the block that holds the byte, with its data."""
+    def _block_at(self, position: int, wanted: int) -> _Block:
+        """Return the block with this byte, fetched where it is not there yet."""
         for block in self._kept:
             if block.start <= position < block.end:
                 return block
@@ -103,7 +103,7 @@ class RemoteFile(io.RawIOBase):
         return block
 
     def _fetch(self, start: int, end: int) -> bytes:
-        return persistently(self.path, lambda: self._fetch_once(start, end))
+        return retried(self.path, lambda: self._fetch_once(start, end))
 
     def _fetch_once(self, start: int, end: int) -> bytes:
         try:
@@ -112,13 +112,13 @@ class RemoteFile(io.RawIOBase):
                 if any(self._version.get(name, value) != value for name, value in version.items()):
                     raise source_changed(self.path)
                 return data
-            with explained(self.path):
+            with translated_errors(self.path):
                 data = self._fs.cat_file(self._name, start=start, end=end, **self._options)
             if len(data) == end - start:
                 return data
             raise unreachable(self.path, f"{len(data):,} bytes came in place of {end - start:,}")
         except SourceError:
-            self.path.forget()
+            self.path.refresh()
             if self.path.stat() != self.status:  # a file that is shorter now gives no or too few bytes
                 raise source_changed(self.path) from None
             raise

@@ -6,7 +6,7 @@ from typing import Any
 
 from verify.errors import OutputError, SourceError
 from verify.files.output import refuse_what_stands
-from verify.files.protocols import explained, filesystem, unreachable
+from verify.files.protocols import filesystem, translated_errors, unreachable
 from verify.files.remote import RemotePath
 from verify.progress import Watch
 
@@ -22,7 +22,7 @@ def upload(folder: Path, target: RemotePath, replace: bool, watch: Watch) -> Non
     Raises:
         OutputError: something took the name in the meantime, or the server does not take the files.
     """
-    target.forget()
+    target.refresh()
     refuse_what_stands(target, replace)
     files = sorted(folder.iterdir(), key=lambda file: (file.name in _LAST, file.name))
     total = sum(file.stat().st_size for file in files)
@@ -60,24 +60,24 @@ def _put(file: Path, path: RemotePath, progress: Callable[[int], None]) -> None:
     from fsspec.callbacks import Callback
 
     fs, name = filesystem(path)
-    told = [0]
+    sent = [0]
 
-    def tell(_: Any, value: int) -> None:
-        progress(value - told[0])
-        told[0] = value
+    def advance(_: Any, value: int) -> None:
+        progress(value - sent[0])
+        sent[0] = value
 
     size = file.stat().st_size
-    with explained(path):
-        fs.put_file(str(file), name, callback=Callback(hooks={"tell": tell}))
-    path.forget()
-    if (there := path.stat().st_size) != size:
-        raise unreachable(path, f"{there:,} of {size:,} bytes arrived")
+    with translated_errors(path):
+        fs.put_file(str(file), name, callback=Callback(hooks={"progress": advance}))
+    path.refresh()
+    if (arrived := path.stat().st_size) != size:
+        raise unreachable(path, f"{arrived:,} of {size:,} bytes arrived")
 
 
 def _remove(path: RemotePath | None) -> None:
     if path is not None:
         fs, name = filesystem(path)
-        with explained(path):
+        with translated_errors(path):
             fs.rm_file(name)
 
 

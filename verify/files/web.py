@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from verify.errors import SourceError, counted
-from verify.files.protocols import Address, explained, filesystem, missing, refused, unreachable
+from verify.files.protocols import Address, filesystem, missing, refused, translated_errors, unreachable
 
 GRACE_SECONDS = 60.0  # for all answers together, beside what their bytes may take
 SLOWEST_BYTES_PER_SECOND = 50_000  # 1.8 GB take ten hours at this rate
@@ -148,7 +148,7 @@ def _get(path: Address, budget: Budget, span: tuple[int, int] | None, body: bool
     size = span[1] - span[0] if span else LARGEST_PAGE_BYTES
     seconds, began = budget.grant(path, size), time.monotonic()
     try:
-        with explained(path):
+        with translated_errors(path):
             return sync(fs.loop, _within, seconds, path, budget, _answer(fs, path, budget, span, size, body))
     finally:
         budget.spend(time.monotonic() - began)
