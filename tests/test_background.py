@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from verify.background import uncollected
+from verify.background import without_garbage_collection
 
 
 class Node:
@@ -20,7 +20,7 @@ def cycle():
 
 
 def test_nothing_is_searched_inside_and_everything_afterwards():
-    with uncollected():
+    with without_garbage_collection():
         assert not gc.isenabled()
         left = cycle()
     assert gc.isenabled()
@@ -31,14 +31,14 @@ def test_nothing_is_searched_inside_and_everything_afterwards():
 
 
 def test_what_was_made_inside_is_old():
-    with uncollected():
+    with without_garbage_collection():
         made = [Node() for _ in range(1000)]
     old = {id(thing) for thing in gc.get_objects(generation=2)}
     assert all(id(node) in old for node in made)
 
 
 def test_an_error_leaves_it_enabled():
-    with pytest.raises(ValueError, match="on the way"), uncollected():
+    with pytest.raises(ValueError, match="on the way"), without_garbage_collection():
         raise ValueError("on the way")
     assert gc.isenabled()
 
@@ -46,7 +46,7 @@ def test_an_error_leaves_it_enabled():
 def test_who_had_it_disabled_keeps_it_so():
     gc.disable()
     try:
-        with uncollected():
+        with without_garbage_collection():
             pass
         assert not gc.isenabled()
     finally:
@@ -57,7 +57,7 @@ def test_what_others_froze_stays_frozen():
     gc.freeze()
     try:
         before = gc.get_freeze_count()
-        with uncollected():
+        with without_garbage_collection():
             pass
         assert gc.get_freeze_count() == before > 0
     finally:
