@@ -55,7 +55,7 @@ def test_a_cast_is_torchs_own_bit_for_bit(old, new):
     source = numbers_that_round(getattr(torch, new)).to(getattr(torch, old))
     source = source[source.isfinite()]
     chunk = memoryview(source.contiguous().view(torch.uint8).numpy()).toreadonly()
-    ours = cast._cast_chunk(chunk, old, new, cast.Desk(len(source), old), cast.Loss())
+    ours = cast._cast_chunk(chunk, old, new, cast.Scratch(len(source), old), cast.Loss())
     theirs = source.to(getattr(torch, new))
     assert bytes(ours) == theirs.contiguous().view(torch.uint8).numpy().tobytes()
 

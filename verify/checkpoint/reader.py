@@ -85,7 +85,7 @@ class TensorReader:
         )
         for chunk in pieces:
             if is_float(record.dtype):
-                self.values.setdefault(record, Values()).look(record, chunk)
+                self.values.setdefault(record, Values()).update(record, chunk)
             self.done_bytes += len(chunk)
             self.progress(len(chunk))
             yield chunk

@@ -28,7 +28,7 @@ class Values:
         """The root mean square of the elements."""
         return math.sqrt(self.squares / self.elements) if self.elements else 0.0
 
-    def look(self, record: TensorRecord, chunk: memoryview) -> None:
+    def update(self, record: TensorRecord, chunk: memoryview) -> None:
         """Take the next chunk of the tensor into account.
 
         A sum of squares is finite only where every value is, and BLAS takes it three times as fast as `numpy.isfinite`.

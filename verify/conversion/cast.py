@@ -44,7 +44,7 @@ class Loss:
         """The norm of the difference over the norm of the tensor."""
         return math.sqrt(self.lost_squares / self.squares) if 0 < self.squares < math.inf else 0.0
 
-    def look(self, old: np.ndarray, new: np.ndarray, dtype: str, desk: "Desk") -> None:
+    def update(self, old: np.ndarray, new: np.ndarray, dtype: str, scratch: "Scratch") -> None:
         """Take some elements before and after, both as floats, into account."""
         kept = np.isfinite(new)
         if not kept.all():
@@ -53,15 +53,17 @@ class Loss:
                 self.overflow = max(float(lost[np.abs(lost).argmax()]), self.overflow or 0.0, key=abs)
             old, new = old[kept], new[kept]
         # of bools: four times as fast as of floats
-        mask = desk.mask[: len(old)]
-        was, stayed = (int(np.count_nonzero(np.not_equal(each, 0, out=mask))) for each in (old, new))
+        mask = scratch.mask[: len(old)]
+        was, stayed = (int(np.count_nonzero(np.not_equal(values, 0, out=mask))) for values in (old, new))
         self.to_zero += was - stayed
-        self.look_past(slice(0), old, new, dtype, desk)
+        self.update_finite(slice(0), old, new, dtype, scratch)
 
-    def look_past(self, odd: np.ndarray | slice, old: np.ndarray, new: np.ndarray, dtype: str, desk: "Desk") -> None:
+    def update_finite(
+        self, odd: np.ndarray | slice, old: np.ndarray, new: np.ndarray, dtype: str, scratch: "Scratch"
+    ) -> None:
         """Take what elements lost into account, but for those at the indices `odd`; the others stayed finite."""
         count = len(old)
-        difference, size, mask = desk.difference[:count], desk.size[:count], desk.mask[:count]
+        difference, size, mask = scratch.difference[:count], scratch.size[:count], scratch.mask[:count]
         np.abs(np.subtract(new, old, out=difference), out=difference)
         np.abs(old, out=size)
         difference[odd] = size[odd] = 0
@@ -71,7 +73,7 @@ class Loss:
         self.worst = max(self.worst, float(np.divide(difference, size, out=difference).max(initial=0)))
 
 
-class Desk:
+class Scratch:
     """Arrays in which the chunks of one tensor are worked on in turn: new ones would cost a page fault every 4 KiB."""
 
     def __init__(self, elements: int, dtype: str) -> None:
@@ -133,10 +135,10 @@ def move(reader: TensorReader, record: TensorRecord, dtype: str, out: ProvenFile
         OutputError: the disk does not hold what was written to it.
     """
     source = crc = 0
-    desk = Desk(min(record.elements, CHUNK_BYTES // ITEM_BYTES[record.dtype]), record.dtype)
+    scratch = Scratch(min(record.elements, CHUNK_BYTES // ITEM_BYTES[record.dtype]), record.dtype)
     for chunk in reader.chunks(record):
         source = crc32(chunk, source)
-        data = _cast_chunk(chunk, record.dtype, dtype, desk, loss)
+        data = _cast_chunk(chunk, record.dtype, dtype, scratch, loss)
         reader.release(chunk)
         crc = crc32(data, crc)
         out.prove(data)
@@ -145,18 +147,18 @@ def move(reader: TensorReader, record: TensorRecord, dtype: str, out: ProvenFile
     return crc
 
 
-def _cast_chunk(chunk: memoryview, old: str, dtype: str, desk: Desk, loss: Loss) -> memoryview:
+def _cast_chunk(chunk: memoryview, old: str, dtype: str, scratch: Scratch, loss: Loss) -> memoryview:
     """Return the elements in another dtype, as bytes; not on a thread of its own, as the two would wait for each other more."""
     floats = as_floats(chunk, old)
     with np.errstate(over="ignore", invalid="ignore"):
         if dtype in _HALVES and floats.dtype == np.float32:
-            new, back, odd = _halve(floats, dtype, desk)
+            new, back, odd = _halve(floats, dtype, scratch)
             if len(odd):
-                loss.look(floats[odd], back[odd], dtype, desk)
-            loss.look_past(odd, floats, back, dtype, desk)
+                loss.update(floats[odd], back[odd], dtype, scratch)
+            loss.update_finite(odd, floats, back, dtype, scratch)
         else:
             new = cast(floats, dtype)
-            loss.look(floats, _widen(new, dtype), dtype, desk)
+            loss.update(floats, _widen(new, dtype), dtype, scratch)
     return new.view(np.uint8).data
 
 
@@ -173,16 +175,16 @@ def _every_float16() -> np.ndarray:
     return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
-def _halve(floats: np.ndarray, dtype: str, desk: Desk) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _halve(floats: np.ndarray, dtype: str, scratch: Scratch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return float32 elements as those of 16 bits, the same as float32, and the indices of those that `cast` had to do.
 
     NumPy casts to float16 one by one, in three times as long; by their bits, many are cast at once, where both dtypes
     hold them as normal numbers.
     """
     half, bits, count = _HALVES[dtype], floats.view(np.uint32), len(floats)
-    rounded, sign, back = desk.bits[:count], desk.sign[:count], desk.back[:count]
+    rounded, sign, back = scratch.bits[:count], scratch.sign[:count], scratch.back[:count]
     np.subtract(np.bitwise_and(bits, 0x7FFFFFFF, out=rounded), half.first, out=rounded)  # below it wraps round
-    odd = np.flatnonzero(np.greater_equal(rounded, half.end - half.first, out=desk.mask[:count]))
+    odd = np.flatnonzero(np.greater_equal(rounded, half.end - half.first, out=scratch.mask[:count]))
     np.right_shift(_rounded(bits, half.dropped, rounded), half.dropped, out=rounded)
     np.left_shift(rounded, half.dropped, out=back.view(np.uint32))
     if half.bias:
