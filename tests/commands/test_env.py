@@ -35,7 +35,7 @@ def test_env_names_the_versions_where_they_do_not_work_together(tmp_path):
     assert "environment, not checkpoint" in said
     assert "torch and torchaudio are built for different CUDA versions" in said
     assert 'pip install "torch==2.11.' in said
-    assert "'" not in said[said.index("pip install") :].split(" --no-verify")[0]
+    assert "'" not in said[said.index("pip install") :]
     assert json.loads(done.stdout)["verdict"] == "fail"
 
 

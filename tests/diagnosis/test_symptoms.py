@@ -71,7 +71,7 @@ TEXTS = {
     "tts-before-xtts": ["ModuleNotFoundError: No module named 'TTS.tts.configs.xtts_config'"],
     "different-cuda": ["RuntimeError: Detected that PyTorch and TorchAudio were compiled with different CUDA versions. PyTorch has CUDA version 13.0 whereas TorchAudio has CUDA version 12.8."],
     "ffmpeg-static": ["OSError: Could not load this library: C:\\venv\\Lib\\site-packages\\torchcodec\\libtorchcodec_core6.dll"],
-    "torchcodec": ["ImportError: TorchCodec is required for load_with_torchcodec. Please install torchcodec to use this function.", "RuntimeError: Could not load libtorchcodec. Likely causes: FFmpeg is not properly installed in your environment", "ModuleNotFoundError: No module named 'torchcodec'"],
+    "torchcodec": ["ImportError: TorchCodec is required for load_with_torchcodec. Please install torchcodec to use this function.", "RuntimeError: Could not load libtorchcodec. Likely causes: FFmpeg is not properly installed in your environment", "ModuleNotFoundError: No module named 'torchcodec'", "ImportError: From Pytorch 2.9, the torchcodec library is required for audio IO, but it was not found"],
     "torchaudio-backend": ["RuntimeError: Couldn't find appropriate backend to handle uri ref.wav and format None.", "AttributeError: module 'torchaudio' has no attribute 'list_audio_backends'"],
     "no-torchaudio": ["ModuleNotFoundError: No module named 'torchaudio'", "ModuleNotFoundError: No module named 'torch'"],
     "cpu-and-cuda-builds": ["OSError: libcudart.so.13: cannot open shared object file: No such file or directory", "OSError: /venv/torchaudio/lib/libtorchaudio.so: undefined symbol: _ZNK3c105Error4whatEv"],

@@ -30,7 +30,7 @@ IMPORT_ERRORS = (
 _OF_ANOTHER_AGE = (TypeError, AttributeError, NotImplementedError, ImportError)
 FOREIGN_ERRORS = (*_OF_ANOTHER_AGE, RuntimeError, ValueError, IndexError, KeyError, AssertionError)
 MAX_SAID_CHARACTERS = 300
-_WITHOUT = "--no-verify converts without them."
+_WITHOUT = "--no-verify converts without these packages."
 
 
 def versions() -> dict[str, str | None]:
@@ -77,7 +77,7 @@ def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
     return EnvironmentFault(
         "environment",
         f"environment, not checkpoint: {what}{because}; {'; '.join([*told, listed])}",
-        f"{_way_out(known, wrong)} {_WITHOUT}",
+        f"{_WITHOUT} {_way_out(known, wrong)}",
     )
 
 
@@ -94,7 +94,7 @@ def _way_out(known: symptoms.Match | None, wrong: tuple[packages.Package, ...]) 
         return known.next
     if names:
         return f"Install what was tested together: {packages.install_line(names)}"
-    return f"Every version is a tested one: make a new environment with {packages.install_line(CORE)} and nothing else."
+    return f"Every version is a tested one: make a new environment, with nothing else in it, by {packages.install_line(CORE)}"
 
 
 def speaking_fault(error: Exception) -> ConversionError:
