@@ -3,13 +3,14 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from safetensors import safe_open
 
 from tests.support.helpers import member_span, run_cli, save_tiny
-from verify import Job, convert, load_xtts
+from verify import Job, convert, load_xtts, options
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import cast, formats, key_map, safetensors_writer
 from verify.conversion.safetensors_writer import write_safetensors
@@ -22,7 +23,7 @@ def test_a_format_is_known_wherever_its_file_must_be_found_again():
     from verify.files.output import OUTPUT_NAMES
     from verify.files.remote import USUAL_CHECKPOINTS
 
-    assert LOADERS.keys() == formats.FORMATS.keys()
+    assert LOADERS.keys() == formats.FORMATS.keys() == set(get_args(options.Format))
     assert set(formats.FILE_NAMES) <= OUTPUT_NAMES
     assert set(formats.FILE_NAMES) <= set(USUAL_CHECKPOINTS)
     assert [formats.of_file(Path(name)) for name in formats.FILE_NAMES] == [*formats.FORMATS.values()]

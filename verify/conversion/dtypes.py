@@ -1,4 +1,4 @@
-"""The formats and dtypes that a new file can have, and the dtype of each tensor in it. No tensor is read here."""
+"""The dtypes that a new file can have, and the dtype of each tensor in it. No tensor is read here."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,7 +6,6 @@ from dataclasses import replace
 from verify.checkpoint.tensors import TensorRecord, is_float
 from verify.conversion import key_map
 
-PTH, SAFETENSORS = "pth", "safetensors"
 KEEP = "keep"
 
 
