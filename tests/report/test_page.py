@@ -247,7 +247,8 @@ def test_a_run_leaves_its_page_and_names_it(converted, capsys):
     text = (folder / "report.html").read_text(encoding="utf-8")
     elements = Elements(text)
     assert len(elements.all("audio")) == 2
-    assert f"--output {folder} --expect sound" in elements.text
+    assert f"--output {folder} --" in elements.text
+    assert " --expect sound" in elements.text
     assert all(item.sha256 in text for item in report.files if item.name != "report.html")
     assert report.seconds["page"] < 5  # 0.5 on an idle machine
     terminal.show_outcome(report, Console(stderr=True, width=400))
