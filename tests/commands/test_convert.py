@@ -325,7 +325,7 @@ def test_identity_is_disproved_by_one_changed_byte(converted, genuine_checkpoint
 def test_both_ways_to_start_are_one(converted):
     for command in (
         [sys.executable, str(ROOT / "convert_and_verify.py")],
-        [sys.executable, "-c", "from verify.cli import run; run()"],
+        [sys.executable, "-c", "from verify.cli.main import run; run()"],
     ):
         done = subprocess.run(
             [*command, "inspect", str(converted[0]), "--json"],
