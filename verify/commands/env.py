@@ -29,8 +29,8 @@ def examine(watch: Watch) -> EnvironmentReport:
             raise environment.fault(f"cached generation is off by {checks[0].measured:.2g} {checks[0].unit}")
     except EnvironmentFault as error:
         causes.append(error.cause)
-    works = any(check.ok for check in checks)
-    causes = [*environment.package_causes(found, works), *causes]
+    works, told = any(check.ok for check in checks), " ".join(cause.message for cause in causes)
+    causes = [*environment.package_causes(found, works, told), *causes]
     return EnvironmentReport(packages=found, causes=tuple(causes), devices=devices, checks=checks, seconds=seconds)
 
 

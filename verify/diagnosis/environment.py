@@ -69,7 +69,7 @@ def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
     known = match if match and match.symptom.kind == "environment" else None
     found = packages.compared()
     wrong = packages.misfits(found)
-    reasons = [known.means.removeprefix("environment, not checkpoint: ")] if known else []
+    reasons = [_bare(known)] if known else []
     reasons += [said(error)] if error else []
     because = f" ({'; '.join(reasons)})" if reasons else ""
     told = [package.problem for package in wrong]
@@ -79,6 +79,10 @@ def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
         f"environment, not checkpoint: {what}{because}; {'; '.join([*told, listed])}",
         f"{_WITHOUT} {_way_out(known, wrong)}",
     )
+
+
+def _bare(match: symptoms.Match) -> str:
+    return match.means.removeprefix("environment, not checkpoint: ")
 
 
 def said(error: BaseException) -> str:
@@ -109,12 +113,14 @@ def speaking_fault(error: Exception) -> ConversionError:
     return CannotSpeakError(match.symptom.code, message, match.next)
 
 
-def package_causes(found: tuple[packages.Package, ...], works: bool) -> tuple[Cause, ...]:
+def package_causes(found: tuple[packages.Package, ...], works: bool, told: str = "") -> tuple[Cause, ...]:
     """Return a cause for each package that is not as tested, and for each set that is known not to work (`package-version`).
 
     Args:
         works: whether a tiny model spoke with them all the same, so that what is newer is only news.
+        told: what the fault that was met says; what stands in it is not told twice.
     """
-    broken = [match.cause() for match in symptoms.known_broken(versions())] if not works else []
+    known = () if works else symptoms.known_broken(versions())
+    broken = [match.cause() for match in known if _bare(match) not in told]
     odd = [package.cause("note" if works and package.within else "warning") for package in found if package.problem]
     return (*broken, *odd)
