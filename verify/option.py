@@ -148,6 +148,7 @@ def whole_number(lowest: int, highest: int) -> Callable[[Any], int]:
     """Return what reads a whole number of this range."""
 
     def parse(value: Any) -> int:
+        """Return the number, whether it came as text or as a number."""
         digits = "" if isinstance(value, bool) else str(value)[:20]
         if not (digits.isascii() and digits.isdigit() and lowest <= int(digits) <= highest):
             raise ValueError(f"is no whole number from {lowest} to {highest}")
@@ -160,6 +161,7 @@ def one_of(choices: Collection[str]) -> Callable[[Any], str]:
     """Return what reads one of these words."""
 
     def parse(value: Any) -> str:
+        """Return the word, if it is one of the choices."""
         if value not in choices:
             raise ValueError(f"is none of {', '.join(choices)}")
         return str(value)

@@ -68,6 +68,7 @@ class Pth:
         return f"model{self.suffix}"
 
     def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+        """Write the file as `Format.write` says."""
         from verify.conversion import writer  # with numpy, which `--help` and `inspect` do without
 
         return writer.write_model(folder / self.file_name, model.tensors, model.config, progress, dtype)
@@ -86,6 +87,7 @@ class Safetensors:
         return f"model{self.suffix}"
 
     def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+        """Write the file as `Format.write` says."""
         from verify.conversion import safetensors_writer
 
         path = folder / self.file_name

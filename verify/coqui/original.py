@@ -61,7 +61,8 @@ def _original(plan: Plan) -> Xtts:
         SourceError: torch refuses to read it.
     """
     path = local_path(plan.archive.path)
-    assert path, "a file at a URL is refused as cannot-prove before the long work"
+    if path is None:  # refused before the long work, too
+        raise SourceError("cannot-prove", "--prove: torch reads no file at a URL", "Download it first.")
     try:
         saved = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:

@@ -1,5 +1,6 @@
 """Make a small genuine training checkpoint with coqui's own trainer code, and do the main job on it."""
 
+import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -34,11 +35,10 @@ def demo(folder: Path, force: bool, watch: Watch) -> Result:
         trainer = environment.import_coqui("verify.demo.trainer")
     if folder.exists():
         shutil.rmtree(folder)
-    try:
+    with contextlib.ExitStack() as undo:  # after Ctrl-C, too: half a demo is of no use to anybody
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
         report = _make_and_convert(folder, trainer, watch)
-    except BaseException:  # Ctrl-C included: half a demo is of no use to anybody
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        undo.pop_all()
     return replace(report, causes=(*report.causes, _what_it_knows(folder)))
 
 
