@@ -82,7 +82,7 @@ def test_markers_choose_the_tested_version(tested_set):
         ("transformers", "5.24.0", "transformers 5.24.0 is newer than 4.50.0, the newest this was tested with"),
         ("transformers", "4.30.0", "transformers 4.30.0 is older than what this was tested with (>=4.40)"),
         ("coqui_tts", "0.22.0", "coqui-tts 0.22.0 is older than what this was tested with (<0.29,>=0.26)"),
-        ("torchcodec", None, "torchcodec is not installed: tested with 0.1.0"),
+        ("torchaudio", None, "torchaudio is not installed: tested with 1.9.0"),
         ("torch", "1.9.0a0+git123", "torch 1.9.0a0+git123 was built by hand or is a pre-release"),
         ("torch", "not a version", "torch not a version was built by hand or is a pre-release"),
     ],
@@ -96,6 +96,16 @@ def test_what_is_not_as_tested_is_named_with_what_was_tested(monkeypatch, tested
 @pytest.mark.parametrize("version", ["1.9.0", "1.9.0+cpu", "1.9.0+cu130", "1.8.5"])
 def test_a_build_of_pytorchs_own_and_an_older_version_in_the_range_fit(monkeypatch, tested_set, version):
     assert installed_as(monkeypatch, torch=version)["torch"].fits
+
+
+@pytest.mark.parametrize(
+    ("torch", "problem"), [("2.8.0", ""), ("2.9.1", "torchcodec is not installed: tested with 0.1.0")]
+)
+def test_torchcodec_may_be_missing_where_coqui_does_not_ask_for_it(monkeypatch, tested_set, torch, problem):
+    versions = {"torch": torch, "torchcodec": None}
+    monkeypatch.setattr(packages, "installed", versions.get)
+    monkeypatch.setattr(packages.resources, "requirements", lambda: ["torch>=2.8", "torchcodec>=0.7"])
+    assert [package.problem for package in packages.compared() if package.name == "torchcodec"] == [problem]
 
 
 def test_a_fault_that_nobody_has_seen_names_the_newer_package_and_the_line_to_paste(monkeypatch, tested_set):
