@@ -5,7 +5,7 @@
 
 FOLDER holds WAV or FLAC clips, a subfolder for each speaker or language, texts beside them as `.txt`. Voices of flite
 and espeak-ng are added where these are installed. Speakers and languages are split in two halves: the limits in
-configs/sound_checks.toml come from the calibration half, the table from the held-out half. Clips of `--fresh` are held out.
+configs/sound.toml come from the calibration half, the table from the held-out half. Clips of `--fresh` are held out.
 """
 
 import argparse

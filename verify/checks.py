@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-# Names of the checks of values; those of sound stand in configs/sound_checks.toml.
+# Names of the checks of values; those of sound stand in configs/sound.toml.
 ZEROED, TRAINED, SCALE = "no zeroed weights", "trained values", "scale of the base"
 
 

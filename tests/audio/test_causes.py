@@ -60,5 +60,5 @@ def test_what_is_not_of_sound_has_no_cause_here():
 
 def test_the_page_of_causes_has_each_code_with_its_words():
     page = (ROOT / "docs" / "causes.md").read_text(encoding="utf-8")
-    for code, row in resources.load("sound_causes").items():
+    for code, row in resources.load("sound")["causes"].items():
         assert f"| `{code}` | {row['says']} | {row['next']} |" in page

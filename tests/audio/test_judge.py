@@ -121,7 +121,7 @@ def test_what_is_hardly_a_sound_is_judged_and_fails(samples):
 
 def test_every_row_is_a_check_with_a_limit(speech):
     names = {check.name for check in checks.judge_speech(speech[:RATE_HZ], RATE_HZ)}
-    assert names == {*resources.load("sound_checks"), "plausible length"}
+    assert names == {*resources.load("sound")["checks"], "plausible length"}
     assert all(row.low > -np.inf or row.high < np.inf for row in checks.rows())
 
 

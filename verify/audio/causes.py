@@ -1,4 +1,4 @@
-"""Name the one cause of what is heard: the row of configs/sound_causes.toml that explains the checks that failed."""
+"""Name the one cause of what is heard: the row of configs/sound.toml that explains the checks that failed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from verify.checks import Check
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoundCause:
-    """A row of configs/sound_causes.toml: what is heard, what to do next, and which failed checks say so."""
+    """A row of configs/sound.toml: what is heard, what to do next, and which failed checks say so."""
 
     code: str
     says: str
@@ -42,7 +42,7 @@ def sound_causes() -> tuple[SoundCause, ...]:
             any=tuple(row.get("any", ())),
             none=tuple(row.get("none", ())),
         )
-        for code, row in resources.load("sound_causes").items()
+        for code, row in resources.load("sound")["causes"].items()
     )
 
 

@@ -1,6 +1,6 @@
 """Judge whether a waveform is speech that a listener would accept: measure first, then hold each figure to its limits.
 
-A check is a row of configs/sound_checks.toml; what it measures is a property of `Waveform`.
+A check is a row of configs/sound.toml; what it measures is a property of `Waveform`.
 """
 
 import math
@@ -24,7 +24,7 @@ LENGTH, HEARD = "seconds", "heard_seconds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A check of sound as configs/sound_checks.toml states it."""
+    """A check of sound as configs/sound.toml states it."""
 
     name: str
     measure: str
@@ -39,7 +39,7 @@ class Row:
 @cache
 def rows() -> tuple[Row, ...]:
     """Return the checks that need no text, in the order in which they are shown."""
-    return tuple(Row(name=name, **row) for name, row in resources.load("sound_checks").items())
+    return tuple(Row(name=name, **row) for name, row in resources.load("sound")["checks"].items())
 
 
 def judge_speech(samples: np.ndarray, rate_hz: int, text: str | None = None, language: str = "en") -> tuple[Check, ...]:

@@ -1,4 +1,4 @@
-"""What can be measured of a clip: one property each, named by the rows of configs/sound_checks.toml."""
+"""What can be measured of a clip: one property each, named by the rows of configs/sound.toml."""
 
 import math
 from functools import cached_property
