@@ -11,11 +11,12 @@ from verify import option as read
 from verify import resources, shell
 from verify.checks import Check
 from verify.files.location import Location
+from verify.files.names import ModelFormat
 from verify.option import check, option, options_of, require_known
 
 AnyPath = str | Path
 Expect = Literal["speech", "sound"]
-Format = Literal["pth", "safetensors"]
+Format = ModelFormat
 Dtype = Literal["keep", "float32", "float16", "bfloat16"]
 
 # Which commands take an option.
@@ -118,7 +119,7 @@ class Job:
     keep_failed: bool = option("--keep-failed", False, MAIN, OUTPUT,
         help="keep what did not load, as DIR.failed",
         more="report and all")
-    format: Format = option("--format pth|safetensors", "pth", MAIN, OUTPUT, parse=read.one_of(get_args(Format)),
+    format: Format = option(f"--format {'|'.join(get_args(Format))}", "pth", MAIN, OUTPUT, parse=read.one_of(get_args(Format)),
         choices=get_args(Format),
         help="of the model file (default: pth, which coqui reads)",
         more="`model.safetensors` names its source by hash, step and versions in its metadata")

@@ -20,8 +20,7 @@ HALVES = ("float16", "bfloat16")
 
 def test_a_format_is_known_wherever_its_file_must_be_found_again():
     from verify.coqui.model import LOADERS
-    from verify.files.output import OUTPUT_NAMES
-    from verify.files.remote import USUAL_CHECKPOINTS
+    from verify.files.names import OUTPUT_NAMES, USUAL_CHECKPOINTS
 
     assert LOADERS.keys() == formats.FORMATS.keys() == set(get_args(options.Format))
     assert set(formats.FILE_NAMES) <= OUTPUT_NAMES

@@ -109,7 +109,7 @@ def _write(plan: Plan, folder: Path, digest: Background | None, clock: Stopwatch
         metadata = safetensors_writer.metadata(plan.archive, sha256, environment.versions())
     model = formats.Model(tensors=plan.ledger.written, config=plan.config, metadata=metadata)
     with clock.step("write", f"writing {format_.file_name}", plan.ledger.written_bytes, "bytes") as progress:
-        written = format_.write(folder, model, progress, job.dtype)
+        written = format_.write(folder / format_.file_name, model, progress, job.dtype)
     staging.write_json(folder / "config.json", plan.config)
     with open_regular(plan.vocab) as vocab:
         (folder / "vocab.json").write_bytes(vocab.read(MAX_VOCAB_BYTES))

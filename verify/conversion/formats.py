@@ -1,14 +1,16 @@
-"""The formats that a new model file can have, one class each: its name, how it is recognised, and how it is written.
+"""The formats that a new model file can have, one class each: how it is called, recognised and written.
 
-What reads one with torch stands in `coqui/model.py`, by the same name.
+The name of its file stands in `files/names.py`, what reads it with torch in `coqui/model.py` (`LOADERS`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from verify.checkpoint.tensors import TensorRecord
+from verify.files.names import MODEL_FILES, ModelFormat
 
 if TYPE_CHECKING:
     from verify.conversion.writer import Written
@@ -23,29 +25,30 @@ class Model:
     metadata: Mapping[str, str]  # empty where the format does not name the source
 
 
-class Format(Protocol):
+class Format(ABC):
     """A format of a new model file."""
 
-    @property
-    def name(self) -> str:
-        """What `--format` calls it."""
-
-    @property
-    def suffix(self) -> str:
-        """How the name of a file ends."""
-
-    @property
-    def names_source(self) -> bool:
-        """Whether the file says which checkpoint it was made of, whose hash must be known before."""
+    name: ClassVar[ModelFormat]  # what `--format` calls it
+    names_source: ClassVar[
+        bool
+    ]  # whether the file says which checkpoint it was made of, whose hash must be known before
 
     @property
     def file_name(self) -> str:
         """What the file is called in a model folder."""
+        return MODEL_FILES[self.name]
 
-    def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+    @property
+    def suffix(self) -> str:
+        """How the name of a file ends."""
+        return Path(self.file_name).suffix
+
+    @abstractmethod
+    def write(self, path: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
         """Write the file, flushed to the disk.
 
         Args:
+            path: a new file.
             progress: told of the tensor bytes done.
             dtype: what the floats are cast to, or `keep`.
 
@@ -55,42 +58,29 @@ class Format(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Pth:
+class Pth(Format):
     """`{"model": tensors, "config": config}` as `torch.save` writes it."""
 
-    name: str = "pth"
-    suffix: str = ".pth"
-    names_source: bool = False
+    name = "pth"
+    names_source = False
 
-    @property
-    def file_name(self) -> str:
-        return f"model{self.suffix}"
-
-    def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+    def write(self, path: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
         """Write the file as `Format.write` says."""
         from verify.conversion import writer  # with numpy, which `--help` and `inspect` do without
 
-        return writer.write_model(folder / self.file_name, model.tensors, model.config, progress, dtype)
+        return writer.write_model(path, model.tensors, model.config, progress, dtype)
 
 
-@dataclass(frozen=True, slots=True)
-class Safetensors:
+class Safetensors(Format):
     """The tensors as the safetensors library lays them out; text about the source in place of the config."""
 
-    name: str = "safetensors"
-    suffix: str = ".safetensors"
-    names_source: bool = True
+    name = "safetensors"
+    names_source = True
 
-    @property
-    def file_name(self) -> str:
-        return f"model{self.suffix}"
-
-    def write(self, folder: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
+    def write(self, path: Path, model: Model, progress: Callable[[int], None], dtype: str) -> "Written":
         """Write the file as `Format.write` says."""
         from verify.conversion import safetensors_writer
 
-        path = folder / self.file_name
         return safetensors_writer.write_safetensors(path, model.tensors, model.metadata, progress, dtype)
 
 

@@ -7,33 +7,10 @@ from pathlib import Path
 
 from verify.errors import OutputError
 from verify.files.location import Location, same_file
-from verify.files.protocols import WEB
+from verify.files.names import OUTPUT_FOLDERS, OUTPUT_NAMES
+from verify.files.protocols import STORES, WEB
 from verify.files.remote import RemotePath
 
-TRAINING_MARK = "training.json"  # in an export that the training callback made, and may take away again
-OUTPUT_NAMES = frozenset(
-    [
-        "model.pth",
-        "model.safetensors",
-        "config.json",
-        "vocab.json",
-        "speakers_xtts.pth",
-        "dvae.pth",
-        "mel_stats.pth",
-        "reference.wav",
-        "sample.wav",
-        "report.json",
-        "report.html",
-        "compare.json",
-        "compare.html",
-        TRAINING_MARK,
-    ]
-)
-# Of the layout that Auralis reads.
-OUTPUT_FOLDERS = {
-    "core_xttsv2": frozenset(["config.json", "xtts-v2.safetensors"]),
-    "gpt": frozenset(["config.json", "gpt2_model.safetensors", "tokenizer.json", "tokenizer_config.json"]),
-}
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: devices, also with an ending; a dot or a space at the end is lost.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?|.*[. ]", re.IGNORECASE)
 _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or seeds, and of several models
@@ -67,9 +44,7 @@ def refuse_inputs(target: Location, inputs: Sequence[Location]) -> None:
     if isinstance(target, RemotePath):
         if target.scheme in WEB:
             message = f"{target}: a web server takes no folders"
-            raise OutputError(
-                "cannot-write", message, "Write to s3://, gs:// or hf://, or to a folder of this machine."
-            )
+            raise OutputError("cannot-write", message, f"Write to {', '.join(STORES)}, or to a folder of this machine.")
         return
     if sys.platform == "win32" and _RESERVED.fullmatch(target.name):
         message = f"the output {target} has a name that Windows keeps for a device, or does not keep as it is written"

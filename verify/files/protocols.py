@@ -6,7 +6,8 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from verify.errors import EnvironmentFault, MissingError, RefusedError, SourceError, UnreachableError, without_urls
@@ -44,12 +45,42 @@ _FAULTS = (
 _LOGGERS = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio")
 
 
-_PERMISSION = {
-    "s3": "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket FSSPEC_S3_ANON=true.",
-    "gs": "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
-    "hf": "Run `hf auth login` or set HF_TOKEN, and accept the terms on the model's page if it has any.",
-    "remote": "Pass a link that carries its permission (a presigned one), put user and password into ~/.netrc, or download it first.",
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What is known of those who serve a protocol, beside what fsspec knows."""
+
+    extra: str = ""  # the extra of this project that brings what reads such URLs
+    permission: str = (
+        "Give the credentials that fsspec looks for, or download it first."  # the hint where access is refused
+    )
+    store: str = ""  # how the URL of a folder that takes an output begins
+
+
+_WEB_SERVER = Service(
+    extra="remote",
+    permission="Pass a link that carries its permission (a presigned one), put user and password into ~/.netrc, or download it first.",
+)
+_S3 = Service(
+    extra="s3",
+    permission="Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket FSSPEC_S3_ANON=true.",
+    store="s3://",
+)
+_GS = Service(
+    extra="gs",
+    permission="Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
+    store="gs://",
+)
+_HF = Service(
+    extra="hf",
+    permission="Run `hf auth login` or set HF_TOKEN, and accept the terms on the model's page if it has any.",
+    store="hf://",
+)
+# What stands before the colon of a URL; fsspec reads others too, of which nothing more is known here.
+PROTOCOLS: Mapping[str, Service] = {
+    "http": _WEB_SERVER, "https": _WEB_SERVER, "s3": _S3, "s3a": _S3, "gs": _GS, "gcs": _GS, "hf": _HF,
+}  # fmt: skip
+_UNKNOWN = Service()
+STORES = tuple(dict.fromkeys(service.store for service in PROTOCOLS.values() if service.store))
 
 
 class Address(Protocol):
@@ -63,9 +94,9 @@ class Address(Protocol):
     def scheme(self) -> str:
         """What stands before the colon."""
 
-    @property
-    def extra(self) -> str:
-        """The extra of this project that brings what reads it."""
+
+def _service(path: Address) -> Service:
+    return PROTOCOLS.get(path.scheme, _UNKNOWN)
 
 
 def _silence_loggers() -> None:
@@ -96,7 +127,8 @@ def filesystem(path: Address) -> tuple[Any, str]:
             options["client_kwargs"] = {"timeout": wait, "trust_env": True, "auto_decompress": False}
         return fsspec.core.url_to_fs(path.url, **options)
     except ImportError as error:
-        hint = f"pip install 'xtts-verify[{path.extra}]'" if path.extra else " ".join(str(error).split())
+        extra = _service(path).extra
+        hint = f"pip install 'xtts-verify[{extra}]'" if extra else " ".join(str(error).split())
         message = f"{path}: a package that reads {path.scheme}:// is not installed"
         raise EnvironmentFault("missing-package", message, hint) from error
     except ValueError as error:
@@ -158,8 +190,7 @@ def translate(path: Address, error: BaseException) -> SourceError:
 
 def refused(path: Address, detail: str) -> SourceError:
     """Return the error for a file that the server does not give to this user."""
-    hint = _PERMISSION.get(path.extra, "Give the credentials that fsspec looks for, or download it first.")
-    return RefusedError("remote-refused", f"{path}: access refused ({detail})", hint)
+    return RefusedError("remote-refused", f"{path}: access refused ({detail})", _service(path).permission)
 
 
 def unreachable(path: Address, detail: str) -> SourceError:

@@ -14,12 +14,9 @@ from typing import Any
 
 from verify.errors import ArchiveError, MissingError, RefusedError, SourceError, UnreachableError
 from verify.files import web
+from verify.files.names import SUFFIXES, USUAL_CHECKPOINTS
 from verify.files.protocols import WEB, filesystem, missing, retried, translated_errors
 
-EXTRAS = {"http": "remote", "https": "remote", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "hf": "hf"}
-# What a web server that lists nothing may hold in a run or model folder, the most likely first.
-USUAL_CHECKPOINTS = ("best_model.pth", "model.pth", "model.safetensors")
-_SUFFIXES = (".pth", ".safetensors", ".json", ".wav")
 _PAGE_HINT = "Pass the link of the file itself; on huggingface.co write /resolve/ for /blob/, or hf://USER/REPO/FILE."
 # Facts of a file in fsspec's `info` that change with its content; each kind of server gives some of them.
 _VERSION = ("ETag", "etag", "VersionId", "generation", "blob_id", "LastModified", "Last-Modified", "mtime", "created")
@@ -83,11 +80,6 @@ class RemotePath:
         return self.root.partition("://")[0]
 
     @property
-    def extra(self) -> str:
-        """The extra of this project that brings what reads such a URL, or nothing."""
-        return EXTRAS.get(self.scheme, "")
-
-    @property
     def name(self) -> str:
         return self.path.rpartition("/")[2]
 
@@ -118,7 +110,7 @@ class RemotePath:
     def is_dir(self) -> bool:
         """Whether it is a folder; a web server's is one that has a slash at its end, or answers with a page of links."""
         info = self._asked()
-        page = info is not None and info["type"] == "page" and Path(self.name).suffix not in _SUFFIXES
+        page = info is not None and info["type"] == "page" and Path(self.name).suffix not in SUFFIXES
         return page or (info is not None and info["type"] == "directory")
 
     def is_file(self) -> bool:

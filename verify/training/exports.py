@@ -8,7 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from verify.files.output import TRAINING_MARK, foreign
+from verify.files.names import TRAINING_MARK
+from verify.files.output import foreign
 from verify.source.find import STEP_NAME
 
 _BEST = re.compile(r"best_model_(\d+)")
