@@ -83,8 +83,8 @@ def missing(path: Location) -> SourceError:
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     import difflib  # for what went wrong alone
 
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(str(folder / name) for name in near)}?" if near else "Check the path."
+    similar = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(str(folder / name) for name in similar)}?" if similar else "Check the path."
     if not folder.is_dir():
         hint = f"Its folder {folder} is not there either."
     return MissingError("missing", f"{text[:300]} is not there", hint)
@@ -110,15 +110,15 @@ def require_regular_file(path: Location) -> int:
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        kinds = (
+        file_types = (
             (stat.S_ISFIFO, "a FIFO"),
             (stat.S_ISCHR, "a device"),
             (stat.S_ISBLK, "a device"),
             (stat.S_ISSOCK, "a socket"),
         )
-        kind = next((name for test, name in kinds if test(status.st_mode)), "a folder")
+        file_type = next((name for test, name in file_types if test(status.st_mode)), "a folder")
         raise SourceError(
-            "not-a-file", f"{path} is {kind}, not a regular file", "Pass a .pth, a .safetensors or a run folder."
+            "not-a-file", f"{path} is {file_type}, not a regular file", "Pass a .pth, a .safetensors or a run folder."
         )
     if status.st_size == 0:
         raise SourceError("empty-file", f"{path} is empty (0 bytes)", "Copy or download it again.")

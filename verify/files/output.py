@@ -50,9 +50,11 @@ def refuse_inputs(target: Location, inputs: Sequence[Location]) -> None:
         message = f"the output {target} has a name that Windows keeps for a device, or does not keep as it is written"
         raise OutputError("cannot-write", message, "Pass another name with -o DIR.")
     if not target.parent.is_dir():
-        what = "is not a folder" if target.parent.exists() else "is not there"
+        problem = "is not a folder" if target.parent.exists() else "is not there"
         raise OutputError(
-            "no-parent", f"the output's parent {target.parent} {what}", "Make it first, or write elsewhere with -o DIR."
+            "no-parent",
+            f"the output's parent {target.parent} {problem}",
+            "Make it first, or write elsewhere with -o DIR.",
         )
 
 

@@ -68,8 +68,8 @@ class RemoteFile(io.RawIOBase):
     def announce(self, spans: Iterable[tuple[int, int]]) -> None:
         """Say which bytes, start and end, will be read in this order: they are fetched ahead, and nothing else is."""
         for start, end in _joined(spans):
-            for at in range(start, end, BLOCK_BYTES):
-                self._announced.append(_Block(at, min(end, at + BLOCK_BYTES)))
+            for block_start in range(start, end, BLOCK_BYTES):
+                self._announced.append(_Block(block_start, min(end, block_start + BLOCK_BYTES)))
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, short only at the end of the file."""
@@ -77,8 +77,8 @@ class RemoteFile(io.RawIOBase):
         wanted, filled = min(len(view), max(0, self.status.st_size - self._position)), 0
         while filled < wanted:
             block = self._block_at(self._position, wanted - filled)
-            at = self._position - block.start
-            piece = memoryview(block.data)[at : at + wanted - filled]
+            offset = self._position - block.start
+            piece = memoryview(block.data)[offset : offset + wanted - filled]
             view[filled : filled + len(piece)] = piece
             filled += len(piece)
             self._position += len(piece)
@@ -126,13 +126,13 @@ class RemoteFile(io.RawIOBase):
 
 def _joined(spans: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
     """Yield the spans, neighbours in order put together."""
-    whole: tuple[int, int] | None = None
+    joined: tuple[int, int] | None = None
     for start, end in spans:
-        if whole and 0 <= start - whole[1] <= _NEAR_BYTES:
-            whole = whole[0], max(whole[1], end)
+        if joined and 0 <= start - joined[1] <= _NEAR_BYTES:
+            joined = joined[0], max(joined[1], end)
             continue
-        if whole:
-            yield whole
-        whole = start, end
-    if whole:
-        yield whole
+        if joined:
+            yield joined
+        joined = start, end
+    if joined:
+        yield joined

@@ -150,10 +150,10 @@ def _leftovers(target: Path) -> list[Path]:
 
 def _recover(target: Path) -> None:
     """Remove dead runs' staging folders; one killed between its two renames gives the old output its name back."""
-    for left in _leftovers(target):
-        if (left / _OLD).is_dir() and not os.path.lexists(target):
-            rename(left / _OLD, target)
-        _remove(left)
+    for leftover in _leftovers(target):
+        if (leftover / _OLD).is_dir() and not os.path.lexists(target):
+            rename(leftover / _OLD, target)
+        _remove(leftover)
 
 
 def _remove(root: Path) -> None:

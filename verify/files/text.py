@@ -22,11 +22,11 @@ def decode_text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        own = code_page()
-        if codecs.lookup(own).name == "utf-8":
+        fallback = code_page()
+        if codecs.lookup(fallback).name == "utf-8":
             raise
         try:
-            return data.decode(own)
+            return data.decode(fallback)
         except UnicodeDecodeError:
             raise error from None
 

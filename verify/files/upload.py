@@ -27,7 +27,7 @@ def upload(folder: Path, target: RemotePath, replace: bool, watch: Watch) -> Non
     files = sorted(folder.iterdir(), key=lambda file: (file.name in _LAST, file.name))
     total = sum(file.stat().st_size for file in files)
     put: list[RemotePath] = []
-    whole = False
+    complete = False
     try:
         with watch.step(f"uploading to {target}", total, "bytes") as progress:
             old = {path.name: path for path in target.iterdir()} if replace and target.exists() else {}
@@ -39,15 +39,15 @@ def upload(folder: Path, target: RemotePath, replace: bool, watch: Watch) -> Non
                 old.pop(file.name, None)
             for path in old.values():
                 _remove(path)
-        whole = True
+        complete = True
     except SourceError as error:
-        gone = "; the output that was there is not whole any more" if replace else ""
-        message = f"{target} could not be written: {error}{gone}"
+        damage = "; the output that was there is not whole any more" if replace else ""
+        message = f"{target} could not be written: {error}{damage}"
         raise OutputError(
             "cannot-publish", message, f"{error.cause.hint} Or write to a folder of this machine."
         ) from error
     finally:
-        if not whole:
+        if not complete:
             _remove_all(put)
 
 

@@ -44,10 +44,10 @@ class Budget:
         with self._lock:
             self.asked_bytes += size
             self.requests += 1
-            left = GRACE_SECONDS + self.asked_bytes / SLOWEST_BYTES_PER_SECOND - self.seconds
-        if left <= 0 or self.requests > MOST_REQUESTS:
+            seconds_left = GRACE_SECONDS + self.asked_bytes / SLOWEST_BYTES_PER_SECOND - self.seconds
+        if seconds_left <= 0 or self.requests > MOST_REQUESTS:
             raise self.too_slow(path)
-        return left
+        return seconds_left
 
     def spend(self, seconds: float) -> None:
         """Take note of the time that an answer took."""
@@ -183,11 +183,11 @@ async def _answer(fs: Any, path: Address, budget: Budget, span: tuple[int, int] 
     url = fs.encode_url(path.url)
     for _ in range(MOST_REDIRECTS + 1):
         async with session.get(url, headers=headers, allow_redirects=False) as answer:
-            there = answer.headers.get("Location")
-            if answer.status not in _MOVED or not there:
+            redirect = answer.headers.get("Location")
+            if answer.status not in _MOVED or not redirect:
                 data = await _body(answer, path, size, span) if body and answer.status in (200, 206) else b""
                 return _Answer(answer.status, answer.headers, data)
-            url, before = url.join(URL(there, encoded="%" in there)), url
+            url, before = url.join(URL(redirect, encoded="%" in redirect)), url
         require_same_host(path, before, url)
         if url.host != URL(path.url).host:
             budget.hosts.add(str(url.host))

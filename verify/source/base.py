@@ -39,8 +39,8 @@ def read_base(folder: Location | None) -> Base | None:
     except NoCheckpointError:
         return None
     ledger = build_ledger(read_archive(path).tensors, same_bytes)
-    known = {name: record for name, record in ledger.written.items() if key_map.part_of(name)}
-    return Base(path=path, tensors=known)
+    model_tensors = {name: record for name, record in ledger.written.items() if key_map.part_of(name)}
+    return Base(path=path, tensors=model_tensors)
 
 
 def fill(ledger: Ledger, base: Base | None) -> Ledger:
@@ -50,11 +50,11 @@ def fill(ledger: Ledger, base: Base | None) -> Ledger:
     """
     if base is None:
         return ledger
-    there = {key_map.part_of(name) for name in ledger.written}
+    present_parts = {key_map.part_of(name) for name in ledger.written}
     filled = [
         Entry(record=record, fate=FILLED, target=name, reason=f"{part}, from {base.path}")
         for name, record in base.tensors.items()
-        if (part := key_map.part_of(name)) not in there
+        if (part := key_map.part_of(name)) not in present_parts
     ]
     return Ledger(entries=(*ledger.entries, *filled))
 
@@ -76,19 +76,23 @@ def likeness(ledger: Ledger, base: Base | None) -> tuple[Likeness, ...]:
     """
     if base is None:
         return ()
-    own, changed = _own(ledger), differing(ledger, base)
-    tensors = Counter(part for name in own if (part := key_map.part_of(name)))
-    equal = Counter(key_map.part_of(name) for name in own if name in base.tensors and name not in changed)
+    own_tensors, changed = _own_tensors(ledger), differing(ledger, base)
+    tensors = Counter(part for name in own_tensors if (part := key_map.part_of(name)))
+    equal = Counter(key_map.part_of(name) for name in own_tensors if name in base.tensors and name not in changed)
     return tuple(Likeness(part=part, tensors=count, identical=equal[part]) for part, count in tensors.items())
 
 
 def differing(ledger: Ledger, base: Base) -> dict[str, TensorRecord]:
     """Return the base's tensors of which the source has another version, by canonical name."""
-    own = _own(ledger)
-    return {name: of for name, of in base.tensors.items() if name in own and not _equal(own[name], of)}
+    own_tensors = _own_tensors(ledger)
+    return {
+        name: record
+        for name, record in base.tensors.items()
+        if name in own_tensors and not _equal(own_tensors[name], record)
+    }
 
 
-def _own(ledger: Ledger) -> dict[str, TensorRecord]:
+def _own_tensors(ledger: Ledger) -> dict[str, TensorRecord]:
     return {entry.target: entry.record for entry in ledger.entries if entry.fate in (KEPT, RENAMED)}
 
 

@@ -83,25 +83,27 @@ def _config(job: Job, checkpoint: Location, embedded: dict[str, Any] | None) -> 
 
 def _vocabs(job: Job, checkpoint: Location, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
     """Return every vocab.json there is, in the order of trust, and the places that were looked at in vain."""
-    found, searched = [], []
+    vocabs, searched = [], []
     if job.vocab is not None:
         if not job.vocab.exists():
             raise missing(job.vocab)
-        found.append(Found(path=job.vocab, origin="--vocab"))
+        vocabs.append(Found(path=job.vocab, origin="--vocab"))
     for path, origin in _vocab_places(job, checkpoint, config):
         if 0 < file_bytes(path) <= MAX_VOCAB_BYTES:
-            found.append(Found(path=path, origin=origin))
+            vocabs.append(Found(path=path, origin=origin))
         else:
             searched.append(f"{path} ({origin})")
-    return found, tuple(searched)
+    return vocabs, tuple(searched)
 
 
 def _vocab_places(job: Job, checkpoint: Location, config: dict[str, Any]) -> Iterator[tuple[Location, str]]:
     yield checkpoint.parent / "vocab.json", "beside the checkpoint"
     if job.base is not None:
         yield job.base / "vocab.json", "--base"
-    here = local_path(checkpoint)
-    for parent in here.resolve().parents[:3] if here else ():  # what lies above a remote folder is not searched
+    local_checkpoint = local_path(checkpoint)
+    for parent in (
+        local_checkpoint.resolve().parents[:3] if local_checkpoint else ()
+    ):  # what lies above a remote folder is not searched
         for folder in sorted(parent.glob("XTTS_*_original_model_files")):
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")

@@ -77,18 +77,18 @@ def _choose(names: list[str], which: str) -> str | None:
 def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     steps = [name.rpartition("_")[2].removesuffix(".pth") for name in names if STEP_NAME.fullmatch(name)]
     if which not in ("best", "last"):
-        there = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
-        return NoCheckpointError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", there)
+        listed = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
+        return NoCheckpointError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", listed)
     looked = "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
-    there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
-    here = local_path(folder)
-    entries = here.iterdir() if here else []  # a bucket may hold thousands
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
+    local_folder = local_path(folder)
+    entries = local_folder.iterdir() if local_folder else []  # a bucket may hold thousands
     runs = [entry.name for entry in entries if entry.is_dir() and _choose(sorted(_names(entry)), "best")]
     hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
     if runs:
         hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])
     return NoCheckpointError(
-        "no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {there}", hint
+        "no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {listed}", hint
     )
 
 

@@ -86,5 +86,5 @@ def _with_added(vocab: dict[str, Any], added: list[str]) -> dict[str, Any]:
 def base_version(text_rows: int) -> str:
     """Return the base model whose vocabulary has so many rows: its name, `extended` above the largest, else `unknown`."""
     versions = resources.load("xtts")["base_versions"]
-    known = {item["text_rows"]: item["name"] for item in versions}
-    return known.get(text_rows, "extended" if text_rows > max(known) else "unknown")
+    names_by_rows = {item["text_rows"]: item["name"] for item in versions}
+    return names_by_rows.get(text_rows, "extended" if text_rows > max(names_by_rows) else "unknown")
