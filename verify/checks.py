@@ -53,13 +53,13 @@ def within(
     )
 
 
-def majority(takes: Sequence[Sequence[Check]]) -> tuple[Check, ...]:
+def majority(samples: Sequence[Sequence[Check]]) -> tuple[Check, ...]:
     """Return one check for each name over several samples: it fails where it fails in most of them.
 
     What is measured is that of the middle sample; the note says in how many it failed.
     """
     by_name: dict[str, list[Check]] = {}
-    for checks in takes:
+    for checks in samples:
         for check in checks:
             by_name.setdefault(check.name, []).append(check)
     return tuple(_over(checks) for checks in by_name.values())
@@ -71,12 +71,14 @@ def _over(checks: list[Check]) -> Check:
     failed = [check for check in checks if not check.ok]
     # Choose among those that decide, so that the figure and the hint agree with the verdict.
     deciding = failed if 2 * len(failed) > len(checks) else [check for check in checks if check.ok]
-    known = sorted((check for check in deciding if check.measured is not None), key=lambda check: check.measured or 0.0)
-    chosen = known[len(known) // 2] if known else deciding[0]
+    measured = sorted(
+        (check for check in deciding if check.measured is not None), key=lambda check: check.measured or 0.0
+    )
+    chosen = measured[len(measured) // 2] if measured else deciding[0]
     return replace(chosen, note=f"failed in {len(failed)} of {len(checks)}" if failed else "")
 
 
 def median(values: Sequence[float | None]) -> float | None:
     """Return the median of those values that are known and finite; None where there are none."""
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    return statistics.median(known) if known else None
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return statistics.median(finite) if finite else None

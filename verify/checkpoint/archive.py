@@ -211,9 +211,9 @@ def _member(
 
 
 def _warnings(directory: zip_directory.Directory, tensors: tuple[TensorRecord, ...]) -> tuple[Cause, ...]:
-    found = []
+    warnings = []
     if directory.trailing_bytes:
-        found.append(
+        warnings.append(
             Cause(
                 code="trailing-bytes",
                 severity="warning",
@@ -222,7 +222,7 @@ def _warnings(directory: zip_directory.Directory, tensors: tuple[TensorRecord, .
         )
     unchecked = sum(not record.crc for record in tensors if record.bytes)
     if unchecked:
-        found.append(
+        warnings.append(
             Cause(
                 code="no-checksums",
                 severity="warning",
@@ -230,7 +230,7 @@ def _warnings(directory: zip_directory.Directory, tensors: tuple[TensorRecord, .
                 "CRC-32): damage in them cannot be found",
             )
         )
-    return tuple(found)
+    return tuple(warnings)
 
 
 def _read_safetensors(path: Location, file: BinaryIO, size: int, budget: Budget) -> Archive:

@@ -75,15 +75,15 @@ def refuse_other_format(path: Location, head: bytes, size: int) -> None:
         )
     if text.startswith(b"{"):
         raise ArchiveError("not-a-checkpoint", f"{path} is a JSON file, not a checkpoint", TRAINING_FILE_HINT)
-    what = "it starts with zeros only" if not any(head) else f"it starts with {head[:8].hex(' ')}"
-    raise ArchiveError("not-a-checkpoint", f"{path} is not a torch checkpoint: {what}", TRAINING_FILE_HINT)
+    reason = "it starts with zeros only" if not any(head) else f"it starts with {head[:8].hex(' ')}"
+    raise ArchiveError("not-a-checkpoint", f"{path} is not a torch checkpoint: {reason}", TRAINING_FILE_HINT)
 
 
 def other_file(keys: set[str]) -> str | None:
     """Return what a set of tensor names looks like where it is no XTTS model, or None."""
-    for needed, what in OTHER_FILES:
+    for needed, description in OTHER_FILES:
         if all(any(piece in key for key in keys) for piece in needed):
-            return what
+            return description
     return None
 
 

@@ -49,7 +49,7 @@ def _no_state_dict(path: Location, root: Any) -> ArchiveError:
     """Return the error that says what stands in place of the state dict."""
     if isinstance(root, allowlist.TensorSpec):
         shape = "x".join(map(str, root.shape))
-        what = (
+        content = (
             f"one tensor of shape {shape}: this looks like mel_stats.pth"
             if root.shape == (80,)
             else f"one tensor of shape {shape}"
@@ -57,14 +57,14 @@ def _no_state_dict(path: Location, root: Any) -> ArchiveError:
     elif isinstance(root, dict):
         names = ", ".join(repr(name)[:60] for name in list(root)[:10])
         voices = [value for value in root.values() if isinstance(value, dict) and "gpt_cond_latent" in value]
-        what = (
+        content = (
             f"voices: this looks like speakers_xtts.pth ({counted(len(voices), 'voice')})"
             if voices
             else f"no model; the top-level names are {names or 'none'}"
         )
     else:
-        what = f"a value of type {type(root).__name__} in place of a state dict"
-    return ArchiveError("not-a-state-dict", f"{path} holds {what}", file_type.TRAINING_FILE_HINT)
+        content = f"a value of type {type(root).__name__} in place of a state dict"
+    return ArchiveError("not-a-state-dict", f"{path} holds {content}", file_type.TRAINING_FILE_HINT)
 
 
 def _name(key: Any) -> str:

@@ -62,8 +62,8 @@ class TensorReader:
                 header = record.unread_header
                 start = header.header_offset if header else record.storage_start
                 spans.setdefault(self._file(record), []).append((start, record.storage_start + record.storage_bytes))
-        for file, whole in spans.items():
-            file.announce(whole)  # type: ignore[attr-defined]
+        for file, file_spans in spans.items():
+            file.announce(file_spans)  # type: ignore[attr-defined]
 
     def result(self) -> Scan:
         """Return what was found so far."""
@@ -211,12 +211,12 @@ def equal_data(a: TensorRecord, b: TensorRecord) -> bool:
     Raises:
         ArchiveError: the source is damaged.
     """
-    with TensorReader(lambda _: None) as left, TensorReader(lambda _: None) as right:
-        left.announce([a])
-        right.announce([b])
+    with TensorReader(lambda _: None) as reader_a, TensorReader(lambda _: None) as reader_b:
+        reader_a.announce([a])
+        reader_b.announce([b])
         equal = True
-        for one, other in zip(left.chunks(a), right.chunks(b), strict=True):
-            equal = equal and one == other
-            left.release(one)
-            right.release(other)
+        for chunk_a, chunk_b in zip(reader_a.chunks(a), reader_b.chunks(b), strict=True):
+            equal = equal and chunk_a == chunk_b
+            reader_a.release(chunk_a)
+            reader_b.release(chunk_b)
         return equal

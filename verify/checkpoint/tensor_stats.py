@@ -62,8 +62,8 @@ class Scan:
     @property
     def overflowing(self) -> tuple[tuple[str, float], ...]:
         """Keys of float64 tensors whose largest value float32 cannot hold, with that value."""
-        found = ((record.key, values) for record, values in self.values.items())
-        return tuple((key, values.largest) for key, values in found if values.finite and values.largest > _FLOAT32_MAX)
+        by_key = ((record.key, values) for record, values in self.values.items())
+        return tuple((key, values.largest) for key, values in by_key if values.finite and values.largest > _FLOAT32_MAX)
 
 
 def as_floats(chunk: memoryview, dtype: str) -> np.ndarray:

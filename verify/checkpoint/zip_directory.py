@@ -57,11 +57,11 @@ def read_directory(file: BinaryIO, size: int, budget: Budget | None = None) -> D
     tail_start = max(0, size - END_RECORD.size - MAX_COMMENT_BYTES)
     file.seek(tail_start)
     tail = file.read(size - tail_start)
-    at = tail.rfind(struct.pack("<I", END_SIGNATURE))
-    if at < 0 or len(tail) - at < END_RECORD.size:
+    end_record = tail.rfind(struct.pack("<I", END_SIGNATURE))
+    if end_record < 0 or len(tail) - end_record < END_RECORD.size:
         raise TruncatedError("truncated", f"the container has no end record in its {size:,} bytes")
-    end_position = tail_start + at
-    count, directory_bytes, directory_start, comment_bytes = _end_record(file, tail, at, end_position)
+    end_position = tail_start + end_record
+    count, directory_bytes, directory_start, comment_bytes = _end_record(file, tail, end_record, end_position)
     trailing = size - end_position - END_RECORD.size - comment_bytes
     if trailing < 0 or directory_start + directory_bytes > end_position:
         raise ArchiveError(

@@ -102,12 +102,12 @@ def read_beside(
     with TensorReader(progress) as reader:
         reader.announce(tensors.values())
         for key, record in tensors.items():
-            there = other.tensors.get(key)
-            if there is None or there.shape != record.shape:
+            other_record = other.tensors.get(key)
+            if other_record is None or other_record.shape != record.shape:
                 data[key] = reader.read(record)
                 continue
-            change = Change(key=key, bytes=record.bytes, same_dtype=record.dtype == there.dtype)
-            data[key] = _read_against(reader, record, there, other.data[key], change)
+            change = Change(key=key, bytes=record.bytes, same_dtype=record.dtype == other_record.dtype)
+            data[key] = _read_against(reader, record, other_record, other.data[key], change)
             changes.append(change)
         scan = reader.result()
     shared = sum(len(array) for key, array in data.items() if array is other.data.get(key))
@@ -115,28 +115,28 @@ def read_beside(
 
 
 def _read_against(
-    reader: TensorReader, record: TensorRecord, there: TensorRecord, held: np.ndarray, change: Change
+    reader: TensorReader, record: TensorRecord, other_record: TensorRecord, other_data: np.ndarray, change: Change
 ) -> np.ndarray:
     """Return the tensor's data, which is `held` itself where no byte differs, and fill in how it changed."""
-    own: np.ndarray | None = None if change.same_dtype else np.empty(record.bytes, np.uint8)
+    copy: np.ndarray | None = None if change.same_dtype else np.empty(record.bytes, np.uint8)
     position = crc = 0
-    item, other_item = ITEM_BYTES[record.dtype], ITEM_BYTES[there.dtype]
+    item, other_item = ITEM_BYTES[record.dtype], ITEM_BYTES[other_record.dtype]
     for chunk in reader.chunks(record):
         crc = crc32(chunk, crc)
         new, end = np.frombuffer(chunk, np.uint8), position + len(chunk)
-        old = held[position // item * other_item : end // item * other_item]
+        old = other_data[position // item * other_item : end // item * other_item]
         equal = change.same_dtype and np.array_equal(new, old)
-        if own is None and not equal:
-            own = np.empty(record.bytes, np.uint8)
-            own[:position] = held[:position]
-        if own is not None:
-            own[position:end] = new
-        _measure(change, new, record.dtype, old, there.dtype, equal)
+        if copy is None and not equal:
+            copy = np.empty(record.bytes, np.uint8)
+            copy[:position] = other_data[:position]
+        if copy is not None:
+            copy[position:end] = new
+        _measure(change, new, record.dtype, old, other_record.dtype, equal)
         position = end
         del new
         reader.release(chunk)
     reader.finish(record, crc)
-    return held if own is None else own
+    return other_data if copy is None else copy
 
 
 def _measure(change: Change, new: np.ndarray, dtype: str, old: np.ndarray, other_dtype: str, equal: bool) -> None:
@@ -161,7 +161,10 @@ def _values(data: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _difference(
-    here: Mapping[str, TensorRecord], there: Mapping[str, TensorRecord], changes: Iterable[Change], shared: int
+    own_tensors: Mapping[str, TensorRecord],
+    other_tensors: Mapping[str, TensorRecord],
+    changes: Iterable[Change],
+    shared: int,
 ) -> Difference:
     """Sum the changes up by part and by layer of the GPT."""
     parts: dict[str, list[Change]] = {}
@@ -171,18 +174,18 @@ def _difference(
         if match := key_map.LAYER.match(change.key):
             layers.setdefault(int(match[1]), []).append(change)
     return Difference(
-        parts=tuple(_part(name, of) for name, of in parts.items()),
+        parts=tuple(_part(name, part_changes) for name, part_changes in parts.items()),
         layers=tuple(
-            LayerChange(layer=layer, relative_change=_relative(of))
-            for layer, of in sorted(layers.items())
-            if not all(change.identical for change in of)
+            LayerChange(layer=layer, relative_change=_relative(layer_changes))
+            for layer, layer_changes in sorted(layers.items())
+            if not all(change.identical for change in layer_changes)
         ),
-        only_here=tuple(key for key in here if key not in there),
-        only_there=tuple(key for key in there if key not in here),
+        only_here=tuple(key for key in own_tensors if key not in other_tensors),
+        only_there=tuple(key for key in other_tensors if key not in own_tensors),
         other_shapes=tuple(
-            OtherShape(key=key, here=record.shape, there=there[key].shape)
-            for key, record in here.items()
-            if key in there and there[key].shape != record.shape
+            OtherShape(key=key, here=record.shape, there=other_tensors[key].shape)
+            for key, record in own_tensors.items()
+            if key in other_tensors and other_tensors[key].shape != record.shape
         ),
         shared_bytes=shared,
     )
@@ -190,8 +193,8 @@ def _difference(
 
 def _part(name: str, changes: list[Change]) -> PartChange:
     moved = [change for change in changes if not change.identical]
-    known = [(relative, change.key) for change in moved if (relative := _relative([change])) is not None]
-    largest = max(known) if known else (None if moved else 0.0, None)
+    measured = [(relative, change.key) for change in moved if (relative := _relative([change])) is not None]
+    largest = max(measured) if measured else (None if moved else 0.0, None)
     return PartChange(
         part=name,
         tensors=len(changes),

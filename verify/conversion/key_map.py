@@ -161,13 +161,13 @@ def is_buffer(name: str) -> bool:
 
 def names_of(layers: int, version: str | None) -> frozenset[str]:
     """Return the names that every XTTS of so many GPT layers has, as far as they need no other number to be known."""
-    other = {"v1": ("gpt.conditioning_perceiver.",), "v2": ("gpt.prompt_",)}
-    left_out = other.get(version or "", ("gpt.conditioning_perceiver.", "gpt.prompt_"))
-    found = {name for _, pattern in KEPT if "#" not in pattern for name in expand(pattern)}
+    of_other_version = {"v1": ("gpt.conditioning_perceiver.",), "v2": ("gpt.prompt_",)}
+    left_out = of_other_version.get(version or "", ("gpt.conditioning_perceiver.", "gpt.prompt_"))
+    names = {name for _, pattern in KEPT if "#" not in pattern for name in expand(pattern)}
     for _, pattern in KEPT:
         if pattern.startswith("gpt.gpt.h.#."):
-            found |= {name.replace("#", str(layer)) for layer in range(layers) for name in expand(pattern)}
-    return frozenset(name for name in found if not name.startswith(left_out))
+            names |= {name.replace("#", str(layer)) for layer in range(layers) for name in expand(pattern)}
+    return frozenset(name for name in names if not name.startswith(left_out))
 
 
 def matches(name: str, pattern: str) -> bool:

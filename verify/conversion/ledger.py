@@ -128,24 +128,24 @@ def _owners(entries: list[Entry], same_bytes: Callable[[TensorRecord, TensorReco
     for entry in entries:
         if entry.fate in (ALIAS, DROPPED):
             continue
-        other = owners.setdefault(entry.target, entry)
-        if other is not entry:
-            verdict = "the same" if same_bytes(other.record, entry.record) else "different"
+        owner = owners.setdefault(entry.target, entry)
+        if owner is not entry:
+            verdict = "the same" if same_bytes(owner.record, entry.record) else "different"
             raise LedgerError(
                 "key-collision",
-                f"{other.record.key} and {entry.record.key} both become {entry.target}, with {verdict} values",
+                f"{owner.record.key} and {entry.record.key} both become {entry.target}, with {verdict} values",
                 "The file mixes two models. Save it again from one of them, or delete the keys that you do not want.",
-                (other.record.key, entry.record.key),
+                (owner.record.key, entry.record.key),
             )
     return owners
 
 
 def _alias_conflict(conflicts: list[tuple[str, str]]) -> LedgerError:
     alias, owner = conflicts[0]
-    others = f" (and {len(conflicts) - 1} more pairs)" if len(conflicts) > 1 else ""
+    more = f" (and {len(conflicts) - 1} more pairs)" if len(conflicts) > 1 else ""
     return LedgerError(
         "alias-conflict",
-        f"{alias} should be the same tensor as {owner}, but their values differ{others}",
+        f"{alias} should be the same tensor as {owner}, but their values differ{more}",
         "The file mixes two steps of training: save it again from one model, before init_gpt_for_inference().",
         tuple(key for pair in conflicts for key in pair),
     )

@@ -38,7 +38,7 @@ class ProvenFile:
         self._error: OSError | None = None
         self._broken: list[tuple[_Part, int]] = []  # parts that hold something else, with their CRC-32
         self._sha256 = hashlib.sha256()
-        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._write, self._hash)]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._hash)]
         for thread in self._threads:
             thread.start()
 
@@ -56,15 +56,15 @@ class ProvenFile:
                 return
 
     def _hash(self) -> None:
-        found = 0
+        crc = 0
         while (item := self._to_hash.get()) is not None:
             if isinstance(item, _Part):
-                if found != item.crc:
-                    self._broken.append((item, found))
-                found = 0
+                if crc != item.crc:
+                    self._broken.append((item, crc))
+                crc = 0
             else:
                 data, release = item
-                found = crc32(data, found)
+                crc = crc32(data, crc)
                 self._sha256.update(data)
                 release(data)
 
@@ -111,11 +111,11 @@ class ProvenFile:
         if self._error:
             raise self._error
         if self._broken:
-            part, found = self._broken[0]
+            part, crc = self._broken[0]
             part.blame()
             raise OutputError(
                 "read-back",
-                f"{self.file.name}: what was written before byte {part.end:,} with CRC-32 {part.crc:08x} reads back with {found:08x}",
+                f"{self.file.name}: what was written before byte {part.end:,} with CRC-32 {part.crc:08x} reads back with {crc:08x}",
                 "The disk or the memory changes data: check both, or write elsewhere with -o DIR.",
             )
 

@@ -78,8 +78,8 @@ def metadata(archive: Archive, sha256: str, versions: Mapping[str, str | None]) 
         return {name: archive.metadata[name] for name in _PASSED_ON if name in archive.metadata}
     facts = {"step": archive.step, "epoch": archive.epoch, "date": archive.date}
     makers = {f"{name.replace('-', '_')}_version": versions.get(name) for name in ("xtts-verify", "coqui-tts")}
-    known = {name: str(value) for name, value in {**facts, **makers}.items() if value is not None}
-    return {"format": "pt", **({SOURCE_SHA256: sha256} if sha256 else {}), **known}
+    stated = {name: str(value) for name, value in {**facts, **makers}.items() if value is not None}
+    return {"format": "pt", **({SOURCE_SHA256: sha256} if sha256 else {}), **stated}
 
 
 def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:

@@ -139,10 +139,10 @@ def opened(
 
 def move(record: TensorRecord, reader: TensorReader, out: ProvenFile) -> int:
     """Write a tensor, and return the CRC-32 that it must have; one that the source has stored is held against the new file."""
-    told = record.crc if record.fills_storage else 0
-    crc = told or 0
+    stored_crc = record.crc if record.fills_storage else 0
+    crc = stored_crc or 0
     for chunk in reader.chunks(record):
-        crc = told or crc32(chunk, crc)
+        crc = stored_crc or crc32(chunk, crc)
         out.prove(chunk, reader.release)
     # Where the new file does not hold what the source says, the source itself may be damaged, and then it is told so.
     out.expect(crc, partial(reader.check_storage, record))
