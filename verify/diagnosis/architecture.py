@@ -106,8 +106,8 @@ def _of_the_vocoder(tensors: Mapping[str, TensorRecord]) -> dict[str, int]:
 
     Nothing where the chain from `conv_pre` to `conv_post` is not whole: a lost layer is no other hop length.
     """
-    found = {int(match[1]): record.shape for key, record in tensors.items() if (match := _UPSAMPLING.fullmatch(key))}
-    layers = [found[number] for number in sorted(found)]
+    shapes = {int(match[1]): record.shape for key, record in tensors.items() if (match := _UPSAMPLING.fullmatch(key))}
+    layers = [shapes[number] for number in sorted(shapes)]
     first, last = (tensors.get(f"hifigan_decoder.waveform_decoder.{name}.weight") for name in ("conv_pre", "conv_post"))
     if (
         not layers
@@ -126,12 +126,12 @@ def _of_the_dvae(tensors: Mapping[str, TensorRecord]) -> dict[str, int]:
 
     GPTTrainer makes it with `gpt_num_audio_tokens - 2` codes; the two that follow them start and stop a sentence.
     """
-    found = {}
+    fields = {}
     strided = [record for key, record in tensors.items() if _DVAE_STRIDED.fullmatch(key) and len(record.shape) == 3]
     if strided:
-        found["gpt_code_stride_len"] = DVAE_HOP_SAMPLES * 2 ** len(strided)
+        fields["gpt_code_stride_len"] = DVAE_HOP_SAMPLES * 2 ** len(strided)
     codebook = tensors.get("dvae.codebook.embed")
     if codebook is not None and len(codebook.shape) == 2:
         codes = codebook.shape[1]
-        found |= {"gpt_start_audio_token": codes, "gpt_stop_audio_token": codes + 1}
-    return found
+        fields |= {"gpt_start_audio_token": codes, "gpt_stop_audio_token": codes + 1}
+    return fields

@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"(?<=\.)\d{1,6}(?=\.)")
 
 
 def explain(
-    known: Sequence[Cause],
+    known_causes: Sequence[Cause],
     missing: Sequence[str],
     unexpected: Sequence[str],
     mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
@@ -19,22 +19,22 @@ def explain(
     """Return the causes with the keys that each explains; what none explains becomes a cause of its own.
 
     Args:
-        known: causes found from shapes, config and vocabulary.
+        known_causes: those found from shapes, config and vocabulary.
         missing: names that the model has and the file lacks.
         unexpected: names that the file has and the model lacks.
         mismatched: name to the shape in the file and the shape in the model.
     """
-    left = dict.fromkeys([*missing, *unexpected, *mismatched])
+    unexplained = dict.fromkeys([*missing, *unexpected, *mismatched])
     causes = []
-    for cause in known:
-        keys = tuple(key for key in left if key.startswith(cause.prefixes) or key in cause.keys)
+    for cause in known_causes:
+        keys = tuple(key for key in unexplained if key.startswith(cause.prefixes) or key in cause.keys)
         for key in keys:
-            del left[key]
+            del unexplained[key]
         causes.append(replace(cause, keys=tuple(dict.fromkeys((*cause.keys, *keys)))))
     causes += _unexplained(
-        [key for key in missing if key in left],
-        [key for key in unexpected if key in left],
-        {key: shapes for key, shapes in mismatched.items() if key in left},
+        [key for key in missing if key in unexplained],
+        [key for key in unexpected if key in unexplained],
+        {key: shapes for key, shapes in mismatched.items() if key in unexplained},
     )
     return tuple(causes)
 

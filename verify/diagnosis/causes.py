@@ -79,8 +79,8 @@ def config_mismatch(
     """
     silent = frozenset(defaults)
     pairs = "; ".join(
-        f"{field} is {show(says)}{' (the default)' if field in silent else ''}, the weights call for {show(need)}"
-        for field, (says, need) in wrong.items()
+        f"{field} is {show(in_config)}{' (the default)' if field in silent else ''}, the weights call for {show(in_weights)}"
+        for field, (in_config, in_weights) in wrong.items()
     )
     return Cause(
         code="config-mismatch",
@@ -98,9 +98,11 @@ def show(value: Any) -> str:
 
 
 def _config_hint(wrong: Mapping[str, tuple[Any, Any]]) -> str:
-    says, need = wrong.get("gpt_layers", (0, 0))
-    if says > need:
-        lost = f"layer {need} is" if says == need + 1 else f"layers {need} to {says - 1} are"
+    in_config, in_weights = wrong.get("gpt_layers", (0, 0))
+    if in_config > in_weights:
+        lost = (
+            f"layer {in_weights} is" if in_config == in_weights + 1 else f"layers {in_weights} to {in_config - 1} are"
+        )
         return f"Either {lost} lost from the file (get a whole one), or pass the config.json of its run: --config FILE."
     return f"{OTHER_CONFIG[:-1]}, or take what the weights tell: --config-from-weights."
 

@@ -31,12 +31,14 @@ def require_xtts(archive: Archive, ledger: Ledger, filling: bool) -> None:
     if has and filling:
         return
     keys = {record.key for record in archive.tensors}
-    other = file_type.TORTOISE if "GPT" in has else file_type.other_file(keys)
+    lookalike = file_type.TORTOISE if "GPT" in has else file_type.other_file(keys)
     if not has:
-        what = f"holds no XTTS weights: {f'this looks like {other}' if other else 'its tensors are ' + summary(sorted(keys), 5)}"
+        problem = f"holds no XTTS weights: {f'this looks like {lookalike}' if lookalike else 'its tensors are ' + summary(sorted(keys), 5)}"
     else:
-        what = f"holds no GPT, only {listed(has)}: this looks like {other or 'parts of an XTTS saved by themselves'}"
-    raise SourceError("not-xtts", f"{archive.path} {what}", file_type.TRAINING_FILE_HINT)
+        problem = (
+            f"holds no GPT, only {listed(has)}: this looks like {lookalike or 'parts of an XTTS saved by themselves'}"
+        )
+    raise SourceError("not-xtts", f"{archive.path} {problem}", file_type.TRAINING_FILE_HINT)
 
 
 def _is_tortoise(ledger: Ledger, kept: set[str]) -> bool:
@@ -56,8 +58,8 @@ def missing_parts(tensors: Mapping[str, TensorRecord], base: Location | None) ->
     Args:
         base: the folder of `--base`, where it was given and did not hold them either.
     """
-    there = {part_of(name) for name in tensors}
-    absent = [part for part in PARTS if part not in there]
+    present = {part_of(name) for name in tensors}
+    absent = [part for part in PARTS if part not in present]
     if not absent:
         return ()
     hint = "Fill them from the model that it was tuned from: --base DIR with its model.pth."
@@ -72,14 +74,14 @@ def missing_layers(architecture: Architecture) -> tuple[Cause, ...]:
     lost = sorted(set(range(all_layers)) - set(layers)) if layers else []
     if not lost:
         return ()
-    told = f"; gpt_layers is {all_layers}, the weights call for {layers[-1] + 1}, and the config inside the checkpoint agrees"
-    told = told if all_layers > layers[-1] + 1 else ""
+    detail = f"; gpt_layers is {all_layers}, the weights call for {layers[-1] + 1}, and the config inside the checkpoint agrees"
+    detail = detail if all_layers > layers[-1] + 1 else ""
     return (
         Cause(
             code="missing-layers",
             severity="error",
             message=f"GPT layer{'s' * (len(lost) > 1)} {ranges(lost)} of 0-{all_layers - 1} {'are' if len(lost) > 1 else 'is'} "
-            f"not in the file: gpt.gpt.h.{{{ranges(lost)}}}.*{told}",
+            f"not in the file: gpt.gpt.h.{{{ranges(lost)}}}.*{detail}",
             hint="Layers of another model would not fit to these: get a whole copy, or save the checkpoint again.",
             prefixes=tuple(f"gpt.gpt.h.{number}." for number in lost),
         ),
@@ -103,9 +105,9 @@ def unknown_keys(ledger: Ledger) -> tuple[Cause, ...]:
     )
 
 
-def unchanged(found: Iterable[Likeness], base: Base | None, source: Location) -> tuple[Cause, ...]:
+def unchanged(likenesses: Iterable[Likeness], base: Base | None, source: Location) -> tuple[Cause, ...]:
     """Return a warning where every tensor of the GPT, which is what training changes, equals the base's (`unchanged`)."""
-    gpt = next((part for part in found if part.part == "GPT"), None)
+    gpt = next((part for part in likenesses if part.part == "GPT"), None)
     if base is None or gpt is None or gpt.identical < gpt.tensors or same_file(base.path, source):
         return ()  # a base that is the source itself is equal to it, which is no news
     return (
@@ -120,11 +122,11 @@ def unchanged(found: Iterable[Likeness], base: Base | None, source: Location) ->
 
 def filled_parts(ledger: Ledger, base: Base | None) -> tuple[Cause, ...]:
     """Return a note of the parts that came from the base (`filled`); a warning where the GPT is one of them."""
-    found = Counter(part_of(entry.target) or "" for entry in ledger.entries if entry.fate == FILLED)
-    if not found or base is None:
+    filled = Counter(part_of(entry.target) or "" for entry in ledger.entries if entry.fate == FILLED)
+    if not filled or base is None:
         return ()
-    parts = listed([f"{part} ({counted(number, 'tensor')})" for part, number in found.items()])
-    is_bare = "GPT" in found
+    parts = listed([f"{part} ({counted(number, 'tensor')})" for part, number in filled.items()])
+    is_bare = "GPT" in filled
     return (
         Cause(
             code="filled",
@@ -135,19 +137,22 @@ def filled_parts(ledger: Ledger, base: Base | None) -> tuple[Cause, ...]:
     )
 
 
-def half_parts(found: Iterable[Cause], base: Base | None, ledger: Ledger) -> tuple[Cause, ...]:
+def half_parts(file_causes: Iterable[Cause], base: Base | None, ledger: Ledger) -> tuple[Cause, ...]:
     """Return the causes with the base's share in them: why it was not used for a half part, and what is its own fault."""
-    held = base.tensors if base else {}
+    base_tensors = base.tensors if base else {}
     filled = {entry.target for entry in ledger.entries if entry.fate == FILLED}
-    found = [
-        _of_base(cause, base) if base and cause.keys and filled.issuperset(cause.keys) else cause for cause in found
+    file_causes = [
+        _of_base(cause, base) if base and cause.keys and filled.issuperset(cause.keys) else cause
+        for cause in file_causes
     ]
     why = "The base holds them, but tensors of two trainings do not make one part. Get an undamaged copy."
     return tuple(
         replace(cause, hint=why)
-        if cause.code in ("missing-keys", "missing-layers") and cause.keys and all(key in held for key in cause.keys)
+        if cause.code in ("missing-keys", "missing-layers")
+        and cause.keys
+        and all(key in base_tensors for key in cause.keys)
         else cause
-        for cause in found
+        for cause in file_causes
     )
 
 

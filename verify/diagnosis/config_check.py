@@ -14,7 +14,7 @@ Args = Mapping[str, Any]
 MOST_LAYERS = 256  # as configs/xtts.toml bounds gpt_layers
 
 
-def says(model_args: Args, field: str) -> Any:
+def value_of(model_args: Args, field: str) -> Any:
     """Return the value of a field, that of `XttsArgs` where the config is silent."""
     value = model_args.get(field)
     return resources.load("xtts")["defaults"].get(field) if value is None else value
@@ -43,7 +43,7 @@ def differences(architecture: Architecture, model_args: Args) -> dict[str, tuple
     return {
         field: (value, need)
         for field, need in needed.items()
-        if field != "gpt_number_text_tokens" and (value := says(model_args, field)) is not None and value != need
+        if field != "gpt_number_text_tokens" and (value := value_of(model_args, field)) is not None and value != need
     }
 
 
@@ -54,7 +54,7 @@ def _codes(architecture: Architecture, model_args: Args) -> dict[str, int]:
     """
     codes = architecture.fields.get("gpt_num_audio_tokens")
     last_two = {"gpt_start_audio_token": 2, "gpt_stop_audio_token": 1}
-    return {field: codes - above for field, above in last_two.items() if codes and says(model_args, field) >= codes}
+    return {field: codes - above for field, above in last_two.items() if codes and value_of(model_args, field) >= codes}
 
 
 def with_lost_layers(architecture: Architecture, config: Args, embedded: Args | None) -> Architecture:
@@ -62,10 +62,15 @@ def with_lost_layers(architecture: Architecture, config: Args, embedded: Args | 
 
     One config may be another run's; where the one that was saved with the weights says the same, the layers are lost.
     """
-    told = [_model_args(one).get("gpt_layers") for one in (config, embedded)]
-    here = architecture.fields.get("gpt_layers")
-    if here and told[0] == told[1] and type(told[0]) is int and here < told[0] <= MOST_LAYERS:
-        return replace(architecture, fields={**architecture.fields, "gpt_layers": told[0]})
+    layer_counts = [_model_args(each).get("gpt_layers") for each in (config, embedded)]
+    present = architecture.fields.get("gpt_layers")
+    if (
+        present
+        and layer_counts[0] == layer_counts[1]
+        and type(layer_counts[0]) is int
+        and present < layer_counts[0] <= MOST_LAYERS
+    ):
+        return replace(architecture, fields={**architecture.fields, "gpt_layers": layer_counts[0]})
     return architecture
 
 
@@ -77,14 +82,14 @@ def _model_args(config: Args | None) -> Args:
 def contradictions(architecture: Architecture, model_args: Args, origin: str) -> tuple[Cause, ...]:
     """Return a cause for each field that cannot be true beside the others, whatever the shapes (`config-contradiction`)."""
     defaults = resources.load("xtts")["defaults"]
-    value = {field: says(model_args, field) for field in defaults} | architecture.fields
-    found = []
+    value = {field: value_of(model_args, field) for field in defaults} | architecture.fields
+    messages = []
     if value["gpt_n_model_channels"] % value["gpt_n_heads"]:
-        found.append(
+        messages.append(
             f"gpt_n_heads is {value['gpt_n_heads']}, which does not divide the width {value['gpt_n_model_channels']}"
         )
     if value["decoder_input_dim"] != value["gpt_n_model_channels"] and "decoder_input_dim" in architecture.fields:
-        found.append(
+        messages.append(
             f"the vocoder takes latents of width {value['decoder_input_dim']}, the GPT makes them "
             f"{value['gpt_n_model_channels']} wide: they are of two models"
         )
@@ -95,7 +100,7 @@ def contradictions(architecture: Architecture, model_args: Args, origin: str) ->
             message=f"the config ({origin}): {message}",
             hint=OTHER_CONFIG,
         )
-        for message in found
+        for message in messages
     )
 
 
@@ -110,9 +115,9 @@ def second_opinion(
     """
     fields = [field for field in architecture.unknown if field in embedded or field in model_args]
     pairs = [
-        f"{field} is {_show(says(model_args, field), field, model_args)}, inside {_show(says(embedded, field))}"
+        f"{field} is {_show(value_of(model_args, field), field, model_args)}, inside {_show(value_of(embedded, field))}"
         for field in fields
-        if says(model_args, field) != says(embedded, field)
+        if value_of(model_args, field) != value_of(embedded, field)
     ]
     if not pairs:
         return ()
@@ -134,7 +139,7 @@ def from_weights(architecture: Architecture, model_args: Args, origin: str) -> t
     """
     changed = differences(architecture, model_args)
     pairs = ", ".join(f"{name} {_show(old, name, model_args)} → {_show(new)}" for name, (old, new) in changed.items())
-    unknown = ", ".join(f"{field} {_show(says(model_args, field), field, model_args)}" for field in UNKNOWABLE)
+    unknown = ", ".join(f"{field} {_show(value_of(model_args, field), field, model_args)}" for field in UNKNOWABLE)
     is_guessed = "gpt_n_heads" not in model_args  # the rates and the prompt hardly ever differ from the default
     note = Cause(
         code="config-from-weights",

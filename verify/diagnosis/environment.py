@@ -66,36 +66,37 @@ def import_coqui(name: str) -> Any:
 def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
     """Return the error that says what does not work, why where that is known, which version is not the tested one, and what to install."""
     match = symptoms.of_error(error) if error else None
-    known = match if match and match.symptom.kind == "environment" else None
-    found = packages.compared()
-    wrong = packages.misfits(found)
-    reasons = [_bare(known)] if known else []
-    reasons += [said(error)] if error else []
+    if match and match.symptom.kind != "environment":
+        match = None
+    compared = packages.compared()
+    wrong = packages.misfits(compared)
+    reasons = [_meaning(match)] if match else []
+    reasons += [quoted(error)] if error else []
     because = f" ({'; '.join(reasons)})" if reasons else ""
-    told = [package.problem for package in wrong]
+    problems = [package.problem for package in wrong]
     listed = ", ".join(f"{package} {version or 'missing'}" for package, version in versions().items())
     return EnvironmentFault(
         "environment",
-        f"environment, not checkpoint: {what}{because}; {'; '.join([*told, listed])}",
-        f"{_WITHOUT} {_way_out(known, wrong)}",
+        f"environment, not checkpoint: {what}{because}; {'; '.join([*problems, listed])}",
+        f"{_WITHOUT} {_next_step(match, wrong)}",
     )
 
 
-def _bare(match: symptoms.Match) -> str:
+def _meaning(match: symptoms.Match) -> str:
     return match.means.removeprefix("environment, not checkpoint: ")
 
 
-def said(error: BaseException) -> str:
+def quoted(error: BaseException) -> str:
     """Return the type and the words of a foreign exception, short and without URLs."""
     words = without_urls(" ".join(str(error).split()))
     return f"{type(error).__name__}: {words[:MAX_SAID_CHARACTERS]}"
 
 
-def _way_out(known: symptoms.Match | None, wrong: tuple[packages.Package, ...]) -> str:
+def _next_step(match: symptoms.Match | None, wrong: tuple[packages.Package, ...]) -> str:
     """Return the next step: what the symptom asks for and every package that is not as tested, in one line to paste."""
-    names = dict.fromkeys((*(known.symptom.install if known else ()), *packages.to_install(wrong)))
-    if known and not known.symptom.install:
-        return known.next
+    names = dict.fromkeys((*(match.symptom.install if match else ()), *packages.to_install(wrong)))
+    if match and not match.symptom.install:
+        return match.next
     if names:
         return f"Install what was tested together: {packages.install_line(names)}"
     return f"Every version is a tested one: make a new environment, with nothing else in it, by {packages.install_line(CORE)}"
@@ -108,19 +109,21 @@ def speaking_fault(error: Exception) -> ConversionError:
         return fault("coqui-tts and transformers do not fit together", error)
     if match is None or match.symptom.kind not in ("speech", "use"):
         hint = "Compare the inference fields of config.json with those of the base model."
-        return CannotSpeakError("cannot-speak", f"the model loads but cannot speak ({said(error)})", hint)
-    message = f"the model loads but cannot speak: {match.means} ({said(error)})"
+        return CannotSpeakError("cannot-speak", f"the model loads but cannot speak ({quoted(error)})", hint)
+    message = f"the model loads but cannot speak: {match.means} ({quoted(error)})"
     return CannotSpeakError(match.symptom.code, message, match.next)
 
 
-def package_causes(found: tuple[packages.Package, ...], works: bool, told: str = "") -> tuple[Cause, ...]:
+def package_causes(compared: tuple[packages.Package, ...], works: bool, fault_message: str = "") -> tuple[Cause, ...]:
     """Return a cause for each package that is not as tested, and for each set that is known not to work (`package-version`).
 
     Args:
         works: whether a tiny model spoke with them all the same, so that what is newer is only news.
-        told: what the fault that was met says; what stands in it is not told twice.
+        fault_message: of a fault that occurred; what it names already is left out here.
     """
-    known = () if works else symptoms.known_broken(versions())
-    broken = [match.cause() for match in known if _bare(match) not in told]
-    odd = [package.cause("note" if works and package.within else "warning") for package in found if package.problem]
-    return (*broken, *odd)
+    known_broken = () if works else symptoms.known_broken(versions())
+    broken = [match.cause() for match in known_broken if _meaning(match) not in fault_message]
+    as_versions = [
+        package.cause("note" if works and package.within else "warning") for package in compared if package.problem
+    ]
+    return (*broken, *as_versions)

@@ -75,11 +75,11 @@ def _read_part(mark: re.Match[str], body: str, is_last: bool, error: LoadError) 
             error.cuts.append(f"it ends after 'Error(s) in loading state_dict for {mark['cls']}:'")
     elif kind == "size":
         shapes = _SHAPES.match(body)
-        known = (_shape(shapes["file"]), _shape(shapes["model"])) if shapes else (None, None)
+        shape_pair = (_shape(shapes["file"]), _shape(shapes["model"])) if shapes else (None, None)
         if not shapes:
             error.cuts.append(f"the shapes of {mark['key']} are not in it")
         if error.mismatched.get(mark["key"], (None, None)) == (None, None):
-            error.mismatched[mark["key"]] = known
+            error.mismatched[mark["key"]] = shape_pair
         error.sources.add("torch")
     elif kind in _LISTS:
         names, is_whole = _names(body, "}" if kind == "auralis" else ".")
@@ -87,21 +87,21 @@ def _read_part(mark: re.Match[str], body: str, is_last: bool, error: LoadError) 
         into.update(dict.fromkeys(names))
         error.sources.add("auralis" if kind == "auralis" else "torch")
         if not is_whole:
-            what = {"missing": "missing", "unexpected": "unexpected", "auralis": "missing"}[kind]
-            error.cuts.append(f"its list of {what} names is not whole")
+            list_name = {"missing": "missing", "unexpected": "unexpected", "auralis": "missing"}[kind]
+            error.cuts.append(f"its list of {list_name} names is not whole")
 
 
 def _names(body: str, stop: str) -> tuple[list[str], bool]:
     """Return the quoted names, and whether the list ends as torch ends it, with nothing left out."""
-    names, at, is_whole = [], 0, True
+    names, position, is_whole = [], 0, True
     for match in _QUOTED.finditer(body):
-        between = body[at : match.start()]
-        if at and between.startswith(stop) and not between.startswith(".."):
+        between = body[position : match.start()]
+        if position and between.startswith(stop) and not between.startswith(".."):
             break  # another text after the list
         is_whole &= between in ("", ",")
         names.append(match["name"])
-        at = match.end()
-    rest = body[at:]
+        position = match.end()
+    rest = body[position:]
     return names, bool(names) and is_whole and rest.startswith(stop) and not rest.startswith("..")
 
 
@@ -121,10 +121,10 @@ def _read_headless(compact: str, marks: list[re.Match[str]], error: LoadError) -
 def _adjoining(text: str) -> Iterator[re.Match[str]]:
     """Yield the quoted names of the one list that the text begins in, `f.c","d.e","f.g"`: no JSON, no source code."""
     match = re.compile(rf'[\w.\-]{{0,300}}"?(?=,?"{_NAME}")').match(text)
-    at = match.end() if match else len(text)
-    while found := _QUOTED.match(text, at + (text[at : at + 1] == ",")):
-        yield found
-        at = found.end()
+    position = match.end() if match else len(text)
+    while name := _QUOTED.match(text, position + (text[position : position + 1] == ",")):
+        yield name
+        position = name.end()
 
 
 def _read_trainer(error: LoadError) -> None:

@@ -75,12 +75,12 @@ def explain_load(model: Any, state_dict: Mapping[str, Any]) -> Explanation:
 
 
 def _explain(error: LoadError) -> Explanation:
-    found = _of_names(error)
-    second = tuple(key for cause in found if cause.code == "inference-mode" for key in cause.keys)
-    found += _of_words(error, found)
+    causes_found = _of_names(error)
+    second = tuple(key for cause in causes_found if cause.code == "inference-mode" for key in cause.keys)
+    causes_found += _of_words(error, causes_found)
     order = ("error", "warning", "note")
     return Explanation(
-        causes=tuple(sorted(found, key=lambda cause: order.index(cause.severity))),
+        causes=tuple(sorted(causes_found, key=lambda cause: order.index(cause.severity))),
         names=error.names,
         second_names=second,
         missing=tuple(error.missing),
@@ -96,27 +96,27 @@ def _of_names(error: LoadError) -> list[Cause]:
         names = _unexplained(error)
         for rule in RULES:
             rule(names)
-        return [*names.found, *_rest(names)]
+        return [*names.causes, *_rest(names)]
     return [replace(_other_model(error), keys=error.names)] if error.names or error.models else []
 
 
-def _of_words(error: LoadError, found: list[Cause]) -> list[Cause]:
+def _of_words(error: LoadError, name_causes: list[Cause]) -> list[Cause]:
     """Return what the words of the text say beside its names: a symptom, what is harmless, or the last error that nobody knows.
 
     The names are the surer witness: where they give a cause, what stands around them is not asked.
     """
-    told = [match.cause() for match in symptoms.find_all(error.text, (symptoms.HARMLESS,))]
-    told = list({cause.message: cause for cause in told}.values())
-    if not any_error(found):
+    text_causes = [match.cause() for match in symptoms.find_all(error.text, (symptoms.HARMLESS,))]
+    text_causes = list({cause.message: cause for cause in text_causes}.values())
+    if not any_error(name_causes):
         match = symptoms.find(error.text)
-        told += [_for_program(match, error.text)] if match else []
-    told += _cut(error, [*found, *told])
-    if any_error([*found, *told]) or found:
-        return told
+        text_causes += [_for_program(match, error.text)] if match else []
+    text_causes += _cut(error, [*name_causes, *text_causes])
+    if any_error([*name_causes, *text_causes]) or name_causes:
+        return text_causes
     last = last_error.find(error.text)
     if last:
-        return [*told, last_error.cause(last, symptoms.program(error.text))]
-    return [*told, _only_harmless()] if told else []
+        return [*text_causes, last_error.cause(last, symptoms.program(error.text))]
+    return [*text_causes, _only_harmless()] if text_causes else []
 
 
 def _for_program(match: symptoms.Match, text: str) -> Cause:
@@ -150,27 +150,27 @@ def _unexplained(error: LoadError) -> Unexplained:
 
 def _by_canonical(names: Iterable[str]) -> dict[str, str]:
     """Return canonical to printed name; where two printed names share one, the later counts as unknown."""
-    found: dict[str, str] = {}
+    printed: dict[str, str] = {}
     for name in names:
         key = normalise(name).text
-        while key in found:  # no canonical name holds a space
-            key = f"{name} {len(found)}"
-        found[key] = name
-    return found
+        while key in printed:  # no canonical name holds a space
+            key = f"{name} {len(printed)}"
+        printed[key] = name
+    return printed
 
 
 def _is_about_xtts(error: LoadError) -> bool:
     names = error.names
-    known = sum(is_known(normalise(name).text) for name in names)
-    return bool(XTTS_CLASSES & set(error.models)) or (bool(names) and 2 * known >= len(names))
+    known_names = sum(is_known(normalise(name).text) for name in names)
+    return bool(XTTS_CLASSES & set(error.models)) or (bool(names) and 2 * known_names >= len(names))
 
 
 def _other_model(error: LoadError) -> Cause:
-    what = f"the error is about the class {', '.join(dict.fromkeys(error.models))}" if error.models else "the names"
+    subject = f"the error is about the class {', '.join(dict.fromkeys(error.models))}" if error.models else "the names"
     return Cause(
         code="other-model",
         severity="error",
-        message=f"{what}, not about XTTS: {counted(len(error.missing), 'name')} missing, {len(error.unexpected):,} unexpected, "
+        message=f"{subject}, not about XTTS: {counted(len(error.missing), 'name')} missing, {len(error.unexpected):,} unexpected, "
         f"{len(error.mismatched):,} of another size",
         hint="Check that the checkpoint, its config and the class belong to one model; this tool knows XTTS only.",
     )
@@ -246,14 +246,14 @@ def _rest(names: Unexplained) -> list[Cause]:
     shapes = {name: names.error.mismatched[name] for name in names.mismatched.values()}
     full = {name: (file, model) for name, (file, model) in shapes.items() if file is not None and model is not None}
     blank = {name: pair for name, pair in shapes.items() if name not in full}
-    found = attribution.explain([], list(names.missing.values()), list(names.unexpected.values()), full)
-    return [*found, *([causes.shape_mismatch(blank)] if blank else [])]
+    unexplained = attribution.explain([], list(names.missing.values()), list(names.unexpected.values()), full)
+    return [*unexplained, *([causes.shape_mismatch(blank)] if blank else [])]
 
 
-def _cut(error: LoadError, found: list[Cause]) -> list[Cause]:
+def _cut(error: LoadError, causes_found: list[Cause]) -> list[Cause]:
     """Return a cause where the text is not whole: an error where the true cause is not among what is left."""
     where = "; ".join(dict.fromkeys(error.cuts))
-    if any_error(found):
+    if any_error(causes_found):
         message = f"the text is cut off ({where}), so there may be more"
         return [Cause(code="cut-off", severity="warning", message=message, hint=_ASK_THE_FILE)] if where else []
     if not where and _LOADER.search("".join(error.text.split())) and error.names:

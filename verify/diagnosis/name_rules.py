@@ -22,7 +22,7 @@ class Unexplained:
     unexpected: dict[str, str]
     mismatched: dict[str, str]
     model_layers: int = 0
-    found: list[Cause] = field(default_factory=list)
+    causes: list[Cause] = field(default_factory=list)
 
     def explain(
         self, cause: Cause, missing: Iterable[str] = (), unexpected: Iterable[str] = (), mismatched: Iterable[str] = ()
@@ -35,7 +35,7 @@ class Unexplained:
             if key in names
         ]
         if taken:
-            self.found.append(replace(cause, keys=tuple(dict.fromkeys(taken))))
+            self.causes.append(replace(cause, keys=tuple(dict.fromkeys(taken))))
 
     def shapes(self) -> dict[str, tuple[Shape, Shape]]:
         """Return canonical name to shape in the file and in the model."""

@@ -65,35 +65,35 @@ def _applies(wanted: "Requirement") -> bool:
 
 
 def _compared(wanted: "Requirement") -> Package:
-    there, newest = installed(wanted.name), tested().get(wanted.name)
-    problem = _problem(wanted, there, newest)
+    version, newest = installed(wanted.name), tested().get(wanted.name)
+    problem = _problem(wanted, version, newest)
     return Package(
         name=wanted.name,
-        installed=there,
+        installed=version,
         wanted=str(wanted.specifier),
         tested=newest,
         fits=not problem,
-        within=is_in(there, str(wanted.specifier)),
+        within=is_in(version, str(wanted.specifier)),
         problem=f"{wanted.name} {problem}" if problem else "",
     )
 
 
-def _problem(wanted: "Requirement", there: str | None, newest: str | None) -> str:
+def _problem(wanted: "Requirement", version: str | None, newest: str | None) -> str:
     """Return what is wrong with an installed version, in words that follow the name of the package."""
     range_ = str(wanted.specifier) or "any version"
-    if there is None and wanted.name == "torchcodec" and is_in(installed("torch"), "<2.9"):
+    if version is None and wanted.name == "torchcodec" and is_in(installed("torch"), "<2.9"):
         return ""  # coqui-tts asks for it only beside torch 2.9 and newer
-    if there is None:
+    if version is None:
         return f"is not installed: tested with {newest or range_}"
-    version, last = _version(there), _version(newest)
-    if version is None or _is_by_hand(version):
-        return f"{there} was built by hand or is a pre-release, so nobody can tell whether it fits: tested with {newest or range_}"
-    within = wanted.specifier.contains(version, prereleases=True)
-    if last is not None and version.release > last.release and (wanted.name in CORE or not within):
-        return f"{there} is newer than {newest}, the newest this was tested with"
+    parsed, last = _version(version), _version(newest)
+    if parsed is None or _is_by_hand(parsed):
+        return f"{version} was built by hand or is a pre-release, so nobody can tell whether it fits: tested with {newest or range_}"
+    within = wanted.specifier.contains(parsed, prereleases=True)
+    if last is not None and parsed.release > last.release and (wanted.name in CORE or not within):
+        return f"{version} is newer than {newest}, the newest this was tested with"
     if not within:
-        is_older = last is not None and version.release < last.release
-        return f"{there} is {'older' if is_older else 'another'} than what this was tested with ({range_})"
+        is_older = last is not None and parsed.release < last.release
+        return f"{version} is {'older' if is_older else 'another'} than what this was tested with ({range_})"
     return ""
 
 
@@ -111,12 +111,12 @@ def _is_by_hand(version: "Version") -> bool:
     return version.is_prerelease or bool(version.local and not re.fullmatch(r"cpu|cu\d+|rocm[\d.]+|xpu", version.local))
 
 
-def is_in(there: str | None, wanted: str) -> bool:
+def is_in(version: str | None, wanted: str) -> bool:
     """Whether an installed version is one of those that a specifier names."""
     from packaging.specifiers import SpecifierSet
 
-    version = _version(there)
-    return version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
+    parsed = _version(version)
+    return parsed is not None and SpecifierSet(wanted).contains(parsed, prereleases=True)
 
 
 @cache
@@ -124,7 +124,7 @@ def tested() -> dict[str, str]:
     """Return the version of each package that was tested with this Python on this system, from `constraints.txt`."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    found = {}
+    versions = {}
     for line in resources.constraints().splitlines():
         try:
             wanted = Requirement(line.split("#")[0].strip())
@@ -132,8 +132,8 @@ def tested() -> dict[str, str]:
             continue
         exact = [specifier.version for specifier in wanted.specifier if specifier.operator == "=="]
         if exact and _applies(wanted):
-            found[wanted.name] = exact[0]
-    return found
+            versions[wanted.name] = exact[0]
+    return versions
 
 
 def install_line(names: Iterable[str]) -> str:
@@ -146,9 +146,9 @@ def install_line(names: Iterable[str]) -> str:
     return " ".join(["pip install", *(f'"{item}"' for item in pinned)]) if pinned else ""
 
 
-def misfits(found: Iterable[Package]) -> tuple[Package, ...]:
+def misfits(compared_packages: Iterable[Package]) -> tuple[Package, ...]:
     """Return those of the packages that must fit together which are not as tested."""
-    return tuple(package for package in found if package.problem and package.name in (*CORE, "numpy"))
+    return tuple(package for package in compared_packages if package.problem and package.name in (*CORE, "numpy"))
 
 
 def to_install(wrong: Iterable[Package]) -> tuple[str, ...]:

@@ -163,7 +163,11 @@ def find_all(text: str, kinds: Sequence[str]) -> Iterator[Match]:
             if symptom.where and not any(words in lower for words in symptom.where):
                 continue
             caught = next(
-                (found for phrase in symptom.says if (found := _caught(phrase, symptom, compact, lower)) is not None),
+                (
+                    caught_words
+                    for phrase in symptom.says
+                    if (caught_words := _caught(phrase, symptom, compact, lower)) is not None
+                ),
                 None,
             )
             if caught is not None:

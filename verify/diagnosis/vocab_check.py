@@ -60,18 +60,18 @@ def _special(vocabulary: Vocabulary, name: str) -> list[Cause]:
 
 
 def _ids(vocabulary: Vocabulary, name: str) -> list[Cause]:
-    odd, taken, seen = [], set(vocabulary.ids.values()), dict[int, str]()
+    problems, taken, first_token = [], set(vocabulary.ids.values()), dict[int, str]()
     if vocabulary.holes:
         first = next(number for number in range(vocabulary.size) if number not in taken)
-        odd.append(f"leaves {counted(vocabulary.holes, 'id')} below {vocabulary.size:,} unused, {first} first")
+        problems.append(f"leaves {counted(vocabulary.holes, 'id')} below {vocabulary.size:,} unused, {first} first")
     if vocabulary.shared:
-        token, number = next((t, n) for t, n in vocabulary.ids.items() if seen.setdefault(n, t) != t)
-        odd.append(
-            f"gives {counted(vocabulary.shared, 'token')} the id of another, {number} to {seen[number][:40]} and {token[:40]} first"
+        token, number = next((t, n) for t, n in vocabulary.ids.items() if first_token.setdefault(n, t) != t)
+        problems.append(
+            f"gives {counted(vocabulary.shared, 'token')} the id of another, {number} to {first_token[number][:40]} and {token[:40]} first"
         )
-    if not odd:
+    if not problems:
         return []
-    message = f"{name} {' and '.join(odd)}"
+    message = f"{name} {' and '.join(problems)}"
     return [Cause(code="vocab-ids", severity="warning", message=message, hint="Check that it was not edited by hand.")]
 
 
@@ -101,8 +101,8 @@ def order_causes(vocabulary: Vocabulary, vocab: Found, base: Vocabulary, base_pa
     if not moved:
         return []
     number, token = moved[0]
-    here = vocabulary.ids.get(token)
-    where = f"id {here:,}" if here is not None else "not"
+    own_id = vocabulary.ids.get(token)
+    where = f"id {own_id:,}" if own_id is not None else "not"
     return [
         Cause(
             code="vocab-order",

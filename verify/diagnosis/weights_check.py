@@ -45,9 +45,9 @@ def initial_value(name: str) -> float | None:
 
 def value_causes(scan: Scan) -> tuple[Cause, ...]:
     """Return why no model can use these values, where that is so."""
-    found = []
+    causes = []
     if scan.non_finite:
-        found.append(
+        causes.append(
             Cause(
                 code="non-finite",
                 severity="error",
@@ -58,7 +58,7 @@ def value_causes(scan: Scan) -> tuple[Cause, ...]:
         )
     if scan.overflowing:
         key, value = scan.overflowing[0]
-        found.append(
+        causes.append(
             Cause(
                 code="float32-overflow",
                 severity="error",
@@ -67,7 +67,7 @@ def value_causes(scan: Scan) -> tuple[Cause, ...]:
                 keys=tuple(name for name, _ in scan.overflowing),
             )
         )
-    return tuple(found)
+    return tuple(causes)
 
 
 def value_checks(tensors: Mapping[str, TensorRecord], scan: Scan, base: Mapping[str, Values]) -> tuple[Check, ...]:
@@ -87,8 +87,11 @@ def _zeroed(values: Mapping[str, Values], tensors: Mapping[str, TensorRecord]) -
     """Find matrices and filters that are all zero: a bias may well be, and what starts at zero is the next check's."""
     zeroed = [
         name
-        for name, seen in values.items()
-        if seen.zero and len(tensors[name].shape) > 1 and seen.elements and initial_value(name) is None
+        for name, tensor_values in values.items()
+        if tensor_values.zero
+        and len(tensors[name].shape) > 1
+        and tensor_values.elements
+        and initial_value(name) is None
     ]
     return Check(
         name=ZEROED,
@@ -104,10 +107,10 @@ def _zeroed(values: Mapping[str, Values], tensors: Mapping[str, TensorRecord]) -
 def _trained(values: Mapping[str, Values]) -> Check:
     """Find parts in which no tensor has moved that training moves."""
     moved: dict[str, bool] = {}
-    for name, seen in values.items():
+    for name, tensor_values in values.items():
         initial, part = initial_value(name), part_of(name)
         if initial is not None and part:
-            as_begun = seen.zero if initial == 0 else seen.constant == initial
+            as_begun = tensor_values.zero if initial == 0 else tensor_values.constant == initial
             moved[part] = moved.get(part, False) or not as_begun
     untrained = [part for part, has_moved in moved.items() if not has_moved]
     return Check(
@@ -122,17 +125,19 @@ def _trained(values: Mapping[str, Values]) -> Check:
 
 def _scale(values: Mapping[str, Values], base: Mapping[str, Values]) -> Check:
     """Hold the RMS of each tensor against the base's."""
-    most = resources.load("limits")["values"]["scale_ratio"]
-    ratios = {name: _ratio(values[name].rms, of.rms) for name, of in base.items() if name in values}
-    far = sorted((name for name, ratio in ratios.items() if ratio > most), key=lambda name: -ratios[name])
+    highest = resources.load("limits")["values"]["scale_ratio"]
+    ratios = {name: _ratio(values[name].rms, base_values.rms) for name, base_values in base.items() if name in values}
+    exceeding = sorted((name for name, ratio in ratios.items() if ratio > highest), key=lambda name: -ratios[name])
     return Check(
         name=SCALE,
-        ok=not far,
+        ok=not exceeding,
         measured=max(ratios.values(), default=1.0),
-        high=most,
+        high=highest,
         unit="times more or less",
         basic=True,
-        hint=f"{len(far)} tensors, {summary(far, 3)}: fine-tuning does not move weights so far." if far else "",
+        hint=f"{len(exceeding)} tensors, {summary(exceeding, 3)}: fine-tuning does not move weights so far."
+        if exceeding
+        else "",
     )
 
 
@@ -172,12 +177,12 @@ def overflow_causes(losses: Losses, dtype: str) -> tuple[Cause, ...]:
     if not lost:
         return ()
     name, value = max(lost.items(), key=lambda item: abs(item[1]))
-    others = f", and {counted(len(lost) - 1, 'other tensor')}" if len(lost) > 1 else ""
+    more = f", and {counted(len(lost) - 1, 'other tensor')}" if len(lost) > 1 else ""
     return (
         Cause(
             code="dtype-overflow",
             severity="error",
-            message=f"--dtype {dtype}: {name} holds {value:,.6g}{others}; {_ROOM[dtype]}, so it would become Inf",
+            message=f"--dtype {dtype}: {name} holds {value:,.6g}{more}; {_ROOM[dtype]}, so it would become Inf",
             hint="Pass --dtype bfloat16, which reaches as far as float32, or leave --dtype away."
             if dtype == "float16"
             else "Leave --dtype away.",

@@ -198,7 +198,7 @@ def _source(report: Result) -> Table:
 def _believed(report: Result) -> str:
     """Return what only the config knows, in the words of its fields."""
     args = report.plan.config["model_args"]
-    return ", ".join(f"{field} {config_check.says(args, field)}" for field in report.architecture.unknown)
+    return ", ".join(f"{field} {config_check.value_of(args, field)}" for field in report.architecture.unknown)
 
 
 def _likeness(report: Result) -> str:
