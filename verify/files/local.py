@@ -1,4 +1,4 @@
-"""Open a file without ever waiting for it, and know it again: what was a regular file may be another thing by now."""
+"""Open a regular file without blocking, and detect whether it was replaced or changed since."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def open_regular(path: Location) -> BinaryIO:
     """Open a regular file for reading, unbuffered; one at a URL is read by ranges.
 
     Raises:
-        SourceError: it has become a FIFO, a device or a folder since it was looked at; none of them is waited for.
+        SourceError: it is no longer a regular file but a FIFO, a device or a folder; opening it does not block.
     """
     if isinstance(path, RemotePath):
         from verify.files.remote_file import RemoteFile
@@ -39,7 +39,7 @@ def open_regular(path: Location) -> BinaryIO:
 
 @contextlib.contextmanager
 def local_copy(path: Location) -> Iterator[Path]:
-    """Give a small file under a path of this machine, for packages that open files by name.
+    """Yield a local path of a small file, for packages that open files by name.
 
     Raises:
         SourceError: it is at a URL and cannot be read.
@@ -59,7 +59,7 @@ def stamp_of(file: BinaryIO) -> Stamp:
 
 
 def stamp_at(path: Location) -> Stamp | None:
-    """Return the stamp of what stands at the path now, or None where nothing does."""
+    """Return the stamp of the file now at the path, or None if there is none."""
     refresh(path)
     try:
         return _stamp(path.stat())
@@ -68,7 +68,7 @@ def stamp_at(path: Location) -> Stamp | None:
 
 
 def missing(path: Location) -> SourceError:
-    """Return the error for a path that is not there, with the names near it."""
+    """Return the error for a path that does not exist, with similar names from its folder."""
     if isinstance(path, RemotePath):
         return protocols.missing(path)
     if path.is_symlink():
@@ -81,7 +81,7 @@ def missing(path: Location) -> SourceError:
         )
     folder = path.parent
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    import difflib  # for what went wrong alone
+    import difflib  # needed only for this error
 
     similar = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(str(folder / name) for name in similar)}?" if similar else "Check the path."
@@ -95,7 +95,7 @@ def _stamp(status: Any) -> Stamp:
 
 
 def file_bytes(path: Location) -> int:
-    """Return the size of a regular file, or -1: a path in a config may be unreadable, too long, or anything else."""
+    """Return the size of a regular file, or -1: a path taken from a config may be unreadable or too long."""
     try:
         return path.stat().st_size if path.is_file() else -1
     except (OSError, ValueError):
@@ -103,7 +103,7 @@ def file_bytes(path: Location) -> int:
 
 
 def require_regular_file(path: Location) -> int:
-    """Return the size of the file in bytes, having refused anything but a regular file before opening it.
+    """Return the size of the file in bytes; refuse anything but a regular file before it is opened.
 
     Raises:
         SourceError: the path is a FIFO, a device, a socket or a folder, or the file is empty.

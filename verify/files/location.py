@@ -1,4 +1,4 @@
-"""Where a file is: at a path of this machine or at a URL. Both know `/`, `name`, `exists`, `stat` and the like of `Path`."""
+"""Where a file is: a local path or a URL. Both support `/`, `name`, `exists`, `stat` and similar methods of `Path`."""
 
 import re
 import urllib.parse
@@ -12,7 +12,7 @@ from verify.files.remote import RemotePath
 Location = Path | RemotePath
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(.*)", re.DOTALL)
-_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\](?![/\\])")  # what pathlib makes of it
+_COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\](?![/\\])")  # pathlib turns :// into :/
 
 
 def parse_location(text: str | PathLike[str] | RemotePath) -> Location:
@@ -27,7 +27,7 @@ def parse_location(text: str | PathLike[str] | RemotePath) -> Location:
         return Path(text)
     scheme, host, path = match[1].lower(), match[2], match[3]
     if scheme == "file":
-        from urllib.request import url2pathname  # which loads what asks the network
+        from urllib.request import url2pathname  # imports network modules
 
         return Path(url2pathname(urllib.parse.urlsplit(words).path))
     query = ""
@@ -38,25 +38,25 @@ def parse_location(text: str | PathLike[str] | RemotePath) -> Location:
 
 
 def local_path(location: Location) -> Path | None:
-    """Return the path of a file of this machine; None for one at a URL, which no package opens by name."""
+    """Return the path of a local file; None for a URL, which packages cannot open by name."""
     return location if isinstance(location, Path) else None
 
 
 def refresh(location: Location) -> None:
-    """Forget what a server said of a URL, so that it is asked anew; this machine is always asked anew."""
+    """Forget what a server answered about a URL, so that it is asked again; local files are never cached."""
     if isinstance(location, RemotePath):
         location.refresh()
 
 
 def same_file(a: Location, b: Location) -> bool:
-    """Whether both are there and one file, however their names are spelt; two URLs are one only where they are equal."""
+    """Whether both exist and are one file, however their names are spelt; two URLs must be equal."""
     if isinstance(a, RemotePath) or isinstance(b, RemotePath):
         return a == b
     return a.exists() and b.exists() and a.samefile(b)
 
 
 def redirect_notes(location: Location) -> tuple[Cause, ...]:
-    """Return a note on the hosts that a web server led to, which the user did not name."""
+    """Return a note that names the hosts a web server redirected to, which the user did not name."""
     hosts = sorted(location.budget.hosts) if isinstance(location, RemotePath) else []
     message = f"{location} was read from {', '.join(hosts)}, to which its server led"
     return (Cause(code="redirected", severity="note", message=message),) if hosts else ()

@@ -1,4 +1,4 @@
-"""Where the output of a request goes, and what it must not be."""
+"""Choose the output folder, and refuse targets that must not be written."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ _TAKE = re.compile(r"(?:sample|[A-Z])-\d{2,3}\.wav")  # of several sentences or 
 
 
 def default_output(source: Location) -> Path:
-    """Return `inference/` in a run folder, `<stem>-inference/` beside a file, or that here where the source is at a URL."""
+    """Return `inference/` in a run folder, `<stem>-inference/` beside a file, or in the current folder where the source is a URL."""
     if isinstance(source, RemotePath):
         return Path(f"{source.name if source.is_dir() else source.stem}-inference")
     return source / "inference" if source.is_dir() else source.parent / f"{source.stem}-inference"
@@ -29,10 +29,10 @@ def failed(target: Location) -> Location:
 
 
 def refuse_inputs(target: Location, inputs: Sequence[Location]) -> None:
-    """Refuse a target that is an input or holds one, or whose parent is not there.
+    """Refuse a target that is an input or contains one, or whose parent folder does not exist.
 
     Raises:
-        OutputError: it is so.
+        OutputError: the target is refused.
     """
     for path in inputs:
         if same_file(target, path) or _holds(target, path):
@@ -59,10 +59,10 @@ def refuse_inputs(target: Location, inputs: Sequence[Location]) -> None:
 
 
 def refuse_what_stands(target: Location, force: bool) -> None:
-    """Refuse a target at whose name something stands that may not be replaced.
+    """Refuse an existing target that must not be replaced.
 
     Raises:
-        OutputError: a link, a file, files of others, or any folder without `force`.
+        OutputError: it is a link, a file, a folder with files of others, or any folder without `force`.
     """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         kind = "a symbolic link" if target.is_symlink() else "not a folder"
@@ -102,7 +102,7 @@ def _not_ours(folder: Location, bundle: str) -> Iterator[str]:
 
 
 def _holds(folder: Location, path: Location) -> bool:
-    """Whether the path lies in the folder, by its own name or by where its links lead, however their case is spelt."""
+    """Whether the path lies in the folder, by its name or after following links, whatever its upper or lower case."""
     if isinstance(folder, RemotePath) or isinstance(path, RemotePath):
         return isinstance(folder, RemotePath) and isinstance(path, RemotePath) and path.url.startswith(f"{folder.url}/")
     if not folder.is_dir():

@@ -1,6 +1,6 @@
 """Open file systems with fsspec, which is imported for the first URL only, and translate their errors.
 
-So no network code is loaded for files on this machine. No text from here holds a URL with its secrets."""
+So no network code is loaded for local files. No message from here contains the secrets of a URL."""
 
 import contextlib
 import re
@@ -92,7 +92,7 @@ class Address(Protocol):
 
     @property
     def scheme(self) -> str:
-        """What stands before the colon."""
+        """The part before the colon."""
 
 
 def _service(path: Address) -> Service:
@@ -139,7 +139,7 @@ def filesystem(path: Address) -> tuple[Any, str]:
 
 
 def missing(path: Address) -> SourceError:
-    """Return the error for a URL at which nothing is."""
+    """Return the error for a URL with nothing behind it."""
     hint = "Check the URL; that of a folder at a web server ends with a slash."
     return MissingError("missing", f"{path} is not there", hint)
 
@@ -189,7 +189,7 @@ def translate(path: Address, error: BaseException) -> SourceError:
 
 
 def refused(path: Address, detail: str) -> SourceError:
-    """Return the error for a file that the server does not give to this user."""
+    """Return the error for a file to which the server denies access."""
     return RefusedError("remote-refused", f"{path}: access refused ({detail})", _service(path).permission)
 
 

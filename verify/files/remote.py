@@ -24,7 +24,7 @@ _VERSION = ("ETag", "etag", "VersionId", "generation", "blob_id", "LastModified"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What `os.stat` would tell of a remote file; `st_mtime_ns` is another number for another version of it."""
+    """The `os.stat` fields of a remote file; `st_mtime_ns` is a number that differs between versions."""
 
     st_size: int
     st_mtime_ns: int
@@ -34,7 +34,7 @@ class Status:
 
 
 class RemotePath:
-    """A file or folder at a URL, with those methods of a `Path` that are used here. Text made of it is safe to show."""
+    """A file or folder at a URL, with the methods of `Path` that are used here. Its text is safe to show."""
 
     __slots__ = ("_answered", "_info", "_is_folder", "budget", "path", "query", "root")
 
@@ -44,7 +44,7 @@ class RemotePath:
         self.root = root  # "https://user:password@host", "s3://bucket"
         self.path = path.rstrip("/")  # "/run/best_model_3.pth"
         self.query = query  # "?X-Amz-Signature=...", of http and https alone
-        self.budget = budget or web.Budget()  # one for all that lies beside each other
+        self.budget = budget or web.Budget()  # shared by all files beside one another
         self._is_folder = is_folder or path.endswith("/") or not self.path
         self._info: dict[str, Any] | None = None
         self._answered = False  # whether the server ever answered: a wrong host name is not retried
@@ -72,7 +72,7 @@ class RemotePath:
 
     @property
     def _slash(self) -> str:
-        """What tells a web server's folder from a file."""
+        """The slash that marks a folder of a web server, else nothing."""
         return "/" if self._is_folder and self.scheme in WEB else ""
 
     @property
@@ -103,7 +103,7 @@ class RemotePath:
         """Whether there is a file or folder.
 
         Raises:
-            SourceError: the server does not say: it refuses, or cannot be reached.
+            SourceError: the server refuses to say, or cannot be reached.
         """
         return self._asked() is not None
 
@@ -114,7 +114,7 @@ class RemotePath:
         return page or (info is not None and info["type"] == "directory")
 
     def is_file(self) -> bool:
-        """Whether there is a file that may be read: what a server refuses is, for what was only looked for, not there."""
+        """Whether there is a readable file; one that the server refuses counts as absent."""
         try:
             info = self._asked()
         except RefusedError:
@@ -147,7 +147,7 @@ class RemotePath:
         return Status(st_size=info["size"], st_mtime_ns=number)
 
     def version(self) -> dict[str, str]:
-        """Return what the server said of the file that is another for another version of it."""
+        """Return the facts in the server's answer that change with the version of the file."""
         info = self._asked() or {}
         return {name: str(info[name]) for name in _VERSION if info.get(name) is not None}
 
@@ -193,7 +193,7 @@ class RemotePath:
             return fs.info(name)
 
     def _asked(self) -> dict[str, Any] | None:
-        """Return what the server says of it, asked once; None where there is nothing.
+        """Return the server's answer about the path, asked once; None if nothing is there.
 
         Raises:
             SourceError: it refuses, or cannot be reached.

@@ -13,14 +13,14 @@ from verify.files.protocols import WEB, filesystem, retried, translated_errors, 
 from verify.files.remote import RemotePath
 
 BLOCK_BYTES = 8 * 2**20  # of announced data; a request costs as much as some 100 kB of it
-PAGE_BYTES = 2**18  # least that is asked for otherwise: the index of a trainer file of the real size has as much
-AHEAD = 3  # blocks on their way at a time
-_NEAR_BYTES = 2**16  # a gap that is read rather than left out
+PAGE_BYTES = 2**18  # smallest request otherwise: about the size of a real index
+AHEAD = 3  # blocks fetched at a time
+_NEAR_BYTES = 2**16  # smaller gaps are read, not skipped
 _KEPT = 4  # pages and blocks that stay in memory
 
 
 class _Block:
-    """A part of the file that may be on its way."""
+    """A part of the file that may still be downloading."""
 
     def __init__(self, start: int, end: int) -> None:
         self.start, self.end = start, end
@@ -62,7 +62,7 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def tell(self) -> int:
-        """Return the next byte."""
+        """Return the position of the next byte."""
         return self._position
 
     def announce(self, spans: Iterable[tuple[int, int]]) -> None:
@@ -125,7 +125,7 @@ class RemoteFile(io.RawIOBase):
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-    """Yield the spans, neighbours in order put together."""
+    """Yield the spans, with neighbours merged."""
     joined: tuple[int, int] | None = None
     for start, end in spans:
         if joined and 0 <= start - joined[1] <= _NEAR_BYTES:

@@ -1,7 +1,7 @@
-"""Write beside the target, and give the target its name only when everything is there and flushed.
+"""Write beside the target, and rename to the target only when everything is complete and flushed.
 
-A lock on the target, held by the kernel for as long as the process lives, keeps two runs apart and tells a dead run's
-staging folder from a living one's, so that the next run can remove it.
+A lock on the target, held by the kernel for as long as the process lives, keeps two runs apart and shows
+whether a staging folder belongs to a dead run, so that the next run can remove it.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class Stage:
 
 
 def check_target(target: Location, inputs: Sequence[Location], force: bool) -> None:
-    """Refuse a target that cannot become the output, before anything is read; give it back what a killed run took.
+    """Refuse a target that cannot become the output, before anything is read; restore what a killed run moved away.
 
     Args:
         inputs: every path that the user named; none of them may be the target or lie in it.
@@ -69,7 +69,7 @@ def workplace(target: Location) -> Path:
 
 @contextlib.contextmanager
 def staging(target: Location) -> Iterator[Stage]:
-    """Lock the target, remove what a killed run left, and give a new folder beside it, gone again at the end.
+    """Lock the target, remove what a killed run left, and yield a new folder beside it, which is removed at the end.
 
     For a target at a URL the folder is among the temporary files of this machine.
 
@@ -136,7 +136,7 @@ def _prefix(target: Path) -> str:
 
 
 def _leftovers(target: Path) -> list[Path]:
-    """Return the staging folders of this target, told by their exact name and by what they hold."""
+    """Return the staging folders of this target, recognised by their exact name and content."""
     pattern = re.compile(re.escape(_prefix(target)) + "[0-9a-f]{8}")
     folders = [
         path
@@ -205,7 +205,7 @@ def publish(stage: Stage, target: Location, replace: bool, watch: Watch | None =
 
 
 def _require_still_ours(target: Path, old: Path) -> None:
-    """Give the old output its name back where something of others came into it, or took its place, since it was checked.
+    """Restore the old output if files of others were added to it, or it was replaced, since it was checked.
 
     Raises:
         OutputError: something did.
@@ -230,7 +230,7 @@ def rename(old: Path, new: Path) -> None:
             os.rename(old, new)
             return
         except PermissionError:
-            gc.collect()  # a model that is done with may still have its file mapped into memory
+            gc.collect()  # a model no longer used may still map its file into memory
             time.sleep(pause)
     os.rename(old, new)
 

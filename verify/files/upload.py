@@ -1,4 +1,4 @@
-"""Put a finished folder at a URL: the reports last, so that a folder with a report is whole."""
+"""Upload a finished folder to a URL, reports last: a folder with a report is complete."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +14,10 @@ _LAST = ("report.json", "compare.json")
 
 
 def upload(folder: Path, target: RemotePath, replace: bool, watch: Watch) -> None:
-    """Upload every file of the folder; what was uploaded is removed where not all of it arrives.
+    """Upload every file of the folder; if one fails, remove those already uploaded.
 
     Args:
-        replace: an old output there makes way: its report goes first, what the new one does not overwrite goes last.
+        replace: an old output is replaced: its report is removed first, files that were not overwritten last.
 
     Raises:
         OutputError: something took the name in the meantime, or the server does not take the files.
@@ -82,7 +82,7 @@ def _remove(path: RemotePath | None) -> None:
 
 
 def _remove_all(paths: list[RemotePath]) -> None:
-    """Remove what is there of the files, as far as the server lets us."""
+    """Remove those files that exist, as far as the server allows it."""
     for path in paths:
         try:
             _remove(path)

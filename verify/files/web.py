@@ -1,6 +1,6 @@
-"""Ask a web server for parts of files: it gets no more of our time, memory and trust than the parts are worth.
+"""Read parts of files from a web server, with limits on time, memory and redirects.
 
-A `Budget` goes with all that lies at one URL; each answer is read up to the bytes that were asked for, and not a byte more.
+One `Budget` covers a URL and the files beside it; no more of an answer is read than was asked for.
 """
 
 import re
@@ -27,7 +27,7 @@ _CURL = "Download the file first, for example with curl, and pass its path."
 
 @dataclass(slots=True)
 class Budget:
-    """What the reading of one URL, and of what lies beside it, has cost so far; `hosts` are those that it led to."""
+    """What reading one URL and the files beside it has cost so far; `hosts` are those of redirects."""
 
     asked_bytes: int = 0
     requests: int = 0
@@ -36,10 +36,10 @@ class Budget:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def grant(self, path: Address, size: int) -> float:
-        """Take note of a request for so many bytes, and return the seconds that it may take.
+        """Count a request of `size` bytes, and return the seconds that it may take.
 
         Raises:
-            SourceError: the requests before it took all.
+            SourceError: earlier requests used up the time or the number of requests.
         """
         with self._lock:
             self.asked_bytes += size
@@ -50,7 +50,7 @@ class Budget:
         return seconds_left
 
     def spend(self, seconds: float) -> None:
-        """Take note of the time that an answer took."""
+        """Count the time that an answer took."""
         with self._lock:
             self.seconds += seconds
 
@@ -91,7 +91,7 @@ def probe(path: Address, budget: Budget) -> dict[str, Any] | None:
 
 
 def version(headers: Any) -> dict[str, str]:
-    """Return those headers that are others for another version of the file."""
+    """Return the headers that change with the version of the file."""
     return {name: headers[name] for name in ("ETag", "Last-Modified") if name in headers}
 
 
@@ -125,10 +125,10 @@ def links(path: Address, budget: Budget) -> list[str]:
 
 
 def _require_status(path: Address, answer: _Answer, wanted: tuple[int, ...]) -> None:
-    """Refuse an answer that is none.
+    """Refuse an answer with another status than those wanted.
 
     Raises:
-        SourceError: it tells why.
+        SourceError: with the status.
     """
     if answer.status in _REFUSED:
         raise refused(path, f"HTTP status {answer.status}")
@@ -195,10 +195,10 @@ async def _answer(fs: Any, path: Address, budget: Budget, span: tuple[int, int] 
 
 
 def require_same_host(path: Address, before: Any, url: Any) -> None:
-    """Refuse a redirect to a host that the user did not name; where both are named by https, it may be followed.
+    """Refuse a redirect to a host that the user did not name, unless it leads from https to https.
 
-    huggingface.co and GitHub lead to the hosts of their stores like that: https proves that the host which the user
-    named wishes it. An address in numbers is refused even so, as it may be one of the user's own network.
+    huggingface.co and GitHub redirect to the hosts of their stores: https proves that the host which the user named
+    sent the redirect. A numeric address is refused even so, as it may lie in the user's own network.
 
     Raises:
         SourceError: the redirect may not be followed.

@@ -1,4 +1,4 @@
-"""The base model that a run was tuned from: it fills parts that the run lacks, whole or not at all, and is compared with."""
+"""The base model that a run was fine-tuned from: it fills parts that the run lacks entirely, and the run is compared with it."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -44,9 +44,9 @@ def read_base(folder: Location | None) -> Base | None:
 
 
 def fill(ledger: Ledger, base: Base | None) -> Ledger:
-    """Return the ledger with every part of which the source holds nothing taken from the base, as a whole.
+    """Return the ledger with each part that is absent from the source taken from the base.
 
-    A part that is there in part stays as it is: tensors of two trainings do not make one part.
+    A part that the source holds incompletely stays as it is: tensors of two trainings do not make one part.
     """
     if base is None:
         return ledger
@@ -61,7 +61,7 @@ def fill(ledger: Ledger, base: Base | None) -> Ledger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
-    """How much of one part of the source equals the base, by dtype, shape and CRC-32, or by bytes where there is none."""
+    """How much of one part of the source equals the base, by dtype, shape and CRC-32 (by bytes where there is no CRC-32)."""
 
     part: str
     tensors: int
@@ -83,7 +83,7 @@ def likeness(ledger: Ledger, base: Base | None) -> tuple[Likeness, ...]:
 
 
 def differing(ledger: Ledger, base: Base) -> dict[str, TensorRecord]:
-    """Return the base's tensors of which the source has another version, by canonical name."""
+    """Return the base's tensors that differ in the source, by canonical name."""
     own_tensors = _own_tensors(ledger)
     return {
         name: record

@@ -1,4 +1,4 @@
-"""Find what belongs to a checkpoint: its config, vocabulary, speakers and reference clips, and say where each was found."""
+"""Find the config, vocabulary, speakers and reference clips of a checkpoint, and say where each was found."""
 
 import os
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Source:
     config: dict[str, Any]
     config_origin: str
     vocab: Found | None
-    other_vocabs: tuple[Found, ...]  # that were there too, and came after it in the order of trust
+    other_vocabs: tuple[Found, ...]  # also found, but less trusted
     searched: tuple[str, ...]
     speakers: Found | None
     clips: tuple[Found, ...]
@@ -82,7 +82,7 @@ def _config(job: Job, checkpoint: Location, embedded: dict[str, Any] | None) -> 
 
 
 def _vocabs(job: Job, checkpoint: Location, config: dict[str, Any]) -> tuple[list[Found], tuple[str, ...]]:
-    """Return every vocab.json there is, in the order of trust, and the places that were looked at in vain."""
+    """Return every vocab.json found, most trusted first, and the places that hold none."""
     vocabs, searched = [], []
     if job.vocab is not None:
         if not job.vocab.exists():
@@ -149,12 +149,12 @@ def _clips(job: Job, checkpoint: Location, config: dict[str, Any]) -> Iterator[F
 
 
 def _is_local(name: Any) -> TypeGuard[str]:
-    """Whether a name in a config is no URL, and no share for which Windows would greet another machine."""
+    """Whether a name in a config is neither a URL nor a network share, which Windows would contact."""
     return isinstance(name, str) and bool(name) and "://" not in name and name[:2].strip("/\\") != ""
 
 
 def _first_wavs(folder: Path) -> list[Path]:
-    """Return the first clips of a dataset folder, if it is there and can be read."""
+    """Return the first clips of a dataset folder, if it exists and can be read."""
     for place in (folder / "wavs", folder):
         try:
             with os.scandir(place) as entries:

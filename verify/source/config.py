@@ -17,7 +17,7 @@ def read_json(
     """Return the JSON object in a regular file of bounded size.
 
     Raises:
-        SourceError: it is missing, too large, or no JSON object.
+        SourceError: it is missing, too large, or not a JSON object.
     """
     if not path.exists():
         raise MissingError("missing", f"{path} is not there", "Check the path.")

@@ -1,4 +1,4 @@
-"""Find the checkpoint that a file or a run folder means."""
+"""Find the checkpoint that the user means by a file or a run folder."""
 
 import re
 from pathlib import Path
@@ -93,7 +93,7 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
 
 
 def input_paths(job: Job) -> list[Location]:
-    """Return every path that the user named and that holds something to read: none of them may become the output."""
+    """Return every path that the user named as input: none of them may become the output."""
     voices = [Path(spoken.partition("=")[2]) for spoken in job.speakers if "=" in spoken]
     named = [job.source, job.config, job.vocab, job.base, *job.speaker_wavs, *voices]
     return [*(path for path in named if path is not None), find_checkpoint(job.source, job.checkpoint)]

@@ -30,7 +30,7 @@ def read_vocabulary(path: Location) -> Vocabulary:
     """Read the tokenizer file.
 
     Raises:
-        SourceError: it is no JSON, no tokenizer, or lacks `[START]` or `[STOP]`.
+        SourceError: it is not JSON, not a tokenizer, or lacks `[START]` or `[STOP]`.
     """
     tokens = _token_ids(
         path, read_json(path, MAX_VOCAB_BYTES, "Pass the vocab.json that the run was trained with: --vocab FILE.")
@@ -84,7 +84,7 @@ def _with_added(vocab: dict[str, Any], added: list[str]) -> dict[str, Any]:
 
 
 def base_version(text_rows: int) -> str:
-    """Return the base model whose vocabulary has so many rows: its name, `extended` above the largest, else `unknown`."""
+    """Return the name of the base model with this number of text rows, `extended` above the largest, else `unknown`."""
     versions = resources.load("xtts")["base_versions"]
     names_by_rows = {item["text_rows"]: item["name"] for item in versions}
     return names_by_rows.get(text_rows, "extended" if text_rows > max(names_by_rows) else "unknown")
