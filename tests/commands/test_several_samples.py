@@ -110,7 +110,7 @@ def test_e15_files_of_sentences_that_are_none(make_run, tmp_path, capsys, conten
 
 @pytest.fixture(scope="module")
 def whisper():
-    return transcription.listener(transcription.locate(str(WHISPER)), Silent())
+    return transcription.load(transcription.locate(str(WHISPER)), Silent())
 
 
 def test_whisper_hears_what_the_reference_says_and_nothing_in_noise(whisper):

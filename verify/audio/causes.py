@@ -1,4 +1,4 @@
-"""Name the one cause of what is heard: the row of configs/sound.toml that explains the checks that failed."""
+"""Find the likeliest cause of a bad sound: the first row of configs/sound.toml that matches the failed checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from verify.checks import Check
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoundCause:
-    """A row of configs/sound.toml: what is heard, what to do next, and which failed checks say so."""
+    """A row of configs/sound.toml: what it sounds like, what to do next, and which failed checks point to it."""
 
     code: str
     says: str
@@ -24,7 +24,7 @@ class SoundCause:
         return {"code": self.code, "message": self.says, "hint": self.next}
 
     def explains(self, failed: frozenset[str]) -> bool:
-        """Whether these failed checks, by name and by side, are of this cause."""
+        """Whether the failed checks match this cause; each is given by its name and by its name with the side of the limit."""
         if not failed.issuperset(self.all) or not failed.isdisjoint(self.none):
             return False
         return not self.any or not failed.isdisjoint(self.any)
@@ -32,7 +32,7 @@ class SoundCause:
 
 @cache
 def sound_causes() -> tuple[SoundCause, ...]:
-    """Return every cause; one that explains others stands before them."""
+    """Return every cause, in order of precedence."""
     return tuple(
         SoundCause(
             code=code,
@@ -48,19 +48,19 @@ def sound_causes() -> tuple[SoundCause, ...]:
 
 @cache
 def evidence() -> frozenset[str]:
-    """Return the names of all checks that a cause of what is heard asks for."""
-    named = (name for cause in sound_causes() for name in (*cause.all, *cause.any, *cause.none))
-    return frozenset(name.removesuffix(" <").removesuffix(" >") for name in named)
+    """Return the names of all checks that a sound cause refers to."""
+    names = (name for cause in sound_causes() for name in (*cause.all, *cause.any, *cause.none))
+    return frozenset(name.removesuffix(" <").removesuffix(" >") for name in names)
 
 
 def diagnose(failed: Sequence[Check]) -> SoundCause | None:
-    """Return the cause that explains the failed checks; None where none of them is of what is heard."""
+    """Return the first cause that matches the failed checks, or None."""
     names = frozenset(name for check in failed for name in (check.name, _side(check)))
     return next((cause for cause in sound_causes() if cause.explains(names)), None)
 
 
 def _side(check: Check) -> str:
-    """Return the name with the side of the limits on which the measurement lies."""
+    """Return the name followed by `<` or `>`, for a measurement below or above its limits."""
     measured = check.measured
     if measured is not None and check.low is not None and measured < check.low:
         return f"{check.name} <"

@@ -1,6 +1,6 @@
-"""Judge whether a waveform is speech that a listener would accept: measure first, then hold each figure to its limits.
+"""Judge whether a waveform is acceptable speech: measure it, then compare each measurement with its limits.
 
-A check is a row of configs/sound.toml; what it measures is a property of `Waveform`.
+A check is a row of configs/sound.toml; its measurement is a property of `Waveform`.
 """
 
 import math
@@ -18,13 +18,13 @@ from verify.checks import Check, within
 from verify.errors import SourceError
 from verify.files.location import Location
 
-# What the checks of the text measure, which have no row.
-LENGTH, HEARD = "seconds", "heard_seconds"
+# Measurements for the checks against the text, which are not in the table.
+LENGTH, AUDIBLE = "seconds", "audible_seconds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A check of sound as configs/sound.toml states it."""
+    """A sound check as declared in configs/sound.toml."""
 
     name: str
     measure: str
@@ -43,54 +43,54 @@ def rows() -> tuple[Row, ...]:
 
 
 def judge_speech(samples: np.ndarray, rate_hz: int, text: str | None = None, language: str = "en") -> tuple[Check, ...]:
-    """Run every check on mono samples `(samples,)`; with the text also those of its length."""
+    """Run every check on mono samples `(samples,)`; given the text, also compare the duration with it."""
     return judge_measures(measure(samples, rate_hz), text, language)
 
 
 def measure(samples: np.ndarray, rate_hz: int, names: Collection[str] | None = None) -> dict[str, float]:
-    """Return what the checks need of mono samples `(samples,)`, by the name of the measure.
+    """Return the measurements of mono samples `(samples,)` that the checks need, by name.
 
     Args:
-        names: of the checks to measure for; all where none are given.
+        names: the checks to measure for; None means all.
     """
     waveform = Waveform(samples, rate_hz)
     wanted = [row.measure for row in rows() if names is None or row.name in names]
-    return {name: getattr(waveform, name) for name in (LENGTH, HEARD, *wanted)}
+    return {name: getattr(waveform, name) for name in (LENGTH, AUDIBLE, *wanted)}
 
 
-def judge_measures(found: Mapping[str, float], text: str | None = None, language: str = "en") -> tuple[Check, ...]:
-    """Hold what was measured to the limits."""
+def judge_measures(measures: Mapping[str, float], text: str | None = None, language: str = "en") -> tuple[Check, ...]:
+    """Compare the measurements with their limits."""
     checks = [
-        within(row.name, round(found[row.measure], row.digits), row.low, row.high, row.unit, row.hint, basic=row.basic)
+        within(row.name, round(measures[row.measure], row.digits), row.low, row.high, row.unit, row.hint, basic=row.basic)
         for row in rows()
-        if row.measure in found
+        if row.measure in measures
     ]
-    return (*checks, _length(found, text, language), *_pace(found, text, language))
+    return (*checks, _length(measures, text, language), *_pace(measures, text, language))
 
 
-def _length(found: Mapping[str, float], text: str | None, language: str) -> Check:
+def _length(measures: Mapping[str, float], text: str | None, language: str) -> Check:
     low, high = seconds_range(text, language) if text else (SHORTEST_SECONDS, math.inf)
     hint = "Too short or too long for the text: it stops early, stutters or never stops."
-    return within("plausible length", round(found[LENGTH], 2), round(low, 2), round(high, 2), "s", hint, basic=True)
+    return within("plausible length", round(measures[LENGTH], 2), round(low, 2), round(high, 2), "s", hint, basic=True)
 
 
-def _pace(found: Mapping[str, float], text: str | None, language: str) -> tuple[Check, ...]:
-    """Return the check of characters per second of what is heard; a short text or one with digits says too little."""
+def _pace(measures: Mapping[str, float], text: str | None, language: str) -> tuple[Check, ...]:
+    """Return the check of characters per audible second; none for a short text or one with digits, where the pace says little."""
     limits = resources.load("limits")["pace"]
     if not text or len(text) < limits["fewest_characters"] or any(char.isdigit() for char in text):
         return ()
     sentence = resources.load("sentences")[language]
     low, high = limits["slowest_share"] * sentence["slowest"], limits["fastest_share"] * sentence["fastest"]
-    measured = round(len(text) / found[HEARD], 1) if found[HEARD] else 0.0
+    measured = round(len(text) / measures[AUDIBLE], 1) if measures[AUDIBLE] else 0.0
     hint = "Too slow or too fast for the text: words are missing, drawn out or said again."
     return (within("pace", measured, round(low, 1), round(high, 1), "characters a second", hint),)
 
 
 def read_to_judge(path: Location) -> clips.Clip:
-    """Read a sound file whole, as mono.
+    """Read a whole sound file as mono.
 
     Raises:
-        SourceError: it is not there, not audio, holds nothing, or is longer than is judged.
+        SourceError: the file is missing, is not audio, is empty, or is too long to judge.
     """
     longest = resources.load("limits")["clip"]["longest_seconds"]
     try:

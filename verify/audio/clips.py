@@ -1,4 +1,4 @@
-"""Sound files: read clips as mono, refuse what cannot be a reference voice, write samples."""
+"""Read clips as mono, refuse those that cannot serve as a reference voice, write samples."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _BLOCK_FRAMES = 2**16
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """What the model said: samples `(samples,)` at 24 kHz, and how it came about."""
+    """One synthesized sentence: samples `(samples,)` at 24 kHz, and how they were generated."""
 
     samples: np.ndarray
     rate_hz: int
@@ -29,7 +29,7 @@ class Sample:
     token_bound: int
     stopped: bool
     synthesis_seconds: float
-    codes: tuple[int, ...]  # audio tokens, the stop token aside
+    codes: tuple[int, ...]  # audio tokens without the stop token
 
     @property
     def seconds(self) -> float:
@@ -37,13 +37,13 @@ class Sample:
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of synthesis a second of audio: below 1 is faster than real time."""
+        """Seconds of synthesis per second of audio: below 1 is faster than real time."""
         return self.synthesis_seconds / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip:
-    """Mono samples `(samples,)`, float32 within -1 to 1, and what the file was."""
+    """Mono samples `(samples,)`, float32 within -1 to 1, and the file that they were read from."""
 
     samples: np.ndarray
     rate_hz: int
@@ -66,12 +66,10 @@ def rms(samples: np.ndarray) -> float:
 
 
 def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
-    """Read a clip as mono float32, at most the longest reference or as many seconds as are given.
-
-    A file of hours is read no further than that, block by block.
+    """Read a clip as mono float32, block by block, no further than `longest_seconds` or the longest reference.
 
     Raises:
-        SourceError: it is not audio that soundfile reads, too large, or claims a rate, channels or samples that no sound has.
+        SourceError: it is too large, soundfile cannot read it, or it claims an implausible rate, channel count or sample value.
     """
     limits = resources.load("limits")["reference"]
     if path.stat().st_size > limits["largest_bytes"]:
@@ -97,7 +95,7 @@ def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
 
 
 def _require_plausible(path: Location, rate_hz: int, channels: int) -> None:
-    """Refuse what the head of a sound file claims, before anything as large as that is made."""
+    """Refuse an implausible header of a sound file before memory is allocated for it."""
     limits = resources.load("limits")["reference"]
     if rate_hz > limits["highest_rate_hz"]:
         raise _implausible(path, f"claims {rate_hz:,} samples a second; {limits['highest_rate_hz']:,} is the most")
@@ -106,7 +104,7 @@ def _require_plausible(path: Location, rate_hz: int, channels: int) -> None:
 
 
 def _mono(path: Location, block: np.ndarray) -> np.ndarray:
-    """Return the mean of the channels `(frames,)` of a block `(frames, channels)`, whose sum must not overflow."""
+    """Return the mean of the channels `(frames,)` of a block `(frames, channels)`; refuse values whose sum could overflow."""
     loudest = float(np.abs(block[np.isfinite(block)]).max(initial=0))
     if loudest > resources.load("limits")["reference"]["largest_sample"]:
         raise _implausible(path, f"has samples of up to {loudest:.3g}, where 1 is full scale")
@@ -123,21 +121,21 @@ def require_usable(clip: Clip) -> None:
     """Check that a clip can serve as reference voice.
 
     Raises:
-        SourceError: it is too short, silent, not finite, or sampled too coarsely; the message says what was measured.
+        SourceError: it is too short, silent, not finite, or sampled too coarsely; the message states the measurement.
     """
     limits = resources.load("limits")["reference"]
     level = dbfs(rms(clip.samples)) if np.isfinite(clip.samples).all() else math.nan
-    found = ""
+    problem = ""
     if clip.rate_hz < limits["lowest_rate_hz"]:
-        found = f"is sampled at {clip.rate_hz:,} Hz; {limits['lowest_rate_hz']:,} Hz is the least"
+        problem = f"is sampled at {clip.rate_hz:,} Hz; {limits['lowest_rate_hz']:,} Hz is the least"
     elif clip.seconds < limits["shortest_seconds"]:
-        found = f"is {clip.seconds:.2f} s long; {limits['shortest_seconds']:g} s is the least"
+        problem = f"is {clip.seconds:.2f} s long; {limits['shortest_seconds']:g} s is the least"
     elif not level >= limits["quietest_rms_dbfs"]:
-        found = f"is silent ({level:.0f} dBFS)" if level == level else "holds NaN or Inf"
-    if found:
+        problem = f"is silent ({level:.0f} dBFS)" if level == level else "holds NaN or Inf"
+    if problem:
         raise SourceError(
             "bad-clip",
-            f"the reference clip {clip.path} {found}",
+            f"the reference clip {clip.path} {problem}",
             "Pass 3 to 30 s of one voice with --speaker-wav FILE.",
         )
 

@@ -1,4 +1,4 @@
-"""What can be measured of a clip: one property each, named by the rows of configs/sound.toml."""
+"""The measurements of a clip: one property each; the rows of configs/sound.toml refer to them by name."""
 
 import math
 from functools import cached_property
@@ -8,13 +8,13 @@ import numpy as np
 from verify.audio import clips, signal, vad_mos
 
 FULL_SCALE = 0.999  # the vocoder's output is within -1 to 1
-SHORTEST_SECONDS = 0.1  # what is shorter is measured as if padded with silence to this
+SHORTEST_SECONDS = 0.1  # a shorter clip is padded with silence to this length
 
 
 class Waveform:
-    """Mono samples `(samples,)` and what is measured of them when it is asked for: the networks take most of the time.
+    """Mono samples `(samples,)` whose measurements are computed on first use: the networks take most of the time.
 
-    NaN and Inf are taken as silence, but for `bad_samples`, which counts them.
+    NaN and Inf count as silence, except in `bad_samples`, which counts them.
     """
 
     def __init__(self, samples: np.ndarray, rate_hz: int) -> None:
@@ -37,12 +37,12 @@ class Waveform:
 
     @cached_property
     def offset(self) -> float:
-        """How far the samples lie from zero in the mean, as a share of full scale."""
+        """The DC offset: the absolute mean of the samples, as a share of full scale."""
         return abs(float(self._finite.mean(dtype=np.float64)))
 
     @cached_property
     def rms_dbfs(self) -> float:
-        """The level without the offset, which is no sound."""
+        """The RMS level without the DC offset, which is inaudible."""
         return clips.dbfs(clips.rms(self._finite - self._finite.mean(dtype=np.float64)))
 
     @cached_property
@@ -95,8 +95,8 @@ class Waveform:
         return self._silences[2]
 
     @property
-    def heard_seconds(self) -> float:
-        """From the first to the last sound."""
+    def audible_seconds(self) -> float:
+        """The time from the first to the last audible frame."""
         return max(0.0, self.seconds - self.leading_seconds - self.trailing_seconds)
 
     @property
@@ -153,10 +153,10 @@ class Waveform:
 
     @cached_property
     def speech_share(self) -> float:
-        """How much of what is heard is speech to silero-vad."""
-        heard = float(np.sum(~self._silent)) * signal.FRAME_SECONDS
+        """The share of the audible time that silero-vad takes for speech."""
+        audible = float(np.sum(~self._silent)) * signal.FRAME_SECONDS
         speech = float(np.sum(vad_mos.speech_probability(self._at_16k) > 0.5)) * vad_mos.VAD_WINDOW / vad_mos.RATE_HZ
-        return min(1.0, speech / heard) if heard else 0.0
+        return min(1.0, speech / audible) if audible else 0.0
 
     @cached_property
     def _opinion(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Mel spectra as librosa computes them, without its import, which takes longer than all of the judging."""
+"""Mel spectra as librosa computes them, without importing it, which would take longer than all the checks."""
 
 from functools import cache
 
@@ -17,8 +17,8 @@ def mel_power(samples: np.ndarray, window: int, hop: int, bands: int) -> np.ndar
 
 def decibel(power: np.ndarray, reference: float) -> np.ndarray:
     """Return a power in dB against the reference, at most 80 dB below its highest."""
-    found = 10 * np.log10(np.maximum(power, 1e-10)) - 10 * np.log10(max(reference, 1e-10))
-    return np.maximum(found, found.max() - 80)
+    levels = 10 * np.log10(np.maximum(power, 1e-10)) - 10 * np.log10(max(reference, 1e-10))
+    return np.maximum(levels, levels.max() - 80)
 
 
 def cepstra(samples: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def _filters(window: int, bands: int) -> np.ndarray:
 
 
 def _mel(hz: float) -> float:
-    return 15 + np.log(hz / 1000) * 27 / np.log(6.4)  # above 1 kHz, the only place where it is asked
+    return 15 + np.log(hz / 1000) * 27 / np.log(6.4)  # valid above 1 kHz, the only range in which it is called
 
 
 def _hz(mel: np.ndarray) -> np.ndarray:

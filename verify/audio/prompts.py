@@ -1,4 +1,4 @@
-"""Decide before the long work what is to be said, in which language and in whose voice; refuse what cannot be. No torch."""
+"""Decide before the long work which sentences to speak, in which language and voice; refuse what cannot work. No torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from verify.source.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Script:
-    """Sentences, their language, the reference clips of the voice, and in words where they were found."""
+    """The sentences to speak, their language, the reference clips of the voice, and where those were found (in words)."""
 
     texts: tuple[str, ...]
     language: str
     clips: tuple[audio.Clip, ...]
     reference: str
     warnings: tuple[Cause, ...] = ()
-    whisper: Path | None = None  # the folder of the model that writes down what was said
+    whisper: Path | None = None  # the folder of the model that transcribes the samples
 
 
 def prepare(
@@ -34,16 +34,16 @@ def prepare(
     config: Mapping[str, Any],
     vocabulary: Vocabulary,
 ) -> Script:
-    """Return what to say; no text means: a short sentence in the run's language.
+    """Return what to speak; without a text, a short sentence in the run's language.
 
     Raises:
-        SourceError: nothing to say, too much, a language that the model has not, or a clip that cannot be used.
+        SourceError: a text is empty or too long, the model does not have the language, or a clip cannot be used.
     """
     spoken = choose_language(language, source, config)
-    chosen = tuple(texts) or (resources.load("sentences")[spoken]["text"],)
-    for text in chosen:
+    sentences = tuple(texts) or (resources.load("sentences")[spoken]["text"],)
+    for text in sentences:
         require_text(text)
-    require_few(len(chosen), seeds)
+    require_few(len(sentences), seeds)
     if spoken not in vocabulary.languages:
         raise SourceError(
             "bad-vocab",
@@ -59,14 +59,14 @@ def prepare(
         warnings.append(
             Cause(code="language-fallback", severity="warning", message=message, hint="Pass --language CODE.")
         )
-    return Script(texts=chosen, language=spoken, clips=tuple(clips), reference=reference, warnings=tuple(warnings))
+    return Script(texts=sentences, language=spoken, clips=tuple(clips), reference=reference, warnings=tuple(warnings))
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
-    """Return the sentences in a text file, one a line, empty lines aside.
+    """Return the sentences of a text file, one per line; empty lines are skipped.
 
     Raises:
-        SourceError: it is not there, too large, no text, or holds none.
+        SourceError: the file is missing, too large, not UTF-8, or holds no sentence.
     """
     if not path.exists():
         raise missing(path)
@@ -84,57 +84,57 @@ def read_texts(path: Path) -> tuple[str, ...]:
 
 
 def require_few(sentences: int, seeds: int) -> None:
-    """Check that the takes can be listened to.
+    """Check that there are not too many samples to listen to.
 
     Raises:
         SourceError: there are too many.
     """
-    most = resources.load("limits")["text"]["most_takes"]
-    if sentences * seeds > most:
+    limit = resources.load("limits")["text"]["most_takes"]
+    if sentences * seeds > limit:
         raise SourceError(
             "too-many-takes",
-            f"{counted(sentences, 'sentence')} with {counted(seeds, 'seed')} each make {sentences * seeds:,} takes; {most} is the limit",
+            f"{counted(sentences, 'sentence')} with {counted(seeds, 'seed')} each make {sentences * seeds:,} takes; {limit} is the limit",
             "Pass fewer sentences or a smaller --seeds.",
         )
 
 
-def choose_language(wanted: str | None, source: Source, config: Mapping[str, Any]) -> str:
+def choose_language(requested: str | None, source: Source, config: Mapping[str, Any]) -> str:
     """Return the language to speak: the user's, else the run's, else English.
 
     Raises:
-        SourceError: it is none that XTTS knows, or none of this model's.
+        SourceError: XTTS, or this model, does not support it.
     """
-    known = resources.load("sentences").keys()
-    allowed = [name for name in known if name in config.get("languages", known)] or list(known)
-    language = spelt(wanted or source.language or "en")
+    supported = resources.load("sentences").keys()
+    allowed = [name for name in supported if name in config.get("languages", supported)] or list(supported)
+    language = spelt(requested or source.language or "en")
     if language in allowed:
         return language
-    if wanted is None:
+    if requested is None:
         return "en" if "en" in allowed else allowed[0]
     raise SourceError(
         "bad-language",
-        f"language {wanted[:40]!r} is not one of this model's",
+        f"language {requested[:40]!r} is not one of this model's",
         f"Pass --language with one of: {' '.join(allowed)}.",
     )
 
 
 def spelt(language: str) -> str:
-    """Return the code as XTTS writes it: `zh` is `zh-cn`, `pt-BR` is `pt`."""
+    """Return the language code as XTTS writes it: `zh` is `zh-cn`, `pt-BR` is `pt`."""
     code = language.lower()
     return "zh-cn" if code.startswith("zh") else code.split("-")[0]
 
 
 def seconds_range(text: str, language: str) -> tuple[float, float]:
-    """Return the shortest and longest plausible reading of the text, in seconds."""
+    """Return the shortest and the longest plausible duration of the spoken text, in seconds."""
     pace = resources.load("sentences")[language]
     return len(text) / pace["fastest"], len(text) / pace["slowest"] + 1.0
 
 
 def require_text(text: str) -> None:
-    """Check that there is something to say, and not too much.
+    """Check that a text can be spoken.
 
     Raises:
-        SourceError: there is not.
+        SourceError: it holds no letter or digit, is too long, or is not valid Unicode.
     """
     longest = resources.load("limits")["text"]["longest_characters"]
     if any("\ud800" <= char <= "\udfff" for char in text):
@@ -147,27 +147,27 @@ def require_text(text: str) -> None:
         )
 
 
-def reference_clips(found: Sequence[Found]) -> tuple[list[audio.Clip], str]:
+def reference_clips(candidates: Sequence[Found]) -> tuple[list[audio.Clip], str]:
     """Return the reference clips and where they came from.
 
-    What the user named must be usable, all of it; of what the run's config names the first usable clip serves, best
-    one of the advised length; else the clip that ships with the project.
+    Every clip that the user named must be usable. Of those that the run's config names, take the first usable one of the
+    advised length, else the longest usable one, else the clip that ships with the project.
 
     Raises:
         SourceError: a clip that the user named cannot be used.
     """
-    if found and found[0].origin == "--speaker-wav":
-        clips = [audio.read_clip(item.path) for item in found]
+    if candidates and candidates[0].origin == "--speaker-wav":
+        clips = [audio.read_clip(item.path) for item in candidates]
         for clip in clips:
             audio.require_usable(clip)
-        return clips, ", ".join(f"{item.path} (--speaker-wav)" for item in found)
+        return clips, ", ".join(f"{item.path} (--speaker-wav)" for item in candidates)
     usable: list[tuple[audio.Clip, Found]] = []
-    for item in found:
+    for item in candidates:
         try:
             clip = audio.read_clip(item.path)
             audio.require_usable(clip)
         except SourceError:
-            continue  # the user did not choose it: the next one may do
+            continue  # the user did not choose it, so try the next one
         usable.append((clip, item))
         if clip.seconds >= resources.load("limits")["reference"]["advised_seconds"]:
             break
@@ -178,16 +178,16 @@ def reference_clips(found: Sequence[Found]) -> tuple[list[audio.Clip], str]:
 
 
 def reference_warnings(clips: Sequence[audio.Clip]) -> tuple[Cause, ...]:
-    """Return a warning for each way in which the clips are less than advised."""
-    limits, found = resources.load("limits")["reference"], []
+    """Return a warning where the clips are shorter, and one where their rate is lower, than advised."""
+    limits, messages = resources.load("limits")["reference"], []
     total = sum(clip.seconds for clip in clips)
     if total < limits["advised_seconds"]:
-        found.append(
+        messages.append(
             f"the reference is {total:.2f} s long; {limits['advised_seconds']:g} s and more give a truer voice"
         )
     lowest = min(clip.rate_hz for clip in clips)
     if lowest < limits["advised_rate_hz"]:
-        found.append(
+        messages.append(
             f"the reference is sampled at {lowest:,} Hz; {limits['advised_rate_hz']:,} Hz and more give a truer voice"
         )
-    return tuple(Cause(code="reference-clip", severity="warning", message=message) for message in found)
+    return tuple(Cause(code="reference-clip", severity="warning", message=message) for message in messages)

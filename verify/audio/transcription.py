@@ -1,4 +1,4 @@
-"""Write down what a sample says with a Whisper of the user's, and hold it against the text: the extra `asr`. No torch."""
+"""Transcribe a sample with the user's Whisper model and compare it with the text: the extra `asr`. No torch."""
 
 import re
 import unicodedata
@@ -26,23 +26,23 @@ FETCH = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Listener:
-    """A Whisper that is ready to listen."""
+class Transcriber:
+    """A loaded Whisper model."""
 
     model: Any
 
-    def hear(self, sample: "Sample", language: str) -> tuple[dict[str, Any], Check]:
-        """Return `transcript` and `character_error_rate` of the sample, and the check of it."""
-        said = self.transcribe(sample.samples, sample.rate_hz, language)
-        rate = character_error_rate(sample.text, said, language)
-        return {"transcript": said, "character_error_rate": round(rate, 3)}, error_check(rate, said)
+    def check(self, sample: "Sample", language: str) -> tuple[dict[str, Any], Check]:
+        """Return the fields `transcript` and `character_error_rate` of a sample, and the check of its error rate."""
+        transcript = self.transcribe(sample.samples, sample.rate_hz, language)
+        rate = character_error_rate(sample.text, transcript, language)
+        return {"transcript": transcript, "character_error_rate": round(rate, 3)}, error_check(rate, transcript)
 
     def transcribe(self, samples: np.ndarray, rate_hz: int, language: str) -> str:
-        """Return what mono samples `(samples,)` say."""
+        """Return the transcript of mono samples `(samples,)`; empty for samples that are not finite."""
         import librosa
 
         if not np.isfinite(samples).all():
-            return ""  # nobody can hear that
+            return ""
         sound = librosa.resample(samples.astype(np.float32), orig_sr=rate_hz, target_sr=WHISPER_RATE_HZ)
         parts, _ = self.model.transcribe(
             sound, language=language.split("-")[0], beam_size=5, condition_on_previous_text=False
@@ -51,11 +51,11 @@ class Listener:
 
 
 def locate(model: str) -> Path:
-    """Return the folder of a faster-whisper model: the one that is named, or one of that name that was downloaded before.
+    """Return the folder of a faster-whisper model, given as a folder or as the name of a model that was downloaded before.
 
     Raises:
         EnvironmentFault: the packages of the extra `asr` are not installed.
-        SourceError: there is no such model on this machine; none is downloaded.
+        SourceError: there is no such model on this machine; nothing is downloaded.
     """
     for package in ("faster_whisper", "jiwer"):
         if find_spec(package) is None:
@@ -76,38 +76,40 @@ def locate(model: str) -> Path:
         raise SourceError("no-whisper", f"there is no Whisper {model[:100]!r} on this machine", FETCH) from error
 
 
-def listener(folder: Path, watch: Watch) -> Listener:
+def load(folder: Path, watch: Watch) -> Transcriber:
     """Load a faster-whisper model onto the CPU.
 
     Raises:
-        SourceError: the folder's files are no such model.
+        SourceError: the folder holds no model that faster-whisper can load.
     """
     from faster_whisper import WhisperModel
 
     try:
         with watch.step("loading Whisper"):
-            return Listener(model=WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True))
+            return Transcriber(
+                model=WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
+            )
     except (OSError, ValueError, RuntimeError) as error:
         raise SourceError("no-whisper", f"{folder} cannot be loaded: {str(error)[:200]}", FETCH) from error
 
 
-def character_error_rate(text: str, said: str, language: str) -> float:
-    """Return the edit distance of the two in characters as a share of the text's; case, signs and digits do not count."""
+def character_error_rate(text: str, transcript: str, language: str) -> float:
+    """Return the edit distance in characters as a share of the text; case, punctuation and digit spelling do not count."""
     import jiwer
 
-    wanted, heard = plain(text, language), plain(said, language)
-    return float(jiwer.cer(wanted, heard)) if wanted else float(bool(heard))
+    expected, actual = plain(text, language), plain(transcript, language)
+    return float(jiwer.cer(expected, actual)) if expected else float(bool(actual))
 
 
 def plain(text: str, language: str) -> str:
-    """Return letters and single spaces in lower case, numbers in words: what a transcript can be right or wrong about."""
+    """Return the text normalized for the comparison: lower-case letters and single spaces, numbers in words."""
     folded = unicodedata.normalize("NFKC", text).lower()
     folded = re.sub(r"[0-9]{1,15}", lambda digits: f" {_in_words(int(digits[0]), language)} ", folded)
     return re.sub(r"\s+", " ", "".join(char if char.isalnum() else " " for char in folded)).strip()
 
 
 def _in_words(number: int, language: str) -> str:
-    """Return the number as it is spoken, as coqui-tts has it said; its digits where the language is not known."""
+    """Return the number in words, with the package that coqui-tts uses; in digits where it does not know the language."""
     from num2words import num2words
 
     try:
@@ -116,7 +118,7 @@ def _in_words(number: int, language: str) -> str:
         return str(number)
 
 
-def error_check(rate: float, said: str) -> Check:
+def error_check(rate: float, transcript: str) -> Check:
     """Return the check of a character error rate."""
     limit = resources.load("limits")["words"]["error_rate"]
     return Check(
@@ -125,5 +127,5 @@ def error_check(rate: float, said: str) -> Check:
         measured=rate,
         high=limit,
         unit="of the text",
-        hint=f"Whisper heard “{said[:80]}”: other words, or words that nobody understands.",
+        hint=f"Whisper heard “{transcript[:80]}”: other words, or words that nobody understands.",
     )

@@ -1,6 +1,6 @@
-"""How much a clip is like speech, by two small networks whose weights come inside their packages: silero-vad and DNSMOS.
+"""Rate how speech-like a clip is with two small networks whose packages contain their weights: silero-vad and DNSMOS.
 
-Both want 16 kHz and run in onnxruntime: neither torch nor the network is needed.
+Both take 16 kHz and run in onnxruntime, without torch and without a download.
 """
 
 import math
@@ -15,7 +15,7 @@ from verify.audio import mel
 from verify.errors import EnvironmentFault
 
 RATE_HZ = mel.RATE_HZ
-VAD_WINDOW = 512  # samples: silero-vad takes 32 ms at 16 kHz, and the 64 samples before them
+VAD_WINDOW = 512  # samples: silero-vad takes 32 ms at 16 kHz, preceded by 64 samples of context
 VAD_CONTEXT = 64
 MOS_SAMPLES = 144160  # 9.01 s, what DNSMOS rates at a time
 # From raw values of signal, background and overall to the scale of P.835: speechmos.dnsmos.DNSMOS.get_polyfit_val.
@@ -38,26 +38,26 @@ def at_network_rate(samples: np.ndarray, rate_hz: int) -> np.ndarray:
 def speech_probability(samples: np.ndarray) -> np.ndarray:
     """Return silero-vad's probability of speech `(windows,)` for each 32 ms of samples at 16 kHz.
 
-    The recurrent state and the context go from window to window as in silero_vad.utils_vad.OnnxWrapper, which would
-    import torch.
+    The recurrent state and the context are passed from window to window as in silero_vad.utils_vad.OnnxWrapper, which
+    would import torch.
     """
     network = _network("silero_vad", "data/silero_vad.onnx")
     padded = np.pad(samples, (VAD_CONTEXT, -len(samples) % VAD_WINDOW))
     state = np.zeros((2, 1, 128), np.float32)
     rate = np.array(RATE_HZ, np.int64)
-    found = []
+    probabilities = []
     for start in range(0, len(padded) - VAD_CONTEXT, VAD_WINDOW):
         window = padded[None, start : start + VAD_CONTEXT + VAD_WINDOW]
         probability, state = network.run(None, {"input": window, "state": state, "sr": rate})
-        found.append(float(probability[0, 0]))
-    return np.array(found)
+        probabilities.append(float(probability[0, 0]))
+    return np.array(probabilities)
 
 
 def opinion(samples: np.ndarray) -> dict[str, float]:
     """Return DNSMOS of samples at 16 kHz on the scale 1 to 5: `sig`, `bak`, `ovrl` (ITU-T P.835) and `p808`.
 
     The networks rate 9.01 s at a time. A shorter clip is repeated to that length, a longer one is rated in pieces that
-    cover it; speechmos itself slides by one second, which takes several times as long and says the same.
+    cover it; speechmos itself slides by one second, which takes several times as long for the same result.
     """
     pieces = max(1, math.ceil(len(samples) / MOS_SAMPLES))
     starts = np.linspace(0, max(0, len(samples) - MOS_SAMPLES), pieces).astype(int)
@@ -79,20 +79,20 @@ def _network(package: str, path: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    if package == "silero_vad":  # its windows are far too small to share
+    if package == "silero_vad":  # its windows are too small for several threads
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-    found = str(_folder(package).joinpath(path))
-    return onnxruntime.InferenceSession(found, options, providers=["CPUExecutionProvider"])
+    file = str(_folder(package).joinpath(path))
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
 def _folder(package: str) -> Path:
-    """Return where a package lies without importing it.
+    """Return the folder of a package without importing it.
 
     Raises:
         EnvironmentFault: it is not installed.
     """
-    found = find_spec(package)
-    if found is None or found.origin is None:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
         name = package.replace("_", "-")
         raise EnvironmentFault("missing-package", f"{name} is not installed", f"pip install {name}")
-    return Path(found.origin).parent
+    return Path(spec.origin).parent

@@ -1,1 +1,1 @@
-"""What a command found over several models, clips or checkpoints: values with a verdict, an exit status and their JSON."""
+"""The results of commands over several models, clips or checkpoints: a verdict, an exit status and the JSON of each."""

@@ -23,7 +23,7 @@ class JudgedClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsReport:
-    """What the judge found in sound files; under `--expect sound` only the basic checks decide."""
+    """The result for several sound files; under `--expect sound` only the basic checks decide the verdict."""
 
     clips: tuple[JudgedClip, ...]
     expect: str = "speech"
@@ -34,7 +34,7 @@ class ClipsReport:
         return tuple(check for check in clip.checks if not check.ok and self.demands(check))
 
     def sound_cause(self, clip: JudgedClip) -> SoundCause | None:
-        """Return the one cause of what is heard in a clip that fails."""
+        """Return the likeliest cause of a bad sound, for a clip that fails."""
         return diagnose(self.failed(clip))
 
     def demands(self, check: Check) -> bool:
@@ -54,7 +54,7 @@ class ClipsReport:
         return EXIT_CODES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document of schema 1; a file that could not be read has no checks, and its reason in `causes`."""
+        """Return the document of schema 1; the reason why a file could not be read is in `causes`."""
         return {
             "schema": SCHEMA,
             "verdict": self.verdict,

@@ -13,9 +13,9 @@ from verify.result import SCHEMA, Result, cause_as_json, check_as_json, layout, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedModel:
-    """One of the models: what was found out about it, or why that could not be; and how it differs from `against`."""
+    """One of the models: its result, or why there is none, and how its tensors differ from those of the model `against`."""
 
-    name: str  # the letter under which it is compared
+    name: str  # its letter in the comparison
     path: str  # as the user named it
     report: Result | None = None
     cause: Cause | None = None  # why it could not be read
@@ -24,7 +24,7 @@ class ComparedModel:
 
     @property
     def causes(self) -> tuple[Cause, ...]:
-        """Why the verdict is what it is."""
+        """The causes of the verdict."""
         return (*(self.report.causes if self.report else ()), *((self.cause,) if self.cause else ()))
 
     @property
@@ -38,7 +38,7 @@ class ComparedModel:
 
     @property
     def samples(self) -> tuple[dict[str, Any], ...]:
-        """What it said, as JSON."""
+        """Its samples, as JSON."""
         return tuple(map(self.report.sample_to_json, self.report.samples)) if self.report else ()
 
     def demands(self, check: Check) -> bool:
@@ -46,7 +46,7 @@ class ComparedModel:
         return self.report is not None and check.name in self.report.demanded
 
     def to_json(self) -> dict[str, Any]:
-        """Return the model as schema 1 has it; what is not known is null."""
+        """Return the model as schema 1 has it; unknown values are null."""
         report, archive = self.report, self.report.archive if self.report else None
         return {
             "name": self.name,
@@ -68,14 +68,14 @@ class ComparedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonReport:
-    """What a comparison found; it needs two models that could be read."""
+    """The result of a comparison; it needs two models that could be read."""
 
     models: tuple[ComparedModel, ...]
     texts: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     language: str | None = None
     reference: str | None = None
-    causes: tuple[Cause, ...] = ()  # of the comparison, not of one model
+    causes: tuple[Cause, ...] = ()  # of the comparison itself, not of one model
     output: str | None = None
 
     @property
@@ -95,7 +95,7 @@ class ComparisonReport:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """The time of each kind of work over all models."""
+        """The time of each part of the work, summed over all models."""
         total: Counter[str] = Counter()
         for model in self.models:
             total.update(model.report.seconds if model.report else {})
@@ -120,19 +120,20 @@ class ComparisonReport:
         }
 
 
-def _difference(model: ComparedModel, found: Difference) -> dict[str, Any]:
+def _difference(model: ComparedModel, difference: Difference) -> dict[str, Any]:
     return {
         "model": model.name,
         "against": model.against,
-        "identical": found.identical,
-        "parts": [asdict(part) | {"changed_share": changed_share(asdict(part))} for part in found.parts],
-        "layers": [asdict(layer) for layer in found.layers],
-        "only_in_model": list(found.only_here),
-        "only_in_against": list(found.only_there),
+        "identical": difference.identical,
+        "parts": [asdict(part) | {"changed_share": changed_share(asdict(part))} for part in difference.parts],
+        "layers": [asdict(layer) for layer in difference.layers],
+        "only_in_model": list(difference.only_here),
+        "only_in_against": list(difference.only_there),
         "other_shapes": [
-            {"key": one.key, "model": list(one.here), "against": list(one.there)} for one in found.other_shapes
+            {"key": tensor.key, "model": list(tensor.here), "against": list(tensor.there)}
+            for tensor in difference.other_shapes
         ],
-        "shared_bytes": found.shared_bytes,
+        "shared_bytes": difference.shared_bytes,
     }
 
 
@@ -142,13 +143,13 @@ def changed_share(part: Mapping[str, Any]) -> float:
 
 
 def figures(model: ComparedModel) -> dict[str, float | None]:
-    """Return what is told of a model's takes beside the checks; None where there is nothing to tell."""
+    """Return the figures of a model's samples that are shown beside the checks; None where a figure is unknown."""
     samples = model.samples
     return {
-        "speaker similarity": median([take["speaker_similarity"] for take in samples]),
-        "real-time factor": median([take["real_time_factor"] for take in samples]),
-        "seconds spoken": sum(take["seconds"] for take in samples) if samples else None,
-        "stop tokens": sum(take["stopped"] for take in samples) if samples else None,
+        "speaker similarity": median([sample["speaker_similarity"] for sample in samples]),
+        "real-time factor": median([sample["real_time_factor"] for sample in samples]),
+        "seconds spoken": sum(sample["seconds"] for sample in samples) if samples else None,
+        "stop tokens": sum(sample["stopped"] for sample in samples) if samples else None,
     }
 
 
@@ -165,10 +166,10 @@ class Row:
 def rows(models: Sequence[ComparedModel]) -> list[Row]:
     """Return the checks of the models as rows, in order of first appearance."""
     by_name = [{check.name: check for check in model.checks} for model in models]
-    found = []
+    table = []
     for name in dict.fromkeys(name for checks in by_name for name in checks):
         cells = tuple(checks.get(name) for checks in by_name)
-        there = [check for check in cells if check]
-        limits = " or ".join(dict.fromkeys(check.limit for check in there))
-        found.append(Row(name=name, cells=cells, limit=limits, unit=there[0].unit))
-    return found
+        present = [check for check in cells if check]
+        limits = " or ".join(dict.fromkeys(check.limit for check in present))
+        table.append(Row(name=name, cells=cells, limit=limits, unit=present[0].unit))
+    return table

@@ -10,7 +10,7 @@ from verify.result import SCHEMA, verdict_of_all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
-    """A row of configs/ranking.toml: a figure, whether `higher` or `lower` is better, and the smallest step that counts."""
+    """A row of configs/ranking.toml: a figure, whether `higher` or `lower` is better, and the smallest difference that counts."""
 
     name: str
     better: str
@@ -19,15 +19,15 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SweptCheckpoint:
-    """A checkpoint of a sweep, by the name under which all have it; `found` is its part of the document, as JSON."""
+    """A checkpoint of a sweep, by its name within the sweep; `found` is its part of the report, as JSON."""
 
     name: str
     run: str
     path: str
     found: dict[str, Any]
     copy_of: str | None = None
-    resumed: bool = False  # whether it was finished before
-    folder: str | None = None  # of its clips, within the folder of the sweep
+    resumed: bool = False  # whether its result was kept from an earlier sweep
+    folder: str | None = None  # where its clips are, relative to the folder of the sweep
     rank: int | None = None
     figures: Mapping[str, float | None] = field(default_factory=dict)  # by criterion; None where nothing was measured
 
@@ -46,11 +46,11 @@ class SweptCheckpoint:
 
     @property
     def failed(self) -> list[dict[str, Any]]:
-        """The checks that it failed, demanded or not."""
+        """The checks that failed, whether or not they decide the verdict."""
         return [check for check in self.found["checks"] or () if not check["ok"]]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the checkpoint as schema 1 has it; what is not known is null."""
+        """Return the checkpoint as schema 1 has it; unknown values are null."""
         samples = [{**sample, "path": f"{self.folder}/{sample['path']}"} for sample in self.samples]
         names = {"name": self.name, "run": self.run, "path": self.path, "copy_of": self.copy_of}
         state = {"verdict": self.verdict, "samples": samples or None, "resumed": self.resumed}
@@ -59,13 +59,13 @@ class SweptCheckpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
-    """What a sweep found, the best first; `settings` are what all checkpoints had in common."""
+    """The result of a sweep, the best checkpoint first; `settings` applied to all checkpoints."""
 
     checkpoints: tuple[SweptCheckpoint, ...]
-    ranking: tuple[Criterion, ...] = ()  # what decided, the first first
+    ranking: tuple[Criterion, ...] = ()  # the criteria, the most important first
     settings: dict[str, Any] = field(default_factory=dict)
     reference: str | None = None
-    jobs: int | None = None  # as they were asked for
+    jobs: int | None = None  # as requested
     ray: str | None = None
     output: str | None = None
     seconds: float = 0.0
@@ -87,14 +87,14 @@ class SweepReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of schema 1."""
-        known = {name: self.settings.get(name) for name in ("texts", "seeds", "language")}
+        shared = {name: self.settings.get(name) for name in ("texts", "seeds", "language")}
         return {
             "schema": SCHEMA,
             "verdict": self.verdict,
             "causes": [cause for checkpoint in self.checkpoints if not checkpoint.rank for cause in checkpoint.causes],
             "checkpoints": [checkpoint.to_json() for checkpoint in self.checkpoints],
             "ranking": [asdict(criterion) for criterion in self.ranking],
-            **known,
+            **shared,
             "reference": self.reference,
             "settings": self.settings,
             "ray": self.ray,
