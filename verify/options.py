@@ -1,4 +1,4 @@
-"""Every option, declared once: from here come the command line, the library's checks, completion and the pages' tables."""
+"""Every option, declared once, for the command line, the library, completion and the tables in the docs."""
 # ruff: noqa: RUF009 - `option` makes a dataclass's field, as `dataclasses.field` does
 
 import re
@@ -27,7 +27,7 @@ ALL_MODELS = (*ONE_OR_MORE, "sweep")
 SPEAKING = (*MAIN, "verify", "compare", "sweep")
 EVERY = (*ALL_MODELS, "judge", "explain", "env", "profiles", "demo")
 
-# The groups that they stand in.
+# The groups in the help text.
 MODEL, SPEECH, CHECKS = "which model", "what it says, and how", "what is checked"
 OUTPUT, WORK, SHOWN = "what is written", "where the work goes on", "what is shown"
 GROUPS = MODEL, SPEECH, CHECKS, OUTPUT, WORK, SHOWN
@@ -36,7 +36,7 @@ GROUPS = MODEL, SPEECH, CHECKS, OUTPUT, WORK, SHOWN
 def _device(value: Any) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", str(value)):
         raise ValueError("is no device: pass auto, cpu, cuda, cuda:N or mps")
-    return str(value)  # a torch.device says its name
+    return str(value)  # a torch.device converts to its name
 
 
 def _expect(*commands: str) -> Any:
@@ -51,7 +51,7 @@ def _expect(*commands: str) -> Any:
 # fmt: off
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What the user asked for: the options of the main job, of which the other commands take a part."""
+    """The request of the user: the options of the main job; the other commands use some of them."""
 
     source: Location = option("SOURCE", MISSING, (), "", parse=read.location,
         help=".pth, .safetensors or run folder, here or at a URL")
@@ -136,19 +136,19 @@ class Job:
     def __post_init__(self) -> None:
         check(self)
 
-    def demands(self, checks: Iterable[Check], heard: bool) -> frozenset[str]:
+    def demands(self, checks: Iterable[Check], has_samples: bool) -> frozenset[str]:
         """Return the names of those checks that decide the verdict.
 
         Args:
-            heard: whether the model spoke; where it did not, untrained weights are no reason to refuse it.
+            has_samples: whether the model spoke; without samples only the basic checks decide.
         """
-        is_speech = heard and self.expect == "speech"
+        is_speech = has_samples and self.expect == "speech"
         return frozenset(check.name for check in checks if is_speech or check.basic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """Who does the work of a sweep: processes here, or a Ray cluster."""
+    """Where the work of a sweep runs: in processes on this machine, or on a Ray cluster."""
 
     jobs: int | None = option("--jobs N", None, ("sweep",), WORK, parse=read.whole_number(1, 1000),
         help="worker processes (default: as many as cores, memory and GPUs allow)")
@@ -165,7 +165,7 @@ class Workers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeOptions:
-    """What is known of clips that exist."""
+    """The options of `judge`."""
 
     text: str | None = option("--text TEXT", None, ("judge",), SPEECH, parse=read.text,
         help="what is said in the clips: holds their length and pace against it")
@@ -179,7 +179,7 @@ class JudgeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """Where the demo goes."""
+    """The options of `demo`."""
 
     output: Path = option("-o, --output DIR", Path("demo"), ("demo",), OUTPUT, parse=Path,
         help="new folder for the run (default: demo)")
@@ -192,7 +192,7 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """What only the command line has: in Python the function that is called, and what is done with its result, say it."""
+    """Options of the command line only; in Python a function call or its result takes their place."""
 
     texts_file: Path | None = option("--texts FILE", None, SPEAKING, SPEECH, parse=Path,
         help="text file of sentences to say, one a line")
@@ -211,7 +211,7 @@ HOLDERS = (Job, JudgeOptions, Workers, DemoOptions, CommandLine)
 
 
 class SourceOptions(TypedDict, total=False):
-    """What helps to read a source, for type checkers and editors: those fields of `Job`."""
+    """The fields of `Job` that help to read a source, for type checkers and editors."""
 
     checkpoint: str  # "best", "last" or a step
     config: AnyPath | None
@@ -224,7 +224,7 @@ class SourceOptions(TypedDict, total=False):
 
 
 class Options(SourceOptions, total=False):
-    """All fields of `Job` but the source, for type checkers and editors."""
+    """All fields of `Job` except the source, for type checkers and editors."""
 
     output: AnyPath | None
     texts: str | Iterable[str]
@@ -245,10 +245,10 @@ class Options(SourceOptions, total=False):
 
 
 def job_of(source: AnyPath, **options: Any) -> Job:
-    """Return the job of keyword options, which are the fields of `Job`.
+    """Return the job of a source and keyword options, which are the fields of `Job`.
 
     Raises:
-        OptionError: there is no such option, or its value is none that it takes.
+        OptionError: an option does not exist, or its value is invalid.
     """
     require_known(options, names_of(Job) - {"source"})
     return Job(source=source, **options)  # type: ignore[arg-type]  # read by the field's own option
@@ -260,7 +260,7 @@ def names_of(holder: type) -> set[str]:
 
 
 def given(holder: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that are fields of the dataclass; not every command has all of them."""
+    """Return those arguments that are fields of the dataclass."""
     return {name: value for name, value in arguments.items() if name in names_of(holder)}
 
 
@@ -268,15 +268,15 @@ def command(job: Job, name: str) -> str:
     """Return the command with every option that differs from its default, quoted for the shell at hand.
 
     Args:
-        name: `convert`, which needs no name, or another command.
+        name: the name of the command; `convert` is left out, as it is the default.
     """
     return shell.command(*([name] if name != "convert" else []), *words(job))
 
 
 def words(job: Job) -> list[str]:
-    """Return the words behind the command's name: the source, and every option that differs from its default."""
+    """Return the arguments of the command: the source, and every option that differs from its default."""
     source = str(job.source)
-    # A folder may be called like a command, or begin like an option.
+    # `./`, because a folder may have the name of a command or begin with a dash.
     first = source if "/" in source or "\\" in source else f"./{source}"
     return [first, *_changed(job)]
 
@@ -291,5 +291,5 @@ def _changed(job: Job) -> Iterator[str]:
             yield declared.flag
             continue
         for single in value if isinstance(value, tuple) else (value,):
-            # In one word where the value begins like an option.
+            # As one word where the value begins with a dash.
             yield from [f"{declared.flag}={single}"] if str(single).startswith("-") else [declared.flag, str(single)]

@@ -1,6 +1,6 @@
-"""The command `compare`: the same sentences, seeds and voice through several models, one after another.
+"""The command `compare`: speak the same sentences with the same seeds and voice through several models in turn.
 
-In memory are the first model and, of the one that speaks, what differs from it: tensors that are the same are there once.
+Memory holds the first model and, of the current one, only the tensors that differ from it.
 """
 
 import shutil
@@ -33,7 +33,7 @@ MOST_MODELS = 26  # each has a letter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A model that is about to be compared: its plan and what it will say, or why it cannot be used."""
+    """A model to compare: its plan and its script, or the cause why it cannot be used."""
 
     model: ComparedModel
     plan: Plan | None = None
@@ -41,14 +41,14 @@ class _Candidate:
 
 
 def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -> ComparisonReport:
-    """Let each model say the same, and tell how their tensors differ from the first's.
+    """Let every model speak the same script, and compare their tensors with those of the first.
 
     Args:
-        job: what applies to each of them; its own source is not looked at.
+        job: the options for every model; its own source is ignored.
 
     Raises:
-        ConversionError: the text, the voice, the output or the environment cannot be used. What is wrong with one
-            model stands in the report.
+        ConversionError: the text, the voice, the output or the environment cannot be used. A fault of one
+            model is in the report instead.
     """
     watch = watch or Silent()
     require_sayable(job)
@@ -70,10 +70,10 @@ def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -
 
 
 def require_sayable(job: Job) -> None:
-    """Refuse at once what no model could say, and a voice that none could take.
+    """Refuse at once a text that no model could speak, and a clip that no model could use.
 
     Raises:
-        SourceError: with what is wrong.
+        SourceError: there is one.
     """
     for text in job.texts:
         require_text(text)
@@ -91,12 +91,12 @@ def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:
         try:
             inputs += input_paths(replace(job, source=source, checkpoint="best"))
         except (ConversionError, OSError):
-            inputs.append(source)  # why it cannot be used is told later
+            inputs.append(source)  # the report says later why it cannot be used
     return inputs
 
 
 def _candidates(job: Job, sources: Sequence[Location]) -> list[_Candidate]:
-    """Plan each model. The first that can be used gives the sentences, the language and the voice for all."""
+    """Plan each model; the first usable one determines the sentences, the language and the voice for all."""
     candidates: list[_Candidate] = []
     lead: tuple[Plan, Script | None] | None = None
     for number, source in enumerate(sources):
@@ -113,7 +113,7 @@ def _candidates(job: Job, sources: Sequence[Location]) -> list[_Candidate]:
 
 
 def _job_for(job: Job, source: Location) -> Job:
-    """Return the job for one model; a step means checkpoints of runs, not the only one of a model folder."""
+    """Return the job for one model; a `--checkpoint` step applies to run folders, not to a model folder."""
     which = job.checkpoint
     if which not in ("best", "last") and source.is_dir():
         which = which if any(STEP_NAME.fullmatch(entry.name) for entry in source.iterdir()) else "best"
@@ -121,14 +121,14 @@ def _job_for(job: Job, source: Location) -> Job:
 
 
 def follow(plan: Plan, lead: Plan, script: Script | None) -> tuple[Plan, Script | None]:
-    """Return the plan and the script of a model that is to say what the leading one says, in the same voice.
+    """Return the plan and the script of a model that speaks the lead model's script in the same voice.
 
     Args:
-        lead: the plan of the leading model.
-        script: what that one says.
+        lead: the plan of the lead model.
+        script: the script of the lead model.
 
     Raises:
-        SourceError: it has not the language, or no vocabulary.
+        SourceError: the model lacks the language, or a vocabulary.
     """
     if script:
         job = replace(plan.job, texts=script.texts, language=script.language)
@@ -140,7 +140,7 @@ def follow(plan: Plan, lead: Plan, script: Script | None) -> tuple[Plan, Script 
 def _compared(
     candidates: Sequence[_Candidate], importing: Background, folder: Path | None, watch: Watch
 ) -> list[ComparedModel]:
-    """Read each model and let it speak, one after another; what one of them takes for itself is freed before the next."""
+    """Read each model and let it speak, one after another; a model's own memory is freed before the next."""
     models: list[ComparedModel] = []
     first: tuple[str, Held] | None = None
     for candidate in candidates:
@@ -163,7 +163,7 @@ def _compared(
 
 
 def _read(plan: Plan, first: Held | None, clock: Stopwatch) -> tuple[dict[str, Any], Scan, Difference | None]:
-    """Read the model into memory, beside the first one where there is one.
+    """Read the model into memory, sharing the tensors that equal those of the first.
 
     Raises:
         ArchiveError: it is damaged.
@@ -178,44 +178,44 @@ def _read(plan: Plan, first: Held | None, clock: Stopwatch) -> tuple[dict[str, A
 def _speak(
     result: Result, candidate: _Candidate, data: Any, importing: Background, folder: Path | None, clock: Stopwatch
 ) -> Result:
-    """Load the model strictly and let it speak; its clips are named by its letter.
+    """Load the model strictly and let it speak; its clips are named after its letter.
 
     Raises:
         EnvironmentFault: the installed packages are at fault, for all models alike.
     """
     coqui, letter = steps.imported(importing, clock), candidate.model.name
-    own = folder / letter if folder else None
-    if own:
-        own.mkdir()
+    subfolder = folder / letter if folder else None
+    if subfolder:
+        subfolder.mkdir()
     try:
-        result = coqui.load_and_speak(result, candidate.script, data, clock, folder=own)
+        result = coqui.load_and_speak(result, candidate.script, data, clock, folder=subfolder)
     except EnvironmentFault:
         raise
     except ConversionError as error:
         result = replace(result, causes=(*result.causes, error.cause))
     result = steps.with_seconds(result, clock)
-    return _renamed(result, letter, folder, own) if folder and own else result
+    return _renamed(result, letter, folder, subfolder) if folder and subfolder else result
 
 
-def _renamed(result: Result, letter: str, folder: Path, own: Path) -> Result:
-    """Move the clips of a model beside those of the others, as `<letter>-<number>.wav`; the reference is there once."""
+def _renamed(result: Result, letter: str, folder: Path, subfolder: Path) -> Result:
+    """Move the clips of a model beside those of the others, as `<letter>-<number>.wav`; the reference is kept once."""
     samples = []
     for number, sample in enumerate(result.samples, start=1):
         name = f"{letter}-{number:02}.wav"
-        (own / str(sample.path)).rename(folder / name)
+        (subfolder / str(sample.path)).rename(folder / name)
         samples.append(replace(sample, path=name))
-    if (own / "reference.wav").exists():
-        (own / "reference.wav").replace(folder / "reference.wav")
-    shutil.rmtree(own)
+    if (subfolder / "reference.wav").exists():
+        (subfolder / "reference.wav").replace(folder / "reference.wav")
+    shutil.rmtree(subfolder)
     return replace(result, samples=tuple(samples))
 
 
 def _report(models: Sequence[ComparedModel], candidates: Sequence[_Candidate]) -> ComparisonReport:
-    """Return the report; it is an error where fewer than two models could be read."""
+    """Return the report; fewer than two readable models are an error."""
     readable = sum(model.report is not None for model in models)
     lead = next((candidate for candidate in candidates if candidate.plan), None)
     script, job = (lead.script, lead.plan.job) if lead and lead.plan else (None, None)
-    few = Cause(
+    too_few = Cause(
         code="nothing-to-compare",
         severity="error",
         message=f"{readable} of {len(models)} models could be read; a comparison needs two",
@@ -227,12 +227,12 @@ def _report(models: Sequence[ComparedModel], candidates: Sequence[_Candidate]) -
         seeds=tuple(range(job.seed, job.seed + job.seeds)) if script and job else (),
         language=script.language if script else None,
         reference=script.reference if script else None,
-        causes=(few,) if readable < 2 else (),
+        causes=(too_few,) if readable < 2 else (),
     )
 
 
 def _publish(report: ComparisonReport, job: Job, stage: staging.Stage) -> ComparisonReport:
-    """Write compare.json and compare.html beside the clips, and give the folder its name."""
+    """Write compare.json and compare.html beside the clips, and move the folder to its final name."""
     report = replace(report, output=str(stage.target))
     staging.write_json(stage.folder / "compare.json", report.to_json())
     compare_page.write_page(report, stage.folder)

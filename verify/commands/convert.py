@@ -1,4 +1,4 @@
-"""The main job, top to bottom: read, map, write, load strictly, speak, judge, publish. Each step takes the one before."""
+"""The main job, top to bottom: read, map, write, load strictly, speak, judge, publish. Each step takes the result of the one before."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +65,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
 
 
 def dry_run(job: Job) -> Result:
-    """Say what `convert` would do, refuse what it would refuse, and write nothing.
+    """Return what `convert` would do, refuse what it would refuse, and write nothing.
 
     Raises:
         ConversionError: as `convert` would, before its long work.
@@ -78,7 +78,7 @@ def dry_run(job: Job) -> Result:
 
 
 def _target(job: Job) -> Location:
-    """Return where the output goes, having refused what cannot become it, before anything is read."""
+    """Return the output folder, after refusing one that must not be replaced; nothing is read yet."""
     target, inputs = job.output or default_output(job.source), input_paths(job)
     staging.check_target(target, inputs, job.force)
     if job.keep_failed:
@@ -87,7 +87,7 @@ def _target(job: Job) -> Location:
 
 
 def _compare_only(result: Result, clock: Stopwatch) -> Result:
-    """Return what a real Xtts lacks and has too much, where the file is known not to load: nothing is written for that."""
+    """Return the comparison with a real Xtts for a file that is known not to load, without writing it."""
     if not result.plan.job.verify:
         return result
     coqui = steps.imported(steps.importing(), clock)
@@ -95,7 +95,7 @@ def _compare_only(result: Result, clock: Stopwatch) -> Result:
 
 
 def _with_losses(result: Result, losses: Losses) -> Result:
-    """Return the result with what casting cost, and a cause where a value was lost."""
+    """Return the result with the rounding errors of the cast, and a cause where a value overflowed."""
     dtype = result.plan.job.dtype
     causes = (*result.causes, *weights_check.overflow_causes(losses, dtype))
     return replace(result, cast=weights_check.cast_result(losses, dtype), causes=causes)

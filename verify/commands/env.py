@@ -1,4 +1,4 @@
-"""The command `env`: which packages and devices are there, whether they work together, without any checkpoint."""
+"""The command `env`: whether the installed packages and devices work together, without any checkpoint."""
 
 from verify.checks import Check
 from verify.diagnosis import environment, packages
@@ -13,8 +13,8 @@ _CUDA_HINT = (
 
 
 def examine(watch: Watch) -> EnvironmentReport:
-    """Compare the versions with the tested ones, import coqui-tts, and let a tiny random model generate."""
-    found, seconds = packages.compared(), dict[str, float]()
+    """Compare the versions with the tested ones, import coqui-tts, and generate with a tiny random model."""
+    versions, seconds = packages.compared(), dict[str, float]()
     causes = _languages()
     devices: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -29,9 +29,9 @@ def examine(watch: Watch) -> EnvironmentReport:
             raise environment.fault(f"cached generation is off by {checks[0].measured:.2g} {checks[0].unit}")
     except EnvironmentFault as error:
         causes.append(error.cause)
-    works, told = any(check.ok for check in checks), " ".join(cause.message for cause in causes)
-    causes = [*environment.package_causes(found, works, told), *causes]
-    return EnvironmentReport(packages=found, causes=tuple(causes), devices=devices, checks=checks, seconds=seconds)
+    generates, messages = any(check.ok for check in checks), " ".join(cause.message for cause in causes)
+    causes = [*environment.package_causes(versions, generates, messages), *causes]
+    return EnvironmentReport(packages=versions, causes=tuple(causes), devices=devices, checks=checks, seconds=seconds)
 
 
 def _cpu_build() -> Cause:

@@ -9,7 +9,7 @@ from verify.result import Result
 
 
 def inspect(job: Job) -> Result:
-    """Say what is in the source and what would happen to it; that no vocabulary was found is but a warning here.
+    """Return what is in the source and what would happen to it; a missing vocabulary is only a warning here.
 
     Raises:
         ConversionError: the source cannot be used.

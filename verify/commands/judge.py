@@ -1,4 +1,4 @@
-"""The command `judge`: the sound checks alone, of files that exist. No torch."""
+"""The command `judge`: the sound checks on existing sound files. No torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ def judge(paths: Sequence[Path], text: str | None, language: str, expect: str, w
     """Judge each file; one that cannot be read is reported beside the others.
 
     Args:
-        text: what is said in every one of them, where that is known.
+        text: what all of them say, if known.
 
     Raises:
         SourceError: the text or the language cannot be used.

@@ -1,4 +1,4 @@
-"""Stages that several commands share, between the plan and the model and after it."""
+"""Steps that several commands share."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,14 +24,14 @@ from verify.report import page
 from verify.result import Result
 from verify.source import base as bases
 
-_PIECE_BYTES = 2**25  # of the source, hashed at a time beside the import; torch alone takes 25 times as much memory
+_PIECE_BYTES = 2**25  # of the source, hashed at a time during the import; torch alone takes 25 times as much memory
 
 
 def script_of(plan: Plan) -> Script | None:
-    """Refuse before the long work what would be refused after it: no vocabulary, nothing to say, no voice to say it in.
+    """Return what to speak; None without a sample. Refuses before the long work what would fail after it.
 
     Raises:
-        SourceError: with what is missing.
+        SourceError: there is no vocabulary, no text that can be spoken, or no usable voice.
     """
     job = plan.job
     if plan.vocabulary is None:
@@ -46,19 +46,19 @@ def script_of(plan: Plan) -> Script | None:
 
 
 def judge_bytes(result: Result, scan: Scan, clock: Stopwatch) -> Result:
-    """Return the result with a cause for values that no model can use, and the checks of the others."""
+    """Return the result with the checks of the values, and a cause for NaN and Inf."""
     plan = result.plan
     checks = weights_check.value_checks(plan.ledger.written, scan, _base_values(plan, clock))
     return replace(
         result,
         causes=(*result.causes, *weights_check.value_causes(scan)),
         checks=checks,
-        demanded=plan.job.demands(checks, heard=False),
+        demanded=plan.job.demands(checks, has_samples=False),
     )
 
 
 def _base_values(plan: Plan, clock: Stopwatch) -> dict[str, Values]:
-    """Return the values of the base's tensors that the source has otherwise, by canonical name."""
+    """Return the statistics of those base tensors that differ from the source, by canonical name."""
     changed = bases.differing(plan.ledger, plan.base) if plan.base else {}
     if not changed:
         return {}
@@ -69,29 +69,29 @@ def _base_values(plan: Plan, clock: Stopwatch) -> dict[str, Values]:
 
 
 def importing() -> Background:
-    """Begin to import coqui-tts, which takes seconds."""
+    """Start importing coqui-tts in the background, which takes seconds."""
     return Background(environment.import_coqui, "verify.coqui.run")
 
 
 def imported(coqui: Background, clock: Stopwatch) -> Any:
-    """Return the module `verify.coqui.run` when it is imported.
+    """Wait for the import and return the module `verify.coqui.run`.
 
     Raises:
-        EnvironmentFault: it cannot be.
+        EnvironmentFault: it cannot be imported.
     """
     with clock.step("import", "importing coqui-tts"):
         return coqui.wait()
 
 
 def hashing(plan: Plan) -> Background | None:
-    """Begin to hash the source, most of which nobody else reads; None where that would download it."""
+    """Start hashing the source in the background; None for a remote source, which would have to be downloaded."""
     path = local_path(plan.archive.path)
     piece_bytes = _PIECE_BYTES if plan.job.verify else CHUNK_BYTES
     return Background(staging.sha256, path, piece_bytes) if path else None
 
 
 def hashed(digest: Background, clock: Stopwatch) -> str:
-    """Return the SHA-256 of the source when it is known.
+    """Wait for the SHA-256 of the source and return it.
 
     Raises:
         ArchiveError: it changed while it was read.
@@ -126,11 +126,11 @@ def with_seconds(result: Result, clock: Stopwatch) -> Result:
 def publish(
     result: Result, stage: staging.Stage, hashes: Mapping[str, str], clock: Stopwatch, command: str = "convert"
 ) -> Result:
-    """Give the output its name where the model loads and speaks; keep what does not only where the user asked for it.
+    """Publish the staged folder where the model loads and speaks; keep a failed one only with `--keep-failed`.
 
     Args:
-        hashes: SHA-256 of files by name, where it is known already.
-        command: what the user asked for, by its name.
+        hashes: SHA-256 of those files, by name, for which it is known already.
+        command: the name of the command that runs.
     """
     job, publishable = result.plan.job, not any_error(result.causes)
     if not publishable and not job.keep_failed:
@@ -139,7 +139,7 @@ def publish(
     staged = sorted(file for file in stage.folder.rglob("*") if file.is_file())
     files = tuple(_listed(file, stage.folder, hashes) for file in staged)
     result = replace(result, output=str(target), files=files)
-    if job.verify:  # the page is for listening; it lists the other files, report.json lists it too
+    if job.verify:  # the page is for listening; it lists the other files, and report.json lists the page too
         with clock.timed("page"):
             document = with_seconds(result, clock).to_json()
             path = page.write_page(stage.folder, document, options.command(job, command))

@@ -1,4 +1,4 @@
-"""The command `verify`: load a model that exists already, strictly, and let it speak."""
+"""The command `verify`: load an existing model strictly and let it speak."""
 
 from verify.background import Background
 from verify.checkpoint import reader
@@ -13,7 +13,7 @@ from verify.source.find import input_paths
 
 
 def verify(job: Job, watch: Watch | None = None) -> Result:
-    """Load a model that exists already, strictly, and let it speak. Writes only where `job.output` names a folder.
+    """Load an existing model strictly and let it speak. Writes only where `job.output` names a folder.
 
     Raises:
         ConversionError: it could not run.
@@ -39,7 +39,7 @@ def verify(job: Job, watch: Watch | None = None) -> Result:
 
 
 def _finished(result: Result, digest: Background | None, clock: Stopwatch) -> Result:
-    """Return the result with the hash of the source, and with what the program of the profile would find lacking."""
+    """Return the result with the hash of the source and, with a profile, the check of the folder against it."""
     result = steps.with_hash(result, digest, clock)
     profile = bundle.profile_of(result.plan.job)
     return bundle.checked(result, profile, result.archive.path.parent, clock) if profile else result

@@ -1,4 +1,4 @@
-"""Hold cached generation against one teacher-forced pass: a check of the environment, not of the checkpoint."""
+"""Compare cached generation with one teacher-forced pass (a check of the environment), and voices with each other."""
 
 import math
 
@@ -16,7 +16,7 @@ from verify.coqui.synthesis import Voice, device_faults, encode
 def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
     """Compare the logits of cached generation with those of one teacher-forced pass over the same tokens.
 
-    They are the same function computed two ways; where they differ, the installed transformers breaks generation.
+    Both compute the same function; where they differ, the installed transformers breaks generation.
     Logits are `(tokens, gpt_num_audio_tokens)`; the difference is a share of the largest one.
     """
     limits = resources.load("limits")["logits"]
@@ -54,16 +54,16 @@ def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
 
 
 SHORTEST_EMBEDDED_SECONDS = 0.5
-# An encoder without training finds everything alike: 1.00 for noise. Where it takes noise for the voice, it knows none.
+# An untrained encoder finds everything similar: 1.00 for noise. An encoder that takes noise for the voice is of no use.
 NOISE_IS_THE_VOICE = 0.95
 
 
 @torch.inference_mode()
 def speaker_similarity(model: Xtts, voice: Voice, sample: Sample) -> float | None:
-    """Return the cosine of the sample's and the reference's embedding by the model's own speaker encoder, -1 to 1.
+    """Return the cosine similarity, -1 to 1, of the sample and the reference by the model's own speaker encoder.
 
-    None where the sample is too short or not finite, or where the encoder cannot tell a voice from noise. Reported, not
-    demanded: what a good voice reaches is not known here.
+    None where the sample is too short or not finite, or where the encoder cannot tell a voice from noise. It is
+    reported without a limit, as nobody knows what a good voice reaches.
     """
     if sample.seconds < SHORTEST_EMBEDDED_SECONDS or not np.isfinite(sample.samples).all():
         return None

@@ -1,6 +1,6 @@
-"""The one way to a loaded model: build it, compare it with the file, load strictly, prove the bytes.
+"""Load a model: build it, compare it with the file, load strictly, prove the bytes.
 
-`convert`, `verify`, `compare`, `sweep` and `load_xtts` all take it, so that they refuse the same files for the same reason.
+`convert`, `verify`, `compare`, `sweep` and `load_xtts` all use this, so that they refuse the same files for the same reasons.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 def load(
     result: Result, state: Callable[[], StateDict], clock: Stopwatch, *, prove: bool = True
 ) -> tuple[Result, Xtts | None]:
-    """Return the result with how the file fits the model, and the loaded model; None where it must not be used.
+    """Return the result with its `load` report, and the loaded model; None where the model must not be used.
 
     The model is on the CPU and not in inference mode yet.
 
     Args:
-        state: gives the state dict; called only when names, shapes and dtypes fit.
-        prove: whether to compare every byte of the loaded model with the source, which reads that once more.
+        state: returns the state dict; called only when names, shapes and dtypes fit.
+        prove: whether to compare every byte of the loaded model with the source, which reads the source again.
     """
     result, model = _compared(result, clock)
     if model is None or result.load is None:
@@ -47,14 +47,14 @@ def load(
 
 
 def _compared(result: Result, clock: Stopwatch) -> tuple[Result, Xtts | None]:
-    """Return the result with all that keeps the file from being loaded, and the model without weights; None where it does not fit."""
+    """Return the result with the causes that forbid loading, and the model without weights; None where the file does not fit."""
     plan, tensors = result.plan, result.ledger.written
     try:
         with clock.step("build", "loading into Xtts"):
             model = models.build_skeleton(plan.config, plan.vocab)
-    except models.UnbuildableError as error:  # the causes that are known already say it better
-        known = any_error(result.causes)
-        return (result if known else replace(result, causes=(*result.causes, error.cause))), None
+    except models.UnbuildableError as error:  # an error that is known already explains it better
+        is_explained = any_error(result.causes)
+        return (result if is_explained else replace(result, causes=(*result.causes, error.cause))), None
     load = models.compare(model, tensors)
     shapes = {item.key: (item.checkpoint, item.model) for item in load.mismatched}
     causes = attribution.explain(result.causes, load.missing, load.unexpected, shapes)
@@ -64,7 +64,7 @@ def _compared(result: Result, clock: Stopwatch) -> tuple[Result, Xtts | None]:
 
 
 def _proven(result: Result, model: Xtts, clock: Stopwatch) -> tuple[Result, Xtts | None]:
-    """Return the result with the comparison of every byte with the source, and the model; None where they differ."""
+    """Return the result with every byte compared with the source, and the model; None where they differ."""
     ledger, dtype = result.ledger, result.plan.job.dtype
     new = {name: record.dtype for name, record in dtypes.recorded(ledger.written, dtype).items()}
     with clock.step("compare", "comparing every byte", ledger.written_bytes, "bytes") as progress:
@@ -78,13 +78,13 @@ def _proven(result: Result, model: Xtts, clock: Stopwatch) -> tuple[Result, Xtts
 def _wrong_dtypes(wrong: Mapping[str, tuple[str, str]]) -> list[Cause]:
     if not wrong:
         return []
-    key, (of_file, of_model) = next(iter(wrong.items()))
+    key, (file_dtype, model_dtype) = next(iter(wrong.items()))
     more = f" (and {len(wrong) - 1:,} more tensors)" if len(wrong) > 1 else ""
     return [
         Cause(
             code="dtype-mismatch",
             severity="error",
-            message=f"{key} holds {of_file} values in the file and {of_model} in the model{more}",
+            message=f"{key} holds {file_dtype} values in the file and {model_dtype} in the model{more}",
             hint="Save the checkpoint again from the model itself.",
             keys=tuple(wrong),
         )
@@ -102,7 +102,7 @@ def _not_identical(keys: Sequence[str]) -> Cause:
 
 
 def load_xtts(source: AnyPath, device: str, **options: "Unpack[SourceOptions]") -> Xtts:
-    """Do what `verify.load_xtts` says, with torch imported."""
+    """Implement `verify.load_xtts`, with torch imported."""
     return models.prepare_for_speech(load_planned(plan(job_of(source, **options))), device)
 
 
@@ -110,7 +110,7 @@ def load_planned(plan: Plan) -> Xtts:
     """Return the strictly loaded model of a plan, on the CPU and not in inference mode yet; each weight is read once.
 
     Raises:
-        ConversionError: it does not load strictly, holds NaN or Inf, or is damaged; with the first cause that forbids it.
+        ConversionError: it does not load strictly, holds NaN or Inf, or is damaged; the error carries the first cause.
     """
     if plan.vocabulary is None:
         raise no_vocab(plan.architecture, plan.source.searched)
@@ -129,14 +129,14 @@ def load_planned(plan: Plan) -> Xtts:
 
 
 def _require(causes: Sequence[Cause]) -> None:
-    """Raise the first cause that forbids to use the model."""
+    """Raise the first cause that is an error."""
     for cause in causes:
         if cause.severity == "error":
             raise ConversionError(cause.code, cause.message, cause.hint, cause.keys)
 
 
 def _speaker_manager(plan: Plan) -> SpeakerManager | None:
-    """Return coqui's manager of the speakers file's voices, without its own way of reading them; None where there are none."""
+    """Return coqui's manager of named voices, filled by our own reader instead of `torch.load`; None without voices."""
     if not plan.voices:
         return None
     manager = SpeakerManager.__new__(SpeakerManager)

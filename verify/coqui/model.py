@@ -31,11 +31,11 @@ StateDict = Mapping[str, torch.Tensor]
 
 
 class UnbuildableError(SourceError):
-    """The config's own fields contradict each other."""
+    """No model can be built: the config's fields contradict each other."""
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception in one line, with its type where it says nothing itself."""
+    """Return an exception in one line, beginning with its type."""
     return f"{type(error).__name__}: {str(error)[:300]}" if str(error) else type(error).__name__
 
 
@@ -48,16 +48,16 @@ def build_skeleton(config: Mapping[str, Any], vocab: Location) -> Xtts:
     """
     with without_garbage_collection():
         model = _skeleton(json.dumps(config, sort_keys=True), vocab, stamp_at(vocab))
-        return copy.deepcopy(model)  # a tenth of the time of another
+        return copy.deepcopy(model)  # takes a tenth of the time of building another
 
 
 @lru_cache(maxsize=1)
 def _skeleton(config: str, vocab: Location, stamp: Stamp | None) -> Xtts:
-    """Build the model; the last one is kept, for the next checkpoint of the run.
+    """Build the model; the last one is cached for the next checkpoint of the run.
 
     Args:
         config: as JSON.
-        stamp: of the vocabulary.
+        stamp: the vocabulary file's, so that a changed file is not taken from the cache.
     """
     xtts_config = XttsConfig()
     xtts_config.from_dict(json.loads(config))
@@ -84,9 +84,9 @@ def _skeleton(config: str, vocab: Location, stamp: Stamp | None) -> Xtts:
 
 @contextlib.contextmanager
 def _parameters_on_meta() -> Iterator[None]:
-    """Move each parameter to the meta device when it is registered; buffers stay real, as torchaudio computes with them.
+    """Move each parameter to the meta device on registration; buffers stay real, because torchaudio computes with them.
 
-    The idea is that of accelerate's `init_empty_weights(include_buffers=False)`.
+    The idea comes from accelerate's `init_empty_weights(include_buffers=False)`.
     """
     register = nn.Module.register_parameter
 
@@ -103,7 +103,7 @@ def _parameters_on_meta() -> Iterator[None]:
 
 
 def compare(model: Xtts, tensors: Mapping[str, TensorRecord]) -> LoadReport:
-    """Hold names and shapes of the tensors against the model, before anything is loaded."""
+    """Compare names and shapes of the tensors with the model, before anything is loaded."""
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     missing = tuple(key for key in expected if key not in tensors)
     unexpected = tuple(key for key in tensors if key not in expected)
@@ -120,12 +120,12 @@ def _map_pth(path: Path) -> StateDict:
     return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["model"]
 
 
-# What maps a file of a format from the disk: the loader that everybody else opens it with.
+# The standard loader of each format, memory-mapped.
 LOADERS: Mapping[str, Callable[[Path], StateDict]] = {formats.PTH.name: _map_pth, formats.SAFETENSORS.name: load_file}
 
 
 def map_written(path: Path) -> StateDict:
-    """Return the state dict of a file that this tool wrote, mapped from the disk by the loader of its format."""
+    """Return the state dict of a file that this tool wrote, memory-mapped by the standard loader of its format."""
     return LOADERS[formats.of_file(path).name](path)
 
 
@@ -138,7 +138,7 @@ def from_bytes(data: Mapping[str, np.ndarray], tensors: Mapping[str, TensorRecor
 
 
 def wrong_dtypes(model: Xtts, tensors: Mapping[str, TensorRecord]) -> dict[str, tuple[str, str]]:
-    """Return the tensors that are whole numbers where the model has floats, or the reverse: name to both dtypes."""
+    """Return the tensors that are integers where the model has floats, or the reverse: name to (file dtype, model dtype)."""
     expected = model.state_dict()
     return {
         key: (record.dtype, str(expected[key].dtype).removeprefix("torch."))
@@ -159,41 +159,39 @@ def load_strictly(model: Xtts, state: StateDict, report: LoadReport) -> LoadRepo
 def prove_identity(
     model: Xtts, tensors: Mapping[str, TensorRecord], progress: Progress, dtypes: Mapping[str, str] | None = None
 ) -> Identity:
-    """Compare every tensor of the loaded model with the source's bytes, read again where they are at hand.
+    """Compare every tensor of the loaded model with the source's bytes, read again where the source is local.
 
     Args:
-        dtypes: of the tensors that were cast: those are compared with what torch itself makes of the source's elements.
+        dtypes: the new dtype of each tensor that was cast; such a tensor is compared with torch's own cast of the source.
 
     Raises:
-        ArchiveError: the source changed or is cut short.
+        ArchiveError: the source changed or was truncated.
     """
     loaded = model.state_dict()
     different, total = [], 0
     with TensorReader(progress) as reader:
         for key, record in tensors.items():
-            data, wanted = _bytes_of(loaded[key]), (dtypes or {}).get(key, record.dtype)
+            data, dtype = _bytes_of(loaded[key]), (dtypes or {}).get(key, record.dtype)
             total += len(data)
-            if not (
-                _holds_cast(reader, record, wanted, data) if wanted != record.dtype else reader.holds(record, data)
-            ):
+            if not (_holds_cast(reader, record, dtype, data) if dtype != record.dtype else reader.holds(record, data)):
                 different.append(key)
     return Identity(tensors=len(tensors), bytes=total, different=tuple(different))
 
 
 def _holds_cast(reader: TensorReader, record: TensorRecord, dtype: str, data: np.ndarray) -> bool:
-    """Whether the bytes `(bytes,)` are what torch makes of the tensor's elements in another dtype."""
+    """Whether the bytes `(bytes,)` equal the tensor's elements cast to another dtype by torch."""
     position, equal = 0, True
     for chunk in reader.chunks(record):
-        wanted = _cast_by_torch(chunk, record.dtype, dtype)
-        equal = equal and np.array_equal(wanted, data[position : position + len(wanted)])
-        position += len(wanted)
-        del wanted
+        expected = _cast_by_torch(chunk, record.dtype, dtype)
+        equal = equal and np.array_equal(expected, data[position : position + len(expected)])
+        position += len(expected)
+        del expected
         reader.release(chunk)
     return equal and position == len(data)
 
 
 def _cast_by_torch(chunk: memoryview, old: str, new: str) -> np.ndarray:
-    """Return the elements of a chunk in another dtype, as bytes; as they are where the dtype stays."""
+    """Return the elements of a chunk cast to another dtype, as bytes."""
     if old == new:
         return np.frombuffer(chunk, np.uint8)
     elements = torch.frombuffer(bytearray(chunk), dtype=getattr(torch, old))
@@ -213,7 +211,7 @@ def prepare_for_speech(model: Xtts, device: str) -> Xtts:
 
 
 def release() -> None:
-    """Let go of mapped files and GPU memory, so that the folder can be moved on every system."""
+    """Release mapped files and GPU memory, so that the folder can be moved on every system."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Load the model strictly, let it speak and judge the sound: the part of a run that needs torch."""
+"""Load the model strictly, synthesize and judge the samples: the part of a run that needs torch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,12 +33,12 @@ def load_and_speak(
     folder: Path | None = None,
     voices: Mapping[str, Sequence[Clip]] | None = None,
 ) -> Result:
-    """Return the result with `load`, `identical`, `samples` and `checks` filled in as far as the model comes.
+    """Return the result with `load`, `identical`, `samples` and `checks` filled in, as far as the run gets.
 
     Args:
-        script: what to say; None loads without speaking.
-        folder: where reference.wav and the samples go; None writes nothing.
-        voices: clips of the voices that the folder's speakers_xtts.pth is to know by name.
+        script: what to speak; None loads without speaking.
+        folder: where reference.wav and the samples are written; None writes nothing.
+        voices: clips of each named voice to add to the folder's speakers_xtts.pth.
     """
     device = choose_device(result.plan.job.device)
     result = replace(result, environment={**environment.versions(), "device": _device_name(device)})
@@ -55,7 +55,7 @@ def load_and_speak(
         result = replace(result, causes=(*result.causes, error.cause))
     finally:
         del model
-        if script or voices:  # a model that has only been loaded is in no cycle, and a search for them takes 0.3 s
+        if script or voices:  # a model that was only loaded is in no reference cycle, and collecting them takes 0.3 s
             models.release()
     return result
 
@@ -66,27 +66,25 @@ def _state(result: Result, weights: Weights) -> Callable[[], StateDict]:
     return partial(models.from_bytes, weights, result.ledger.written)
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(requested: str) -> str:
     """Return the device to speak on; `auto` is CUDA where there is one, else the CPU.
 
     Raises:
-        ConversionError: the wanted device is not there.
+        ConversionError: the requested device does not exist.
     """
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if wanted == "auto":
+    if requested == "auto":
         return "cuda" if cuda else "cpu"
-    family, _, number = wanted.partition(":")
-    is_there = {"cpu": True, "mps": mps, "cuda": cuda and int(number or 0) < torch.cuda.device_count()}.get(
-        family, False
-    )
-    if not is_there:
-        seen = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
+    family, _, number = requested.partition(":")
+    exists = {"cpu": True, "mps": mps, "cuda": cuda and int(number or 0) < torch.cuda.device_count()}.get(family, False)
+    if not exists:
+        visible = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
         hint = "Pass --device cpu."
         if family == "cuda" and torch.version.cuda is None and torch.version.hip is None:
-            seen = "no CUDA device, because it is a build for the CPU alone"
+            visible = "no CUDA device, because it is a build for the CPU alone"
             hint = "For a GPU install the CUDA build: https://pytorch.org/get-started/locally has the line for it. Or pass --device cpu."
-        raise EnvironmentFault("no-device", f"--device {wanted}: torch {torch.__version__} sees {seen}", hint)
-    return wanted
+        raise EnvironmentFault("no-device", f"--device {requested}: torch {torch.__version__} sees {visible}", hint)
+    return requested
 
 
 def _device_name(device: str) -> str:
@@ -94,7 +92,7 @@ def _device_name(device: str) -> str:
 
 
 def _speak(result: Result, script: Script, model: Xtts, device: str, folder: Path | None, clock: Stopwatch) -> Result:
-    """Speak on the device; under `auto`, a GPU without room gives way to the CPU with a warning."""
+    """Speak on the device; under `auto`, fall back from a GPU that is out of memory to the CPU, with a warning."""
     try:
         return _on(speak_samples(result, script, model, device, folder, clock), device)
     except DeviceMemoryError as error:
@@ -107,12 +105,12 @@ def _speak(result: Result, script: Script, model: Xtts, device: str, folder: Pat
 
 
 def _on(result: Result, device: str) -> Result:
-    """Return the result with the device that spoke."""
+    """Return the result with the device that was used."""
     return replace(result, environment={**(result.environment or {}), "device": _device_name(device)})
 
 
 def set_threads(count: int) -> None:
-    """Let torch compute on so many threads; the samples depend on their number."""
+    """Set the number of torch's threads; the samples depend on it."""
     torch.set_num_threads(count)
 
 

@@ -1,4 +1,4 @@
-"""Let a loaded model say every sentence with every seed in the reference voice, and judge each sample."""
+"""Synthesize every sentence with every seed in the reference voice, and judge each sample."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,8 +27,8 @@ from verify.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Take:
-    """One sentence said with one seed: the sound, the name of its file, its checks, and what else was measured."""
+class _Spoken:
+    """One sentence spoken with one seed: the sample, the name of its file, its checks, and further measurements."""
 
     sample: Sample
     name: str
@@ -41,42 +41,42 @@ class _Take:
 def speak_samples(
     result: Result, script: Script, model: Xtts, device: str, folder: Path | None, clock: Stopwatch
 ) -> Result:
-    """Return the result with `samples` and the checks over all of them; they and the voice are written to `folder`.
+    """Return the result with `samples` and the checks over all of them; write samples and reference clip to `folder`.
 
-    A check fails where it fails in most samples: one bad draw is not blamed on the weights.
+    A check fails where it fails in most samples: one unlucky seed is not blamed on the weights.
 
     Raises:
-        ConversionError: the text cannot be read, the device has no room, or the environment is broken.
+        ConversionError: the text cannot be tokenized, the device is out of memory, or the environment is broken.
     """
     plan = result.plan
-    text_checks = _ready(script, model, device, clock)
+    text_checks = _token_checks(script, model, device, clock)
     voice, cache = _voice(script, model, device, clock)
-    takes = [
-        _take(model, voice, text, script.language, seed, name, text_checks[text], clock)
-        for text, seed, name in _lines(script, plan.job)
+    samples = [
+        _speak_sample(model, voice, text, script.language, seed, name, text_checks[text], clock)
+        for text, seed, name in _planned_samples(script, plan.job)
     ]
-    first = takes[0].sample
-    of_base = _similarity_of_base(plan, script, first, device, clock)
+    first = samples[0].sample
+    base_similarity = _similarity_of_base(plan, script, first, device, clock)
     proof = (check_original(plan, script, first, device, clock),) if plan.job.prove else ()
-    if script.whisper:  # last: once it is loaded, torch rounds otherwise, and a seed would not say the same again
-        takes = _transcribed(takes, transcription.listener(script.whisper, clock.watch), script.language)
+    if script.whisper:  # last: once Whisper is loaded, torch rounds differently, and a seed would not repeat its sample
+        samples = _transcribed(samples, transcription.load(script.whisper, clock.watch), script.language)
     if folder:
-        for take in takes:
-            clips.write_wav(folder / take.name, take.sample.samples, take.sample.rate_hz)
+        for spoken in samples:
+            clips.write_wav(folder / spoken.name, spoken.sample.samples, spoken.sample.rate_hz)
         clips.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
-    checks = (*(result.checks or ()), *majority([take.checks for take in takes]), cache, *proof)
+    checks = (*(result.checks or ()), *majority([spoken.checks for spoken in samples]), cache, *proof)
     return replace(
         result,
         causes=(*result.causes, *script.warnings),
-        samples=tuple(_sample_result(take, script, of_base, bool(folder)) for take in takes),
+        samples=tuple(_sample_result(spoken, script, base_similarity, bool(folder)) for spoken in samples),
         checks=checks,
-        demanded=plan.job.demands(checks, heard=True),
+        demanded=plan.job.demands(checks, has_samples=True),
     )
 
 
-def _sample_result(take: _Take, script: Script, of_base: float | None, is_written: bool) -> SampleResult:
-    """Return what is kept of a sample when its sound has been written."""
-    sample = take.sample
+def _sample_result(spoken: _Spoken, script: Script, base_similarity: float | None, is_written: bool) -> SampleResult:
+    """Return the part of a sample that the report keeps, without the audio."""
+    sample = spoken.sample
     return SampleResult(
         text=sample.text,
         language=sample.language,
@@ -88,27 +88,27 @@ def _sample_result(take: _Take, script: Script, of_base: float | None, is_writte
         seconds=round(sample.seconds, 3),
         synthesis_seconds=round(sample.synthesis_seconds, 3),
         real_time_factor=round(sample.real_time_factor, 3),
-        path=take.name if is_written else None,
+        path=spoken.name if is_written else None,
         reference=script.reference,
-        speaker_similarity_of_base=of_base,
-        speaker_similarity=take.speaker_similarity,
-        transcript=take.transcript,
-        character_error_rate=take.character_error_rate,
-        checks=take.checks,
+        speaker_similarity_of_base=base_similarity,
+        speaker_similarity=spoken.speaker_similarity,
+        transcript=spoken.transcript,
+        character_error_rate=spoken.character_error_rate,
+        checks=spoken.checks,
     )
 
 
-def _transcribed(takes: list[_Take], listener: transcription.Listener, language: str) -> list[_Take]:
-    """Return the samples with what Whisper heard in them."""
+def _transcribed(samples: list[_Spoken], transcriber: transcription.Transcriber, language: str) -> list[_Spoken]:
+    """Return the samples with their transcripts."""
     transcribed = []
-    for take in takes:
-        found, check = listener.hear(take.sample, language)
-        transcribed.append(replace(take, checks=(*take.checks, check), **found))
+    for spoken in samples:
+        fields, check = transcriber.check(spoken.sample, language)
+        transcribed.append(replace(spoken, checks=(*spoken.checks, check), **fields))
     return transcribed
 
 
-def _lines(script: Script, job: Job) -> Iterator[tuple[str, int, str]]:
-    """Yield each sentence with each seed, and the name of its file."""
+def _planned_samples(script: Script, job: Job) -> Iterator[tuple[str, int, str]]:
+    """Yield (text, seed, file name) of each sample."""
     number = 0
     for text in script.texts:
         for seed in range(job.seed, job.seed + job.seeds):
@@ -116,8 +116,8 @@ def _lines(script: Script, job: Job) -> Iterator[tuple[str, int, str]]:
             yield text, seed, "sample.wav" if number == 1 else f"sample-{number:02}.wav"
 
 
-def _ready(script: Script, model: Xtts, device: str, clock: Stopwatch) -> dict[str, Check]:
-    """Make the model ready to speak, and refuse before the long work what cannot be said."""
+def _token_checks(script: Script, model: Xtts, device: str, clock: Stopwatch) -> dict[str, Check]:
+    """Prepare the model for speech and return the check of each text's tokens, before the long work."""
     with clock.step("condition", "making the model ready"), synthesis.device_faults(model):
         models.prepare_for_speech(model, device)
     encoded = {text: synthesis.encode(model, text, script.language) for text in script.texts}
@@ -125,10 +125,10 @@ def _ready(script: Script, model: Xtts, device: str, clock: Stopwatch) -> dict[s
 
 
 def _voice(script: Script, model: Xtts, device: str, clock: Stopwatch) -> tuple[Voice, Check]:
-    """Condition on the reference, and hold cached generation against one pass over the same tokens.
+    """Return the conditioning on the reference clips, and the check of cached generation.
 
     Raises:
-        EnvironmentFault: they differ, and those of a tiny random model do too.
+        EnvironmentFault: the check fails, and fails for a tiny random model too.
     """
     with clock.step("condition", "hearing the reference voice"):
         with synthesis.device_faults(model):
@@ -141,10 +141,10 @@ def _voice(script: Script, model: Xtts, device: str, clock: Stopwatch) -> tuple[
     return voice, cache
 
 
-def _take(
+def _speak_sample(
     model: Xtts, voice: Voice, text: str, language: str, seed: int, name: str, text_check: Check, clock: Stopwatch
-) -> _Take:
-    """Say one sentence with one seed and judge it."""
+) -> _Spoken:
+    """Synthesize one sentence with one seed and judge it."""
     steps = synthesis.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
     with clock.step("speak", "speaking", steps, "tokens") as progress:
         sample = synthesis.speak(model, voice, text, language, seed, progress)
@@ -152,13 +152,13 @@ def _take(
         judged = judge_speech(sample.samples, sample.rate_hz, text, language)
         similarity = speaker_similarity(model, voice, sample)
     checks = (text_check, *judged, synthesis.stop_check(sample))
-    return _Take(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
+    return _Spoken(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
 
 
 def _similarity_of_base(tuned: Plan, script: Script, sample: Sample, device: str, clock: Stopwatch) -> float | None:
-    """Return how near the base's voice comes to the reference with the same sentence and seed.
+    """Return the base model's speaker similarity for the same sentence and seed.
 
-    None without `--base`, or where the base is no model that loads and speaks by itself: that is not what was asked.
+    None without `--base`, or where the base does not load and speak by itself: that is no fault of the checkpoint.
     """
     if tuned.base is None:
         return None
@@ -168,7 +168,7 @@ def _similarity_of_base(tuned: Plan, script: Script, sample: Sample, device: str
             with synthesis.device_faults(base):
                 models.prepare_for_speech(base, device)
                 voice = synthesis.condition(base, script.clips)
-            of_base = synthesis.speak(base, voice, sample.text, sample.language, sample.seed, lambda _: None)
-            return speaker_similarity(base, voice, of_base)
+            base_sample = synthesis.speak(base, voice, sample.text, sample.language, sample.seed, lambda _: None)
+            return speaker_similarity(base, voice, base_sample)
     except ConversionError:
         return None

@@ -1,4 +1,4 @@
-"""Try the installed packages on a tiny model with random weights: what fails here, no checkpoint is to blame for."""
+"""Try the installed packages on a tiny model with random weights: a failure here is no checkpoint's fault."""
 
 import json
 import os
@@ -23,7 +23,7 @@ TEXT = "Does generation work here?"
 
 
 def check_tiny_model(device: str = "cpu") -> Check:
-    """Hold cached generation of a tiny random Xtts against one teacher-forced pass.
+    """Compare cached generation of a tiny random Xtts with one teacher-forced pass.
 
     Raises:
         EnvironmentFault: the packages do not work together at all.
@@ -33,7 +33,7 @@ def check_tiny_model(device: str = "cpu") -> Check:
         model = _tiny_model(Path(folder) / "vocab.json")
         voice = synthesis.Voice(latents=torch.randn(1, CONDITIONING_LATENTS, 64), embedding=torch.zeros(1, 512, 1))
     with synthesis.device_faults(model):
-        model.eval()  # coqui's own, which builds gpt_inference and returns nothing
+        model.eval()  # Xtts overrides it: builds gpt_inference and returns None
         model.to(device)
     return checks.check_cache(model, voice, TEXT, "en")
 
@@ -54,7 +54,7 @@ def _tiny_model(vocab: Path) -> Xtts:
 
 
 def devices() -> tuple[str, ...]:
-    """Return the devices that torch sees, as `--device` names them, with what they are."""
+    """Return the devices that torch sees, by their `--device` names, each with a description."""
     listed = [f"cpu ({os.cpu_count()} cores, torch uses {torch.get_num_threads()})"]
     for number in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(number).total_memory
@@ -63,12 +63,12 @@ def devices() -> tuple[str, ...]:
 
 
 def cuda_version() -> str | None:
-    """Return the CUDA that the installed torch was built for; None for a build for the CPU."""
+    """Return the CUDA that the installed torch was built for; None for a CPU build."""
     return torch.version.cuda
 
 
 def has_gpu() -> bool:
-    """Whether torch sees a device beside the CPU."""
+    """Whether torch sees a device other than the CPU."""
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 

@@ -18,24 +18,24 @@ FILE = "speakers_xtts.pth"
 
 
 @torch.inference_mode()
-def write(folder: Path, model: Xtts, device: str, clips_of: Mapping[str, Sequence[Clip]], present: Voices) -> None:
-    """Write the speakers file of the folder anew: the voices that it has, and those of the clips.
+def write(folder: Path, model: Xtts, device: str, clips_of: Mapping[str, Sequence[Clip]], existing: Voices) -> None:
+    """Rewrite the speakers file of the folder with the existing voices and those of the clips.
 
-    Each has its parts in the order in which coqui reads them, by position: latents `(1, 32, channels)` and embedding
-    `(1, 512, 1)`, both float32. A new voice takes the place of an old one of its name.
+    The parts of a voice are in the order in which coqui reads them, by position: latents `(1, 32, channels)` and
+    embedding `(1, 512, 1)`, both float32. A new voice replaces an existing one of the same name.
 
     Raises:
-        ConversionError: the device has no room, or the disk is full.
+        ConversionError: the device is out of memory, or the disk is full.
     """
-    made = {}
+    new_voices = {}
     with synthesis.device_faults(model):
         models.prepare_for_speech(model, device)
         for name, clips in clips_of.items():
             voice = synthesis.condition(model, clips)
             parts = zip(VOICE_PARTS, (voice.latents, voice.embedding), strict=True)
-            made[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
+            new_voices[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
     saved = folder / f"{FILE}.new"
-    torch.save(made, saved)
+    torch.save(new_voices, saved)
     (folder / FILE).unlink(missing_ok=True)
-    writer.write_voices(folder / FILE, {**present, **archive.read_voices(saved)})
+    writer.write_voices(folder / FILE, {**existing, **archive.read_voices(saved)})
     saved.unlink()

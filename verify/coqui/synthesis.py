@@ -1,4 +1,4 @@
-"""Let a loaded `Xtts` speak: condition on the reference voice, synthesize one sentence, and check the cache on the way."""
+"""Synthesize with a loaded `Xtts`: condition on a reference voice, speak one sentence, check its tokens."""
 
 import contextlib
 import math
@@ -33,7 +33,7 @@ class Voice:
 
 
 class _TokenCounter(StoppingCriteria):
-    """Never stops anything; reports each new token as progress."""
+    """Never stops the generation; reports each new token as progress."""
 
     def __init__(self, progress: Callable[[int], None]) -> None:
         self.progress = progress
@@ -44,7 +44,7 @@ class _TokenCounter(StoppingCriteria):
 
 
 def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
-    """Return the voice of the clips, as `Xtts.get_conditioning_latents` computes it, without its FFmpeg.
+    """Return the voice of the clips as `Xtts.get_conditioning_latents` computes it, but without FFmpeg.
 
     Uses `max_ref_len`, `gpt_cond_len` and `gpt_cond_chunk_len` of the model's config, in seconds.
     """
@@ -67,9 +67,9 @@ def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
 
 
 def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
-    """Return the clip `(1, samples)` at 22050 Hz, resampled as coqui does it where the two rates have a small ratio.
+    """Return the clip `(1, samples)` at 22050 Hz, resampled as coqui does it unless that would need too much memory.
 
-    torchaudio's filter bank grows with the reduced ratio: 44101 Hz would need 12 GB.
+    torchaudio's filter bank grows with the reduced ratio of the rates: 44101 Hz would need 12 GB.
     """
     samples = clip.samples
     if clip.rate_hz // math.gcd(clip.rate_hz, CONDITIONING_RATE_HZ) > LARGEST_RATIO:
@@ -79,15 +79,15 @@ def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
 
 
 def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progress: Callable[[int], None]) -> Sample:
-    """Synthesize `text` with the sampling settings of the model's config; the seed makes it repeatable on one machine.
+    """Synthesize `text` with the sampling settings of the model's config; the seed makes it reproducible on one machine.
 
     Raises:
-        EnvironmentFault: transformers and coqui-tts do not fit together.
-        ConversionError: the GPU has no room (`out-of-memory`).
+        EnvironmentFault: transformers and coqui-tts are incompatible.
+        ConversionError: the GPU is out of memory (`out-of-memory`).
     """
     config, bound = model.config, token_bound(model, text, language)
     torch.manual_seed(seed)
-    began = time.perf_counter()
+    start = time.perf_counter()
     with _recorded_codes(model) as codes, device_faults(model):
         result = model.inference(
             text,
@@ -102,7 +102,7 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
             max_new_tokens=bound,
             stopping_criteria=StoppingCriteriaList([_TokenCounter(progress)]),
         )
-    spent = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     stopped = bool(codes[-1][0, -1] == model.args.gpt_stop_audio_token)
     tokens = codes[-1][0].tolist()
     return Sample(
@@ -115,13 +115,13 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
         tokens=len(tokens) - stopped,
         token_bound=bound,
         stopped=stopped,
-        synthesis_seconds=spent,
+        synthesis_seconds=seconds,
         codes=tuple(tokens[: len(tokens) - stopped]),
     )
 
 
 def stop_check(sample: Sample) -> Check:
-    """Return whether the model ended the sentence by itself, within the bound that the text gives."""
+    """Return the check that the model ended the sentence by itself, within the token bound of the text."""
     return Check(
         name="stop token",
         ok=sample.stopped,
@@ -135,7 +135,7 @@ def stop_check(sample: Sample) -> Check:
 
 @contextlib.contextmanager
 def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
-    """Record what `gpt.generate` returns inside `Xtts.inference`, which gives only sound back: codes `(1, tokens)`."""
+    """Record the codes `(1, tokens)` of `gpt.generate` inside `Xtts.inference`, which returns only the audio."""
     codes: list[torch.Tensor] = []
     generate = model.gpt.generate
 
@@ -152,7 +152,7 @@ def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
 
 @contextlib.contextmanager
 def device_faults(model: Xtts) -> Iterator[None]:
-    """Translate exceptions: out of memory, packages that do not fit together, or a model that cannot speak."""
+    """Translate foreign exceptions: out of memory, incompatible packages, or a model that cannot speak."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -180,7 +180,7 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
             f'pip install "coqui-tts[{extra}]"',
         ) from error
     except (ValueError, OverflowError, IndexError, KeyError, NotImplementedError) as error:
-        # num2words and its like, on odd numbers, and on any number in Hindi
+        # num2words and similar packages raise these on odd numbers, and on any number in Hindi
         raise SourceError(
             "bad-text",
             f"coqui-tts cannot read the text ({type(error).__name__}: {str(error)[:200]})",
@@ -196,7 +196,7 @@ def encode(model: Xtts, text: str, language: str) -> torch.Tensor:
 
 
 def known_check(model: Xtts, ids: torch.Tensor) -> Check:
-    """Return whether the vocabulary knows the text: the share of `[UNK]` among its token ids `(1, tokens)`."""
+    """Return the check that the vocabulary covers the text: the share of `[UNK]` among its token ids `(1, tokens)`."""
     unknown = model.tokenizer.tokenizer.token_to_id("[UNK]")
     share = float((ids == unknown).float().mean()) if unknown is not None and ids.numel() else 0.0
     limit = resources.load("limits")["text"]["unknown_share"]
