@@ -118,7 +118,7 @@ def test_what_is_changed_or_gone_is_done_again(swept, run, tmp_path):
 
     def known():
         found = candidates.prepare(job_of(run), candidates.find([run]), Silent())
-        return {one.name for one in found if one.identity and kept.known(one.identity)}
+        return {one.name for one in found if one.identity and kept.result_of(one.identity)}
 
     assert known() == {"checkpoint_8.pth", "checkpoint_16.pth"}
     stamp = (run / "checkpoint_8.pth").stat()
@@ -136,16 +136,16 @@ def test_a_result_that_is_not_whole_is_none(swept, run, tmp_path):
     identity = {"name": "a/b: c.pth", "bytes": 1}
     (tmp_path / "results").mkdir()
     found = {"samples": [{"path": "sample.wav"}]}
-    kept.keep(identity, Outcome(found=found, files={"sample.wav": b"RIFF", "reference.wav": b"voice"}))
-    assert kept.known(identity) == found
-    assert kept.known({**identity, "bytes": 2}) is None
+    kept.add(identity, Outcome(found=found, files={"sample.wav": b"RIFF", "reference.wav": b"voice"}))
+    assert kept.result_of(identity) == found
+    assert kept.result_of({**identity, "bytes": 2}) is None
     assert (tmp_path / "reference.wav").read_bytes() == b"voice"
     assert "/" not in store.folder_name(identity)
     place = tmp_path / "results" / store.folder_name(identity)
-    kept.keep(identity, Outcome(found={"samples": None}))
+    kept.add(identity, Outcome(found={"samples": None}))
     assert {file.name for file in place.iterdir()} == {"result.json"}
     (place / "result.json").write_text("{")
-    assert kept.known(identity) is None
+    assert kept.result_of(identity) is None
 
 
 def test_another_sweep_and_files_of_others_are_never_replaced_unasked(swept, run, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Which checkpoints a sweep compares: every one of each run, planned alike, without copies, and recognised the next time."""
+"""Collect the checkpoints that a sweep compares: plan each, mark copies, and identify each for a later sweep."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from verify.source.find import checkpoints_of
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A checkpoint: what it is called, its plan and what it will say, or why it cannot; of a copy, whose copy it is."""
+    """A checkpoint: its name, its plan and its script, or the cause why it cannot be used; `copy_of` names its original."""
 
     name: str
     run: str
@@ -35,15 +35,15 @@ class Candidate:
 
 
 def find(sources: Sequence[Path]) -> list[Path]:
-    """Return every checkpoint of every run, and the files that were named, each once.
+    """Return every checkpoint of every run folder, and every file that was given, each once.
 
     Raises:
-        SourceError: one of the sources is not there or holds no checkpoint.
+        SourceError: a source does not exist or holds no checkpoint.
     """
-    found: dict[Path, Path] = {}
+    checkpoints: dict[Path, Path] = {}
     for path in (path for source in sources for path in checkpoints_of(source)):
-        found.setdefault(path.resolve(), path)
-    return list(found.values())
+        checkpoints.setdefault(path.resolve(), path)
+    return list(checkpoints.values())
 
 
 def common_folder(paths: Sequence[Path]) -> Path:
@@ -55,7 +55,7 @@ def common_folder(paths: Sequence[Path]) -> Path:
 
 
 def prepare(job: Job, paths: Sequence[Path], watch: Watch) -> list[Candidate]:
-    """Plan each checkpoint; the first that can be used gives the sentences, the language and the voice for all."""
+    """Plan each checkpoint; the first usable one determines the sentences, the language and the voice for all."""
     top, prepared = common_folder(paths), list[Candidate]()
     lead: Candidate | None = None
     with watch.step("reading what is in the checkpoints", len(paths), "checkpoints") as progress:
@@ -68,7 +68,7 @@ def prepare(job: Job, paths: Sequence[Path], watch: Watch) -> list[Candidate]:
 
 
 def _prepared(job: Job, path: Path, top: Path, lead: Candidate | None) -> Candidate:
-    """Return the checkpoint with its plan, or with what forbids it."""
+    """Return the checkpoint with its plan, or with the cause why it cannot be used."""
     candidate = Candidate(name=_name(path, top), run=_name(path.parent, top.parent), path=path)
     try:
         planned = plan(replace(job, source=path, checkpoint="best"))
@@ -82,7 +82,7 @@ def _prepared(job: Job, path: Path, top: Path, lead: Candidate | None) -> Candid
 
 
 def _name(path: Path, top: Path) -> str:
-    """Return the path below the folder that all have in common, with forward slashes."""
+    """Return the path relative to the common folder, with forward slashes."""
     try:
         return path.absolute().relative_to(top).as_posix()
     except ValueError:
@@ -90,7 +90,7 @@ def _name(path: Path, top: Path) -> str:
 
 
 def _identity(planned: Plan, name: str) -> dict[str, Any]:
-    """Return what changes when the checkpoint does: all of its own that its samples depend on."""
+    """Return everything of the checkpoint that its samples depend on; it changes when the checkpoint does."""
     stamp = stamp_at(planned.archive.path)
     return {
         "name": name,
@@ -103,7 +103,7 @@ def _identity(planned: Plan, name: str) -> dict[str, Any]:
 
 
 def _digest_of_index(planned: Plan) -> str | None:
-    """Return a hash over what the container states of each tensor, its CRC-32 included; None where it states none."""
+    """Return a hash of the container's index, with the CRC-32 of each tensor; None where a CRC-32 is missing."""
     rows = [
         [key, record.dtype, record.shape, record.stride, record.offset, record.storage_bytes, record.crc]
         for key, record in sorted(planned.ledger.written.items())
@@ -116,17 +116,17 @@ def _digest(value: object) -> str:
 
 
 def _with_copies_named(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Say of each copy whose copy it is: the same tensors by size and CRC-32, the same config and vocabulary."""
-    first: dict[tuple[Any, ...], str] = {}
-    named = []
+    """Set `copy_of` of each copy: tensors with the same size and CRC-32, the same config and vocabulary."""
+    names: dict[tuple[Any, ...], str] = {}
+    marked = []
     for candidate in candidates:
-        name = first.setdefault(_content(candidate), candidate.name)
-        named.append(candidate if name == candidate.name else replace(candidate, copy_of=name))
-    return named
+        name = names.setdefault(_content(candidate), candidate.name)
+        marked.append(candidate if name == candidate.name else replace(candidate, copy_of=name))
+    return marked
 
 
 def _content(candidate: Candidate) -> tuple[Any, ...]:
-    """Return what two copies have in common; where that is not known, what no two candidates have."""
+    """Return a key that is equal for copies; where the tensors cannot be compared, one that is unique."""
     identity = candidate.identity
     if identity is None or identity["tensors"] is None:
         return (candidate.name,)

@@ -1,4 +1,4 @@
-"""The same work on a Ray cluster: one task a checkpoint, on the nodes that have room; a node that is lost is made up for."""
+"""Run the tasks of a sweep on a Ray cluster: one per checkpoint, retried where its node is lost."""
 
 import contextlib
 import logging
@@ -15,12 +15,12 @@ from verify.sweeping.task import Outcome, Task
 from verify.sweeping.workers import died, environment_of
 
 RETRIES = 3  # of a task whose worker or node was lost
-_PATIENCE_SECONDS = 0.5
-_ANSWER_SECONDS = 10.0
+_POLL_SECONDS = 0.5
+_CONNECT_SECONDS = 10.0
 
 
 def run(tasks: Sequence[Task], address: str, needed_bytes: int) -> Iterator[tuple[int, Outcome]]:
-    """Yield the number of each task with its outcome, as they are done on the cluster.
+    """Yield the number of each task with its outcome, as they finish on the cluster.
 
     Args:
         address: as `ray.init` takes it: `auto`, `HOST:PORT` or `ray://HOST:PORT`.
@@ -34,7 +34,7 @@ def run(tasks: Sequence[Task], address: str, needed_bytes: int) -> Iterator[tupl
         numbers = {remote.remote(task): number for number, task in enumerate(tasks)}
         try:
             while numbers:
-                ready, _ = ray.wait(list(numbers), timeout=_PATIENCE_SECONDS)
+                ready, _ = ray.wait(list(numbers), timeout=_POLL_SECONDS)
                 for reference in ready:
                     yield numbers.pop(reference), _outcome(ray, reference)
         finally:
@@ -43,7 +43,7 @@ def run(tasks: Sequence[Task], address: str, needed_bytes: int) -> Iterator[tupl
 
 
 def _outcome(ray: Any, reference: Any) -> Outcome:
-    """Return what came back, or why nothing did, however often it was tried."""
+    """Return the outcome of a task, or the cause why there is none after all retries."""
     try:
         return ray.get(reference)
     except ray.exceptions.RayError as error:
@@ -52,24 +52,24 @@ def _outcome(ray: Any, reference: Any) -> Outcome:
 
 
 def _options(ray: Any, task: Task, needed_bytes: int) -> dict[str, Any]:
-    """Return what a task asks of a node: its threads, its memory, and one GPU where there are any to speak on.
+    """Return the resources that a task needs: its threads, its memory, and one GPU where the cluster has any.
 
     Raises:
-        EnvironmentFault: no node has as many processors.
+        EnvironmentFault: no node has enough processors.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU", "memory")}
-    if most["CPU"] < task.threads:
+    largest = {name: max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU", "memory")}
+    if largest["CPU"] < task.threads:
         raise EnvironmentFault(
             "no-cluster",
-            f"--threads {task.threads}: the largest node of the cluster has {most['CPU']:g} processors",
+            f"--threads {task.threads}: the largest node of the cluster has {largest['CPU']:g} processors",
             "Pass a smaller --threads.",
         )
-    on_gpu = most["GPU"] >= 1 and task.plan.job.device in ("auto", "cuda")
+    on_gpu = largest["GPU"] >= 1 and task.plan.job.device in ("auto", "cuda")
     return {
         "num_cpus": task.threads,
         "num_gpus": int(on_gpu),
-        "memory": min(needed_bytes, int(most["memory"])),
+        "memory": min(needed_bytes, int(largest["memory"])),
         "max_retries": RETRIES,
         "max_calls": 1 if task.ends_worker else 0,
         "runtime_env": {"env_vars": environment_of(task.threads, None)},
@@ -78,7 +78,7 @@ def _options(ray: Any, task: Task, needed_bytes: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _connected(address: str) -> Iterator[Any]:
-    """Give the `ray` module, connected to the cluster until the block ends.
+    """Yield the `ray` module, connected to the cluster until the block ends.
 
     Raises:
         EnvironmentFault: Ray is not installed, or there is no cluster at the address.
@@ -87,8 +87,8 @@ def _connected(address: str) -> Iterator[Any]:
         raise EnvironmentFault(
             "missing-package", "--ray needs ray, which is not installed", "pip install 'xtts-verify[cluster]'"
         )
-    _require_answer(address)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would report to its makers
+    _require_listener(address)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no usage reports to the makers of Ray
     import ray
 
     try:
@@ -101,17 +101,17 @@ def _connected(address: str) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _require_answer(address: str) -> None:
-    """Ask whether anything listens there: Ray itself tries for ten minutes, and says much meanwhile.
+def _require_listener(address: str) -> None:
+    """Check that a server listens at the address: Ray itself would try for ten minutes.
 
     Raises:
-        EnvironmentFault: nothing does.
+        EnvironmentFault: there is none.
     """
     match = re.fullmatch(r"(?:ray://)?(.+):(\d{1,5})", address)
     if not match:
         return
     try:
-        socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=_ANSWER_SECONDS).close()
+        socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, error) from error
 

@@ -1,4 +1,4 @@
-"""Convert one checkpoint in memory, let it speak and judge it: what a worker process does, again and again."""
+"""Convert one checkpoint in memory, synthesize and judge its samples: one task of a worker process."""
 
 import os
 import platform
@@ -17,20 +17,20 @@ from verify.sweeping.task import Outcome, Task
 
 
 def run_task(task: Task) -> Outcome:
-    """Do the task in this process; the edge of a process, where every error becomes a cause."""
+    """Run the task in this process; every error becomes a cause, because this is the outermost function of the worker."""
     try:
         return _work(task, environment.import_coqui("verify.coqui.run"))
     except MemoryError:
         hint = "Pass a smaller --jobs, or close other programs."
         return Outcome(cause=Cause(code="out-of-memory", severity="error", message="memory ran out", hint=hint))
-    except Exception as error:  # a worker that dies of it could not tell it
+    except Exception as error:  # a worker that dies of it could not report it
         if os.environ.get("XTTS_VERIFY_DEBUG") and not isinstance(error, (ConversionError, OSError)):
             raise
         return Outcome(cause=cause_of(error))
 
 
 def _work(task: Task, coqui: Any) -> Outcome:
-    """Return what was found and what was said; `coqui` is `verify.coqui.run`.
+    """Return the report and the clips of the checkpoint; `coqui` is `verify.coqui.run`.
 
     Raises:
         ConversionError, OSError: the file cannot be read.
@@ -47,11 +47,11 @@ def _work(task: Task, coqui: Any) -> Outcome:
             cause = error.cause
         files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
     result = with_seconds(result, clock)
-    # What the samples depend on beside the weights: processor and threads.
-    here = {"threads": task.threads, "machine": platform.node(), "instructions": coqui.cpu_capability()}
-    found = {
+    # The samples also depend on the processor and the threads.
+    worker = {"threads": task.threads, "machine": platform.node(), "instructions": coqui.cpu_capability()}
+    report = {
         **ComparedModel(name="", path=str(result.archive.path), report=result).to_json(),
-        "environment": {**(result.environment or {}), **here},
+        "environment": {**(result.environment or {}), **worker},
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
     }
-    return Outcome(found=found, files=files, cause=cause)
+    return Outcome(found=report, files=files, cause=cause)

@@ -1,4 +1,4 @@
-"""What is finished of a sweep, kept so that a killed one goes on where it was: a folder for each checkpoint, whole or not there."""
+"""Store the finished results of a sweep, so that an interrupted one can resume: one complete folder per checkpoint."""
 
 import contextlib
 import hashlib
@@ -18,7 +18,7 @@ from verify.sweeping.task import Outcome
 
 RESULTS, SETTINGS, RESULT = "results", "settings.json", "result.json"
 REFERENCE = "reference.wav"
-_HALF_DONE = ".new-"  # how the name of a folder begins until it is whole
+_INCOMPLETE = ".new-"  # prefix of the name of a folder until it is complete
 NAMES = frozenset({"sweep.json", "sweep.html", REFERENCE, RESULTS})
 
 
@@ -33,20 +33,20 @@ class Store:
         """Whether nothing is finished yet."""
         return not any((self.folder / RESULTS).glob(f"*/{RESULT}"))
 
-    def known(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what was found of exactly this checkpoint before, or None."""
+    def result_of(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the stored result of exactly this checkpoint, or None."""
         folder = self.folder / RESULTS / folder_name(identity)
         with contextlib.suppress(OSError, ValueError):
-            kept = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-            whole = all((folder / sample["path"]).is_file() for sample in kept["found"]["samples"] or ())
-            if kept["identity"] == dict(identity) and whole:
-                return kept["found"]
+            stored = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            complete = all((folder / sample["path"]).is_file() for sample in stored["found"]["samples"] or ())
+            if stored["identity"] == dict(identity) and complete:
+                return stored["found"]
         return None
 
-    def keep(self, identity: Mapping[str, Any], outcome: Outcome) -> None:
-        """Keep what was found of a checkpoint and its clips, in the place of what was found before it changed."""
+    def add(self, identity: Mapping[str, Any], outcome: Outcome) -> None:
+        """Store the result and the clips of a checkpoint, in place of those from before it changed."""
         folder = self.folder / RESULTS / folder_name(identity)
-        new = folder.with_name(f"{_HALF_DONE}{secrets.token_hex(4)}")
+        new = folder.with_name(f"{_INCOMPLETE}{secrets.token_hex(4)}")
         new.mkdir()
         for name, data in outcome.files.items():
             if name != REFERENCE:
@@ -62,14 +62,14 @@ class Store:
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file of the sweep, whole or not at all."""
-        new = self.folder / RESULTS / f"{_HALF_DONE}{secrets.token_hex(4)}"
+        new = self.folder / RESULTS / f"{_INCOMPLETE}{secrets.token_hex(4)}"
         new.write_bytes(data)
         staging.flush(new)
         os.replace(new, self.folder / name)
 
 
 def folder_name(identity: Mapping[str, Any]) -> str:
-    """Return the name of the folder in `results/` for a checkpoint: readable, and of no other."""
+    """Return the name of the folder in `results/` for a checkpoint: readable and unique."""
     name = identity["name"]
     stem = "".join(char if char.isalnum() or char in "-_." else "-" for char in name.rpartition("/")[2])[:60]
     return f"{stem.strip('.')}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
@@ -77,13 +77,14 @@ def folder_name(identity: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def opened(target: Path, inputs: Sequence[Location], settings: Mapping[str, Any], force: bool) -> Iterator[Store]:
-    """Lock the folder of a sweep, make it where it is not there, and remove what a killed one left half done.
+    """Lock the folder of a sweep, create it if necessary, and remove incomplete results of a killed process.
 
     Args:
-        settings: what all checkpoints say and how, which makes two sweeps comparable.
+        settings: those of the sweep; results under other settings cannot be ranked together with these.
 
     Raises:
-        OutputError: it is an input, something else, another sweep (without `force`), or another run is writing it.
+        OutputError: the folder is an input, holds other files or, without `force`, a sweep with other settings, or
+            another process is writing it.
     """
     output.refuse_inputs(target, inputs)
     with staging.locked(target):
@@ -94,8 +95,8 @@ def opened(target: Path, inputs: Sequence[Location], settings: Mapping[str, Any]
             for name in NAMES - {RESULTS}:
                 (target / name).unlink(missing_ok=True)
         results.mkdir(parents=True, exist_ok=True)
-        for left in results.glob(f"{_HALF_DONE}*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for leftover in results.glob(f"{_INCOMPLETE}*"):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         store = Store(folder=target)
         if not (results / SETTINGS).exists():
             store.write(f"{RESULTS}/{SETTINGS}", json.dumps(settings, indent=2).encode())
@@ -107,7 +108,7 @@ def opened(target: Path, inputs: Sequence[Location], settings: Mapping[str, Any]
 
 
 def _require_ours(target: Path, settings: Mapping[str, Any], force: bool) -> None:
-    """Refuse a folder that is not a sweep of these settings; with `force`, one that is not a sweep at all.
+    """Check that a folder is a sweep with these settings; with `force`, that it is any sweep.
 
     Raises:
         OutputError: it is not.
@@ -132,16 +133,16 @@ def _require_ours(target: Path, settings: Mapping[str, Any], force: bool) -> Non
 
 
 def _begun(results: Path) -> bool:
-    """Whether all in the folder is of a sweep, be it one that was killed before it wrote anything."""
+    """Whether the folder holds nothing but a sweep, even one that was killed before it wrote anything."""
     if not results.is_dir():
         return not results.exists()
-    whole = [entry for entry in results.iterdir() if not entry.name.startswith(_HALF_DONE)]
-    ours = all(entry.name == SETTINGS or (entry / RESULT).is_file() for entry in whole)
-    return ours and (not whole or _settings_of(results) is not None)
+    complete = [entry for entry in results.iterdir() if not entry.name.startswith(_INCOMPLETE)]
+    is_sweep = all(entry.name == SETTINGS or (entry / RESULT).is_file() for entry in complete)
+    return is_sweep and (not complete or _settings_of(results) is not None)
 
 
 def _settings_of(results: Path) -> dict[str, Any] | None:
-    """Return the settings of the sweep that is there; None where there is none, or another program's file of that name."""
+    """Return the settings of the sweep in the folder; None where there is none, or a file of another program."""
     with contextlib.suppress(OSError, ValueError):
         settings = json.loads((results / SETTINGS).read_text(encoding="utf-8"))
         return settings if isinstance(settings, dict) and {"texts", "seeds", "threads"} <= settings.keys() else None
@@ -149,7 +150,7 @@ def _settings_of(results: Path) -> dict[str, Any] | None:
 
 
 def _different(target: Path, settings: Mapping[str, Any]) -> str:
-    """Return in words in what the settings differ from those of the sweep that is there; nothing where there is none."""
+    """Return in words how the settings differ from those of the existing sweep; empty where there is none."""
     existing = _settings_of(target / RESULTS)
     if existing is None:
         return ""

@@ -1,4 +1,4 @@
-"""The command `sweep`: every checkpoint of every run says the same; what is finished is kept, and all are ranked."""
+"""The command `sweep`: every checkpoint of every run speaks the same script; results are stored, and all are ranked."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -29,15 +29,15 @@ FOLDER = "sweep"
 
 
 def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None = None) -> SweepReport:
-    """Let every checkpoint say the same, rank them, and leave a page to listen through.
+    """Let every checkpoint speak the same script, rank them, and write a page to listen to them.
 
     Args:
-        job: what applies to each of them; its own source is not looked at.
+        job: the options for every checkpoint; its own source is ignored.
 
     Raises:
-        ConversionError: the text, the voice, the output, the environment or a source cannot be used. What is wrong
-            with one checkpoint stands in the report.
-        KeyboardInterrupt: with what is left, and how to go on.
+        ConversionError: the text, the voice, the output, the environment or a source cannot be used. A fault of
+            one checkpoint is in the report instead.
+        KeyboardInterrupt: the user interrupted; where results are stored, the message says how to resume.
     """
     watch, began = watch or Silent(), time.perf_counter()
     require_sayable(job)
@@ -66,7 +66,7 @@ def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None 
 
 
 def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
-    """Return what all checkpoints have in common, and what their samples depend on beside their own weights."""
+    """Return everything but their own weights that the samples of all checkpoints depend on."""
     voice = sha256()
     for clip in script.clips:
         voice.update(str(clip.rate_hz).encode() + clip.samples.tobytes())
@@ -87,36 +87,36 @@ def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What was found of a checkpoint, now or when this sweep was begun."""
+    """The result of a checkpoint, computed now or stored by an earlier process."""
 
     found: dict[str, Any] | None
     cause: Cause | None = None
     resumed: bool = False
 
 
-def _outcomes(prepared: Sequence[Candidate], opened: Store, workers: Workers, watch: Watch) -> dict[str, _Outcome]:
-    """Return the outcome of each checkpoint by name; each is kept as soon as it is there."""
+def _outcomes(prepared: Sequence[Candidate], results: Store, workers: Workers, watch: Watch) -> dict[str, _Outcome]:
+    """Return the outcome of each checkpoint by name; each is stored as soon as it is finished."""
     outcomes, todo = dict[str, _Outcome](), list[Candidate]()
     for candidate in prepared:
         if candidate.identity is None or candidate.copy_of:
             continue
-        known = opened.known(candidate.identity)
-        if known:
-            outcomes[candidate.name] = _Outcome(found=known, resumed=True)
+        stored = results.result_of(candidate.identity)
+        if stored:
+            outcomes[candidate.name] = _Outcome(found=stored, resumed=True)
         else:
             todo.append(candidate)
     with watch.step("letting the checkpoints speak", len(todo), "checkpoints") as progress:
         for number, outcome in _run(todo, workers):
             candidate = todo[number]
             if outcome.found and not outcome.cause and candidate.identity:
-                opened.keep(candidate.identity, outcome)
+                results.add(candidate.identity, outcome)
             outcomes[candidate.name] = _Outcome(found=outcome.found, cause=outcome.cause)
             progress(1)
     return outcomes
 
 
 def _run(todo: Sequence[Candidate], workers: Workers) -> Iterator[tuple[int, Outcome]]:
-    """Yield the number of each checkpoint with its outcome, as they are done."""
+    """Yield the number of each checkpoint with its outcome, as they finish."""
     tasks = [
         Task(plan=candidate.plan, script=candidate.script, threads=workers.threads)
         for candidate in todo
@@ -141,7 +141,7 @@ def _report(
     workers: Workers,
     began: float,
 ) -> SweepReport:
-    """Return the report: the ranked ones first, then those without a rank."""
+    """Return the report: the ranked checkpoints first, then the others."""
     swept = [_swept(candidate, outcomes.get(candidate.name)) for candidate in prepared]
     criteria = ranking.read_criteria(swept)
     return SweepReport(
@@ -155,7 +155,7 @@ def _report(
 
 
 def _swept(candidate: Candidate, outcome: _Outcome | None) -> SweptCheckpoint:
-    """Return a checkpoint with what is known of it, be it only what its index says."""
+    """Return a checkpoint with its result; without one, with what its plan says."""
     cause = outcome.cause if outcome else candidate.cause
     found = outcome.found if outcome and outcome.found else None
     if found is None or cause:

@@ -1,4 +1,4 @@
-"""One checkpoint's work, as it travels to whoever does it, and what comes back. No torch until it is done."""
+"""The task of one checkpoint, as it is sent to a worker, and its outcome. No torch."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from verify.plan import Plan
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task:
-    """A checkpoint that is planned, what it is to say, and on how many threads: the samples depend on their number."""
+    """A planned checkpoint, what to speak, and on how many threads: the samples depend on their number."""
 
     plan: Plan
     script: Script
@@ -18,15 +18,15 @@ class Task:
 
     @property
     def ends_worker(self) -> bool:
-        """Whether the process that did it must do no other: once Whisper is loaded, torch rounds otherwise."""
+        """Whether the worker must not run another task: once Whisper is loaded, torch rounds differently."""
         return self.script.whisper is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
-    """What became of a task: the model's part of the report and its clips, or why there is none.
+    """The outcome of a task: the model's part of the report and its clips, or the cause why there are none.
 
-    `cause` is for what went wrong with the work, not with the checkpoint: it may go well another time.
+    `cause` is a failure of the worker, not of the checkpoint: the task may succeed the next time.
     """
 
     found: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Worker processes on this machine: each imports once and takes one task after another; one that dies costs one task."""
+"""Worker processes on this machine: each imports once and runs one task after another; a crash costs one task."""
 
 import contextlib
 import multiprocessing
@@ -21,17 +21,17 @@ from verify.plan import Plan
 from verify.sweeping.run_task import run_task
 from verify.sweeping.task import Outcome, Task
 
-_PATIENCE_SECONDS = 0.5  # waits are short, so that Ctrl-C is heard on Windows too
-_GOODBYE_SECONDS = 5.0
-# Read when numpy and torch are imported; torch's own number is set again by the worker.
+_POLL_SECONDS = 0.5  # waits are short, so that Ctrl-C works on Windows too
+_JOIN_SECONDS = 5.0
+# numpy and torch read these on import; the worker also calls torch.set_num_threads.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def run_tasks(tasks: Sequence[Task], environments: Sequence[Mapping[str, str]]) -> Iterator[tuple[int, Outcome]]:
-    """Yield the number of each task with its outcome, as they are done.
+    """Yield the number of each task with its outcome, as they finish.
 
     Args:
-        environments: the environment variables of each worker, as many as may work at a time.
+        environments: the environment variables of each worker; their number is that of the workers.
     """
     waiting, free = deque(enumerate(tasks)), deque(environments)
     idle: list[_Worker] = []
@@ -42,11 +42,11 @@ def run_tasks(tasks: Sequence[Task], environments: Sequence[Mapping[str, str]]) 
                 worker = idle.pop() if idle else _Worker(free.popleft())
                 number, task = waiting.popleft()
                 busy[worker.connection] = (worker, number)
-                worker.give(task)
-            for connection in wait(list(busy), timeout=_PATIENCE_SECONDS):
+                worker.send(task)
+            for connection in wait(list(busy), timeout=_POLL_SECONDS):
                 worker, number = busy.pop(connection)
-                outcome, lives = worker.take()
-                if lives and not tasks[number].ends_worker:
+                outcome, is_alive = worker.receive()
+                if is_alive and not tasks[number].ends_worker:
                     idle.append(worker)
                 else:
                     worker.end()
@@ -58,13 +58,13 @@ def run_tasks(tasks: Sequence[Task], environments: Sequence[Mapping[str, str]]) 
 
 
 def environment_of(threads: int, gpu: str | None) -> dict[str, str]:
-    """Return the environment variables of a worker: how many threads it has, and the one GPU that it sees."""
+    """Return the environment variables of a worker: its number of threads and the one GPU that it sees."""
     variables = {name: str(threads) for name in _THREAD_VARIABLES}
     return variables if gpu is None else {**variables, "CUDA_VISIBLE_DEVICES": gpu}
 
 
 class _Worker:
-    """A process of its own, started afresh and not forked, as CUDA and threads ask."""
+    """A spawned worker process; CUDA and threads do not survive a fork."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -75,28 +75,28 @@ class _Worker:
             self._process.start()
         theirs.close()  # so that the pipe ends when the process does
 
-    def give(self, task: Task) -> None:
-        """Hand a task over; one who is dead already is found so when the outcome is taken."""
+    def send(self, task: Task) -> None:
+        """Send a task to the worker; a worker that is dead already is noticed in `receive`."""
         with contextlib.suppress(OSError):
             self.connection.send(task)
 
-    def take(self) -> tuple[Outcome, bool]:
-        """Return the outcome, and whether the worker lives on."""
+    def receive(self) -> tuple[Outcome, bool]:
+        """Return the outcome, and whether the worker is still alive."""
         try:
             return self.connection.recv(), True
         except (EOFError, OSError):
-            self._process.join(_GOODBYE_SECONDS)
+            self._process.join(_JOIN_SECONDS)
             return Outcome(cause=died(_ending(self._process.exitcode))), False
 
     def end(self) -> None:
-        """End the process, whatever it is doing: all that it has is in its memory."""
+        """Kill the process, whatever it is doing."""
         self.connection.close()
         self._process.kill()
-        self._process.join(_GOODBYE_SECONDS)
+        self._process.join(_JOIN_SECONDS)
 
 
 def died(how: str) -> Cause:
-    """Return the cause for a checkpoint whose worker did not live to tell how it went; it is tried again another time."""
+    """Return the cause for a checkpoint whose worker died; a later sweep tries it again."""
     return Cause(
         code="worker-died",
         severity="error",
@@ -106,7 +106,7 @@ def died(how: str) -> Cause:
 
 
 def _ending(code: int | None) -> str:
-    """Return in words how a process ended."""
+    """Return in words how the process ended."""
     if code is None or code >= 0:
         return f"ended with status {code}"
     with contextlib.suppress(ValueError):
@@ -116,13 +116,13 @@ def _ending(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have the variables set for a process that is started in the block."""
-    kept = {name: os.environ.get(name) for name in variables}
+    """Set environment variables while a process is started in the block."""
+    previous = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in kept.items():
+        for name, value in previous.items():
             if value is None:
                 del os.environ[name]
             else:
@@ -130,12 +130,12 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _serve(connection: Connection) -> None:
-    """Take tasks until there are no more; Ctrl-C is for the process that started this one, without which it ends too."""
+    """Run tasks until the connection closes; ignore Ctrl-C, which the parent handles, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tqdm.set_lock(
         threading.RLock()
-    )  # its own, a semaphore of the system, would be left behind by a process that is killed
+    )  # tqdm's default lock is a system semaphore, which a killed process would leave behind
     with contextlib.suppress(EOFError, OSError):
         while True:
             connection.send(run_task(connection.recv()))
@@ -150,7 +150,7 @@ def _end_with_parent() -> None:
 
 IMPORTED_BYTES = 900_000_000  # of a process that has imported coqui-tts and the judge's models: 0.73 GB measured
 FLOAT_BYTES = 4  # weights are float32 when they speak
-SPEAKING_SHARE = 1.25  # of the weights, what speaking needs: 1.13 measured for one sentence at the real size
+SPEAKING_SHARE = 1.25  # memory for speaking per memory of the weights: 1.13 measured for one sentence at the real size
 _COUNT = "import torch; print(torch.cuda.device_count())"
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -165,7 +165,7 @@ def job_count(tasks: int, threads: int, needed_bytes: int, gpus: int) -> int:
     """Return how many workers to run at a time: no more than tasks, cores, memory and GPUs allow, and at least one.
 
     Args:
-        gpus: how many there are to speak on; 0 means that the CPU speaks.
+        gpus: the number of GPUs to use; 0 means the CPU.
     """
     by_memory = available_bytes() // needed_bytes
     return max(1, min(tasks, by_memory, gpus or cores() // threads))
@@ -179,23 +179,21 @@ def cores() -> int:
 
 
 def available_bytes() -> int:
-    """Return the memory that can be had without swapping, in this container where it is one."""
+    """Return the memory that is available without swapping, within the limit of this container if there is one."""
     available = psutil.virtual_memory().available
     try:
         limit, used = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         pairs = (line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-        cached = next(
-            int(value) for name, value in pairs if name == "inactive_file"
-        )  # files read once: given up at need
+        cached = next(int(value) for name, value in pairs if name == "inactive_file")  # cached files, freed on demand
     except (OSError, ValueError, StopIteration):  # no container, or one without a limit
         return available
     return min(available, limit - used + cached)
 
 
 def gpus_for(device: str) -> tuple[str, ...]:
-    """Return the names of the GPUs that a worker each may have; none where the CPU speaks or one device was named.
+    """Return the names of the GPUs, for one worker each; none on the CPU, or where one device was requested.
 
-    Asked of torch in a process of its own, as this one needs no torch for the rest of its life.
+    A child process asks torch, so that this process does not have to import it.
     """
     if device not in ("auto", "cuda"):
         return ()
