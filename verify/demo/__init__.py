@@ -1,1 +1,1 @@
-"""The demo: a training run of a tiny model that speaks, and the main job on it."""
+"""The demo: a training run of a tiny model that speaks, and its conversion."""

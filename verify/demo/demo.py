@@ -1,4 +1,4 @@
-"""Make a small genuine training checkpoint with coqui's own trainer code, and do the main job on it."""
+"""Make a small genuine training checkpoint with coqui's own trainer code, and convert it."""
 
 import contextlib
 import shutil
@@ -35,11 +35,11 @@ def demo(folder: Path, force: bool, watch: Watch) -> Result:
         trainer = environment.import_coqui("verify.demo.trainer")
     if folder.exists():
         shutil.rmtree(folder)
-    with contextlib.ExitStack() as undo:  # after Ctrl-C, too: half a demo is of no use to anybody
+    with contextlib.ExitStack() as undo:  # after Ctrl-C, too: an incomplete demo is useless
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
         report = _make_and_convert(folder, trainer, watch)
         undo.pop_all()
-    return replace(report, causes=(*report.causes, _what_it_knows(folder)))
+    return replace(report, causes=(*report.causes, _other_sentences(folder)))
 
 
 def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Result:
@@ -59,14 +59,14 @@ def _make_and_convert(folder: Path, trainer: Any, watch: Watch) -> Result:
     return convert(job, watch)
 
 
-def _what_it_knows(folder: Path) -> Cause:
-    """Return the note that says what else can be heard, and how."""
+def _other_sentences(folder: Path) -> Cause:
+    """Return the note on which other sentences the model can speak, and how."""
     first, *others = resources.load("speaking")["sentence"]
-    known = ", ".join(f"“{sentence['text']}” ({sentence['language']})" for sentence in others)
+    sentences = ", ".join(f"“{sentence['text']}” ({sentence['language']})" for sentence in others)
     options = ("--language", others[0]["language"], "--text", others[0]["text"], "-o", "another")
     return Cause(
         code="demo",
         severity="note",
-        message=f"the demo's model knows “{first['text']}” by heart, {known}, and nothing else",
+        message=f"the demo's model knows “{first['text']}” by heart, {sentences}, and nothing else",
         hint=f"Hear another: {shell.command('verify', folder / 'inference', *options)}",
     )

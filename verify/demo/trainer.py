@@ -28,8 +28,8 @@ def write_checkpoint(
 ) -> None:
     """Write `config.json` and `checkpoint_<step>.pth` into the run folder, beside its `vocab.json`.
 
-    The weights are the tensors of a model that speaks, seeded and untrained ones without them, as those of the dvae are;
-    keys, shapes, dtypes and the optimizer are what a run of coqui's trainer has.
+    The weights are `tensors`, by default random ones with a fixed seed, as those of the dvae always are; keys, shapes,
+    dtypes and the optimizer are those of a run of coqui's trainer.
     """
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -41,13 +41,15 @@ def write_checkpoint(
     if tensors is not None:
         load_speaking(model.xtts, tensors)
     optimizer = torch.optim.AdamW(model.xtts.gpt.parameters(), lr=config.lr)
-    for parameter in model.xtts.gpt.parameters():  # one step, so that the file carries Adam's moments as a run's does
+    for (
+        parameter
+    ) in model.xtts.gpt.parameters():  # one step, so that the file contains Adam's moments, as after real training
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
-    # What a finished run's config names is gone from the machine that converts it; the paths stay in as they would.
+    # The paths in the config point to files that no longer exist, as they do when a run is converted on another machine.
     config.save_json(str(run / "config.json"))
     losses: dict[str, Any] = {} if loss is None else {"model_loss": {"train_loss": loss, "eval_loss": None}}
-    with _quiet("trainer"):  # it announces each file that it saves
+    with _quiet("trainer"):  # it logs each file that it saves
         save_checkpoint(config, model, str(run), current_step=step, epoch=0, optimizer=[optimizer], **losses)
 
 
@@ -63,7 +65,7 @@ def _quiet(name: str) -> Iterator[None]:
 
 
 def load_speaking(model: Xtts, tensors: Mapping[str, np.ndarray]) -> None:
-    """Give a model the tensors of one that speaks, and to its speaker encoder the weights that only have a seed."""
+    """Load the tensors of a trained model, and into its speaker encoder the weights that are generated from a seed."""
     state = model.state_dict()
     fixed = {key: values for key, values in state.items() if weights.is_fixed(key)}
     shapes = {key: tuple(values.shape) for key, values in state.items()}
@@ -73,7 +75,7 @@ def load_speaking(model: Xtts, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def small_dvae(audio_codes: int) -> DiscreteVAE:
-    """Return the discrete VAE that coqui's recipe trains with, for so many audio codes; its size is fixed."""
+    """Return the discrete VAE of coqui's training recipe with this number of audio codes."""
     return DiscreteVAE(
         channels=80,
         normalization=None,

@@ -1,4 +1,4 @@
-"""Unpack the weights of the model that speaks (`assets/speaking`): numpy alone, the same bytes on every machine."""
+"""Unpack the weights of the trained demo model (`assets/speaking`): numpy alone, the same bytes on every machine."""
 
 import math
 import zlib
@@ -11,12 +11,12 @@ from verify import resources
 FOLDER = resources.ASSETS / "speaking"
 VOCAB, WEIGHTS = FOLDER / "vocab.json", FOLDER / "weights.npz"
 
-INT8, SCALES = ".int8", ".scales"  # endings of the names of a stored matrix
+INT8, SCALES = ".int8", ".scales"  # suffixes of the two arrays of a stored matrix
 SPEAKER_ENCODER = "hifigan_decoder.speaker_encoder."
 
 
 def read() -> dict[str, np.ndarray]:
-    """Return the tensors of the model that speaks by their names in an `Xtts`, without those that only have a seed."""
+    """Return the tensors of the demo model by their keys in an `Xtts`, without those that are generated from a seed."""
     with np.load(WEIGHTS, allow_pickle=False) as stored:
         return unpacked(dict(stored))
 
@@ -24,7 +24,7 @@ def read() -> dict[str, np.ndarray]:
 def seeded(key: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return random float32 weights of this shape, uniform, with a variance of 1 / fan-in; the key is the seed.
 
-    A bit generator's raw stream never changes between versions of numpy, and one rounding makes each float.
+    The raw stream of a bit generator is the same in every version of numpy, and each float is rounded only once.
     """
     raw = np.random.PCG64(zlib.crc32(key.encode())).random_raw(math.prod(shape))
     whole = (raw >> np.uint64(40)).astype(np.float32) - np.float32(2**23)  # 24 bits: exact
@@ -33,20 +33,20 @@ def seeded(key: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def is_seeded(key: str, shape: tuple[int, ...]) -> bool:
-    """Return whether the weight is as its seed made it, and so not stored."""
+    """Whether the weight is generated from its seed instead of being stored."""
     return key.startswith(SPEAKER_ENCODER) and len(shape) > 1 and not is_fixed(key)
 
 
 def is_fixed(key: str) -> bool:
-    """Return whether coqui-tts fills it itself: filter banks and windows."""
+    """Whether coqui-tts computes the tensor itself: filter banks and windows."""
     return key.startswith(SPEAKER_ENCODER + "torch_spec.")
 
 
 def packed(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return what is stored of tensors: matrices as int8 and a float32 scale for each row, the rest as it is."""
+    """Return the tensors as they are stored: matrices as int8 with a float32 scale per row, the others unchanged."""
     stored: dict[str, np.ndarray] = {}
     for key, values in tensors.items():
-        if math.prod(values.shape[1:]) == 1:  # vectors, and the lengths of weight norm
+        if math.prod(values.shape[1:]) == 1:  # vectors, and the magnitudes of weight norm
             stored[key] = values
             continue
         rows = values.reshape(len(values), -1).astype(np.float32)
@@ -57,7 +57,7 @@ def packed(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def unpacked(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the tensors: one multiplication, rounded once, of a whole number and its row's scale."""
+    """Return the tensors: each integer times the scale of its row, rounded once."""
     tensors = {}
     for name in stored:
         if name.endswith(INT8):

@@ -1,1 +1,1 @@
-"""The programs that run XTTS, and what each wants in a model folder."""
+"""Profiles of the programs that run XTTS: which files each needs in a model folder."""

@@ -1,4 +1,4 @@
-"""The layout of Auralis: one file for the GPT that vllm runs, one for the rest, and what it calls the tensors and fields."""
+"""The layout of Auralis: a file for the GPT, which vllm runs, a file for the rest, and its names of tensors and fields."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ from verify import resources
 
 CORE, GPT = "core_xttsv2/xtts-v2.safetensors", "gpt/gpt2_model.safetensors"
 
-# canonical name, up to a `*` -> name in Auralis; tensors of no line lose their `gpt.` and belong to the core alone
+# canonical name, or prefix before `*` -> name in Auralis; all other tensors are in the core, without `gpt.`
 _GPT_NAMES = (
     ("gpt.mel_embedding.weight", "gpt.wte.weight"),
     ("gpt.mel_pos_embedding.emb.weight", "gpt.wpe.emb.weight"),
@@ -20,11 +20,11 @@ Value = TypeVar("Value")
 
 
 def split(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
-    """Return the tensors of each of the two files under the names that Auralis looks for."""
+    """Return the tensors of each of the two files under the names that Auralis uses."""
     files: dict[str, dict[str, Value]] = {CORE: {}, GPT: {}}
     for name, value in tensors.items():
-        if theirs := _gpt_name(name):
-            files[GPT][theirs] = value
+        if gpt_name := _gpt_name(name):
+            files[GPT][gpt_name] = value
             continue
         short = name.removeprefix("gpt.")
         files[CORE][short] = value
@@ -34,9 +34,9 @@ def split(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
 
 
 def _gpt_name(name: str) -> str | None:
-    for ours, theirs in _GPT_NAMES:
-        if name == ours or (ours.endswith("*") and name.startswith(ours[:-1])):
-            return theirs.rstrip("*") + name.removeprefix(ours.rstrip("*"))
+    for canonical, auralis_name in _GPT_NAMES:
+        if name == canonical or (canonical.endswith("*") and name.startswith(canonical[:-1])):
+            return auralis_name.rstrip("*") + name.removeprefix(canonical.rstrip("*"))
     return None
 
 

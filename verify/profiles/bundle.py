@@ -1,4 +1,4 @@
-"""Make of a model folder what one program needs, and hold it against what that program asks for. No torch."""
+"""Add to a model folder the files that a program needs, and check the folder against its profile. No torch."""
 
 import shutil
 import zipfile
@@ -31,21 +31,21 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP can state: the sa
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bundle:
-    """What a model folder is to hold beside the model: all that was asked for, read and decoded once."""
+    """What to add to a model folder: the requested voices, clips and tensors, read and decoded once."""
 
     profile: Profile | None = None
-    voices: Mapping[str, Sequence[Clip]] = field(default_factory=dict)  # clips of each voice that the model is to hear
+    voices: Mapping[str, Sequence[Clip]] = field(default_factory=dict)  # clips of each voice to add
     reference: Clip | None = None  # the clip of the reference voice
     dvae: Mapping[str, TensorRecord] = field(default_factory=dict)
 
     def tensors(self, plan: Plan) -> list[TensorRecord]:
-        """Return the tensors that the output holds, as often as it holds them."""
+        """Return the tensors of the output, twice where the output holds the weights twice."""
         written = list(dtypes.recorded(plan.ledger.written, plan.job.dtype).values())
         return [*written, *written] if self.profile and self.profile.twice else written
 
 
 def profile_of(job: Job) -> Profile | None:
-    """Return the profile that the user asked for.
+    """Return the profile that the user requested.
 
     Raises:
         SourceError: there is none of that name.
@@ -54,10 +54,10 @@ def profile_of(job: Job) -> Profile | None:
 
 
 def prepare(plan: Plan, script: Script | None) -> Bundle:
-    """Return what is to be made, having refused before the long work what could not be made after it.
+    """Return what to add, and refuse before the long work what could not be made after it.
 
     Raises:
-        SourceError: what the program needs is not there and cannot be made, or a clip cannot be used.
+        SourceError: a file that the program needs is missing and cannot be made, or a clip cannot be used.
     """
     profile, job = profile_of(plan.job), plan.job
     voices = _named_voices(job)
@@ -122,7 +122,7 @@ def _incomplete(message: str, hint: str) -> SourceError:
 
 
 def make(result: Result, bundle: Bundle, stage: Stage, clock: Stopwatch) -> Result:
-    """Add to the staged model folder what the program needs, and return the result with what it asks for held against it."""
+    """Add the files that the program needs to the staged model folder, and return the result with the check of the folder."""
     profile = bundle.profile
     if profile is None:
         return result
@@ -135,7 +135,7 @@ def make(result: Result, bundle: Bundle, stage: Stage, clock: Stopwatch) -> Resu
 
 
 def checked(result: Result, profile: Profile, location: Location, clock: Stopwatch) -> Result:
-    """Return the result with what the program would find missing or unfit in the folder."""
+    """Return the result with the files that the program would find missing or unusable."""
     if not (folder := local_path(location)):
         raise _incomplete(
             f"--profile looks at the files of a folder, and {location} is elsewhere", "Download it first."
@@ -143,7 +143,7 @@ def checked(result: Result, profile: Profile, location: Location, clock: Stopwat
     with clock.step("bundle", f"checking as {profile.title} does"):
         causes = profiles.check(profile, folder, result.ledger.written)
     bundles = [path.name for path in folder.glob("*.zip")] if profile.zip else []
-    found = ProfileResult(
+    profile_result = ProfileResult(
         name=profile.name,
         title=profile.title,
         zip=profile.zip,
@@ -153,30 +153,32 @@ def checked(result: Result, profile: Profile, location: Location, clock: Stopwat
         twice=profile.twice,
         ok=not causes,
     )
-    return replace(result, causes=(*result.causes, *causes), profile=found)
+    return replace(result, causes=(*result.causes, *causes), profile=profile_result)
 
 
 def _add(plan: Plan, bundle: Bundle, profile: Profile, folder: Path) -> None:
-    """Write the files of the profile that a model folder has not."""
+    """Write the files of the profile that a model folder lacks."""
     reference, mel_stats = bundle.reference, plan.ledger.written.get("mel_stats")
     if "reference" in profile.kinds and reference and not (folder / HOME["reference"]).exists():
         clips.write_wav(folder / HOME["reference"], reference.samples, reference.rate_hz)
     if "dvae" in profile.kinds:
         writer.write_container(folder / "dvae.pth", torch_zip.state_pickle(bundle.dvae), bundle.dvae, bundle.dvae)
     if "mel_stats" in profile.kinds and mel_stats:
-        one = {mel_stats.key: mel_stats}
-        writer.write_container(folder / "mel_stats.pth", torch_zip.tensor_pickle(mel_stats), one, one)
+        only_mel_stats = {mel_stats.key: mel_stats}
+        writer.write_container(
+            folder / "mel_stats.pth", torch_zip.tensor_pickle(mel_stats), only_mel_stats, only_mel_stats
+        )
     if "auralis-core" in profile.kinds:
         _add_auralis(plan, profile, folder)
 
 
 def _add_auralis(plan: Plan, profile: Profile, folder: Path) -> None:
-    # Cast under the canonical names, which tell what is a buffer.
-    new = dtypes.recorded(plan.ledger.written, plan.job.dtype)
+    # Cast under the canonical names, which tell buffers from weights.
+    cast = dtypes.recorded(plan.ledger.written, plan.job.dtype)
     for name, split in auralis.split(plan.ledger.written).items():
         (folder / name).parent.mkdir()
-        kept = auralis.split(new)[name]
-        safetensors_writer.write_recorded(folder / name, split, kept, {"format": "pt"}, lambda _: None)
+        recorded = auralis.split(cast)[name]
+        safetensors_writer.write_recorded(folder / name, split, recorded, {"format": "pt"}, lambda _: None)
     for name, value in auralis.configs(plan.config).items():
         write_json(folder / name, value)
     for name, kind in profile.files.items():
@@ -191,8 +193,8 @@ def _dvae(plan: Plan) -> dict[str, TensorRecord]:
         ArchiveError: a dvae.pth cannot be read.
     """
     entries = plan.ledger.entries
-    if own := {entry.target[5:]: entry.record for entry in entries if entry.target.startswith("dvae.")}:
-        return own
+    if own_tensors := {entry.target[5:]: entry.record for entry in entries if entry.target.startswith("dvae.")}:
+        return own_tensors
     for folder in (plan.archive.path.parent, plan.job.base):
         if folder and (folder / "dvae.pth").is_file():
             return {record.key: record for record in read_archive(folder / "dvae.pth").tensors}
@@ -204,12 +206,12 @@ def write_zip(path: Path, files: Mapping[str, Path]) -> None:
     with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED) as bundle:
         for name in _in_order(list(files)):
             info = zipfile.ZipInfo(name, _EPOCH)
-            info.create_system, info.external_attr = 3, 0o644 << 16  # whatever system this is
+            info.create_system, info.external_attr = 3, 0o644 << 16  # the same on every system
             info.file_size = files[name].stat().st_size
             with files[name].open("rb") as source, bundle.open(info, "w") as member:
                 shutil.copyfileobj(source, member, CHUNK_BYTES)
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
-    """Return the names with the small files first, so that a reader of the head sees what it is."""
+    """Return the names with the model file last, so that the first bytes show what the ZIP is."""
     return sorted(names, key=lambda name: (name.startswith("model."), name))

@@ -1,4 +1,4 @@
-"""What each program that runs XTTS needs to find, and whether a folder holds it: the files are data in `configs/profiles`."""
+"""Check whether a folder holds the files that a program needs; each profile is a file in `configs/profiles`."""
 
 import zipfile
 import zlib
@@ -18,19 +18,19 @@ from verify.profiles import auralis
 from verify.source.companions import MAX_VOCAB_BYTES
 from verify.source.config import read_json
 
-# kind of file -> its name in a model folder, where a profile has another
+# kind of file -> its name in a model folder; a profile may use another name
 HOME = {"config": "config.json", "model": "model.pth", "vocab": "vocab.json", "reference": "reference.wav"}
-VOICE_PARTS = ("gpt_cond_latent", "speaker_embedding")  # consumers read a voice by this order
+VOICE_PARTS = ("gpt_cond_latent", "speaker_embedding")  # programs read the parts of a voice in this order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One program: `files` are the names that it looks for, each with the kind of what must be in it."""
+    """One program: `files` maps the names that it looks for to the kind of file expected there."""
 
     name: str
     title: str
-    put: str  # what a user does with the result
-    zip: bool  # it takes one ZIP of the files
+    put: str  # where the user has to put the result
+    zip: bool  # whether it takes one ZIP of the files
     files: Mapping[str, str]
 
     @property
@@ -43,7 +43,7 @@ class Profile:
         return self.zip or "auralis-core" in self.kinds
 
     def as_json(self) -> dict[str, Any]:
-        """Return the profile as reports have it."""
+        """Return the profile as in reports."""
         return {"name": self.name, "title": self.title, "zip": self.zip, "files": list(self.files), "put": self.put}
 
 
@@ -65,12 +65,12 @@ def read(name: str) -> Profile:
 
 
 def bundle_name(target: Location) -> str:
-    """Return the name of the ZIP in a model folder: the folder's own, which the program shows as the model's."""
+    """Return the name of the ZIP: that of the folder, which the program shows as the name of the model."""
     return f"{target.name}.zip"
 
 
 def check(profile: Profile, folder: Path, tensors: Mapping[str, TensorRecord]) -> tuple[Cause, ...]:
-    """Return what keeps the program from using the folder: files that are missing or not what it reads.
+    """Return the causes that keep the program from using the folder: missing or unusable files.
 
     Args:
         tensors: those of the model, by canonical name.
@@ -78,11 +78,11 @@ def check(profile: Profile, folder: Path, tensors: Mapping[str, TensorRecord]) -
     if profile.zip:
         return _check_zip(profile, folder)
     missing = [name for name in profile.files if not _is_filled(folder / name)]
-    found = [_missing(profile, missing, str(folder))] if missing else []
+    causes = [_missing(profile, missing, str(folder))] if missing else []
     for name, kind in profile.files.items():
         if name not in missing:
-            found += _unfit(profile, name, partial(_check_content, folder / name, kind, tensors))
-    return tuple(found)
+            causes += _unfit(profile, name, partial(_check_content, folder / name, kind, tensors))
+    return tuple(causes)
 
 
 def _is_filled(path: Path) -> bool:
@@ -90,17 +90,17 @@ def _is_filled(path: Path) -> bool:
 
 
 def _missing(profile: Profile, missing: list[str], where: str) -> Cause:
-    held = "a ZIP of " if profile.zip else ""
+    container = "a ZIP of " if profile.zip else ""
     return Cause(
         code="profile-missing",
         severity="error",
-        message=f"{profile.title} needs {held}{', '.join(profile.files)}; {where} lacks {', '.join(missing)}",
+        message=f"{profile.title} needs {container}{', '.join(profile.files)}; {where} lacks {', '.join(missing)}",
         hint=f"Convert with --profile {profile.name}, which makes what is missing.",
     )
 
 
 def _unfit(profile: Profile, name: str, check: Callable[[], None]) -> list[Cause]:
-    """Return why a file is not what the program reads, if so."""
+    """Return the cause where a file cannot be used."""
     try:
         check()
     except ConversionError as error:
@@ -116,10 +116,10 @@ def _unfit(profile: Profile, name: str, check: Callable[[], None]) -> list[Cause
 
 
 def _check_content(path: Path, kind: str, tensors: Mapping[str, TensorRecord]) -> None:
-    """Check a file as far as the programs read it.
+    """Check a file as the program would.
 
     Raises:
-        ConversionError: it is not what it should be.
+        ConversionError: the program could not use it.
     """
     if kind == "model" and (layout := archive.read_archive(path).layout) in ("state_dict", "safetensors"):
         raise SourceError("profile-unfit", f'it is a {layout}; ["model"] is looked up in it')
@@ -155,30 +155,30 @@ def _is_wav(path: Path) -> bool:
     return head[:4] == b"RIFF" and head[8:] == b"WAVE"
 
 
-def _check_names(path: Path, wanted: Mapping[str, TensorRecord]) -> None:
-    found = {record.key: record.shape for record in archive.read_archive(path).tensors}
-    needed = {name: record.shape for name, record in wanted.items()}
-    wrong = sorted(found.items() ^ needed.items())
+def _check_names(path: Path, expected: Mapping[str, TensorRecord]) -> None:
+    actual = {record.key: record.shape for record in archive.read_archive(path).tensors}
+    required = {name: record.shape for name, record in expected.items()}
+    wrong = sorted(actual.items() ^ required.items())
     if wrong:
         name, shape = wrong[0]
-        verb = "holds" if found.get(name) == shape else "lacks"
+        verb = "holds" if actual.get(name) == shape else "lacks"
         raise SourceError("profile-unfit", f"it {verb} {name} {list(shape)}, against the model.pth beside it")
 
 
 def _check_zip(profile: Profile, folder: Path) -> tuple[Cause, ...]:
-    """Ask what the program asks of the ZIP, and whether it holds the very files that stand beside it."""
+    """Check the ZIP as the program would, and that its members equal the files beside it."""
     zips = sorted(folder.glob("*.zip"))
     if not zips:
         return (_missing(profile, [bundle_name(folder)], str(folder)),)
     try:
         with zipfile.ZipFile(zips[0]) as bundle:
-            held = {info.filename.rpartition("/")[2]: info for info in bundle.infolist() if info.file_size}
-            if missing := [name for name in profile.files if name not in held]:
+            members = {info.filename.rpartition("/")[2]: info for info in bundle.infolist() if info.file_size}
+            if missing := [name for name in profile.files if name not in members]:
                 return (_missing(profile, missing, str(zips[0])),)
             for name, kind in profile.files.items():
                 beside = folder / HOME[kind]
-                same = held[name].file_size == beside.stat().st_size  # first: a ZIP may claim any size
-                if not same or _crc(bundle.open(held[name])) != _crc(beside.open("rb")):
+                same = members[name].file_size == beside.stat().st_size  # compared first: a ZIP may claim any size
+                if not same or _crc(bundle.open(members[name])) != _crc(beside.open("rb")):
                     return (_stale(profile, zips[0], name, HOME[kind]),)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         message = f"{profile.title} cannot use {zips[0].name}: {str(error)[:200]}"

@@ -1,4 +1,4 @@
-"""The callback of coqui's Trainer: each new best model is exported and verified while the training goes on."""
+"""A callback for coqui's Trainer: export and verify each new best model while the training continues."""
 
 from verify.training.callback import export_best
 

@@ -3,8 +3,8 @@
     from verify.training import export_best
     Trainer(..., callbacks=export_best(keep=3, speaker_wavs="me.wav")).fit()
 
-The trainer waits for no export before its last epoch is over, no fault of an export reaches it, and nothing that it
-wrote is deleted.
+The trainer waits for an export only after its last epoch, an error in an export never reaches it, and none of its files
+is deleted.
 """
 
 import functools
@@ -22,7 +22,9 @@ from verify.training import exports, process, tensorboard
 from verify.training.exports import Best
 from verify.training.process import Export
 
-_log = logging.getLogger("trainer.verify")  # to the console and into the run's log, as all that the trainer says
+_log = logging.getLogger(
+    "trainer.verify"
+)  # goes to the console and into the run's log, like the trainer's own messages
 _VERDICTS = {"pass": "is verified", "warn": "is verified, with a warning", "fail": "was exported and FAILED a check"}
 
 
@@ -32,14 +34,14 @@ def export_best(
     """Return the `callbacks` of a `Trainer` that export and verify each new best model.
 
     Args:
-        output: folder of the exports, each called like its `best_model_N`; default `exports/` in the run folder.
-        keep: how many exports to keep, the newest; older ones that this made itself are removed.
+        output: folder of the exports, each named after its `best_model_N`; default `exports/` in the run folder.
+        keep: how many of the newest exports to keep; older ones made by this callback are removed.
         wait: whether the end of the training, Ctrl-C included, waits for the last export.
         device: where the exported model speaks; the training's own GPU may have no room for it.
-        options: those of `convert`, such as `speaker_wavs`, `texts`, `vocab` or `expect`.
+        options: options of `convert`, such as `speaker_wavs`, `texts`, `vocab` or `expect`.
 
     Raises:
-        OptionError: there is no such option, or its value is none that it takes.
+        OptionError: an option does not exist, or its value is invalid.
         ValueError: `keep` is less than 1.
     """
     if keep < 1:
@@ -48,7 +50,7 @@ def export_best(
     exporter = _Exporter(job=job, folder=Path(output) if output else None, keep=keep, wait=wait)
     return {
         "on_init_end": exporter.begin,
-        "on_train_step_end": exporter.look,
+        "on_train_step_end": exporter.poll,
         "on_train_epoch_end": exporter.stop_on_windows,
         "on_epoch_end": exporter.epoch_ended,
         "on_keyboard_interrupt": exporter.end,
@@ -56,7 +58,7 @@ def export_best(
 
 
 def _harmless(callback: Callable[["_Exporter", Any], None]) -> Callable[["_Exporter", Any], None]:
-    """Keep every fault of a callback away from the training, say the first, and act in the first process only."""
+    """Keep errors of a callback away from the training, log the first one, and act only in the first process."""
 
     @functools.wraps(callback)
     def guarded(exporter: "_Exporter", trainer: Any) -> None:
@@ -74,7 +76,7 @@ def _harmless(callback: Callable[["_Exporter", Any], None]) -> Callable[["_Expor
 
 @dataclass(slots=True, kw_only=True)
 class _Exporter:
-    """What is being exported, and what waits: at most one of each."""
+    """The export that is running and the best model that waits to be exported: at most one of each."""
 
     job: Job
     folder: Path | None
@@ -89,20 +91,20 @@ class _Exporter:
 
     @_harmless
     def begin(self, trainer: Any) -> None:
-        """Note the best model that a continued run has already."""
+        """Remember the best model that a resumed run already has."""
         self.run = Path(trainer.output_path)
         best = exports.newest_best(self.run)
         self.seen_step = best.step if best else -1
 
     @_harmless
-    def look(self, trainer: Any) -> None:
-        """Take the result of an export that is done, and begin the one that waits."""
-        self._look(trainer)
+    def poll(self, trainer: Any) -> None:
+        """Collect a finished export, and start the one that waits."""
+        self._poll(trainer)
 
     @_harmless
     def stop_on_windows(self, trainer: Any) -> None:
-        """Stop an export on Windows, before the trainer fails to remove a file that is open."""
-        self._look(trainer)
+        """Stop an export on Windows, where the trainer would fail to remove a file that is open."""
+        self._poll(trainer)
         if process.OPEN_FILES_STAY and self.running:
             stopped, self.running = self.running, None
             _log.warning(" ! xtts-verify: %s was not exported: an epoch is too short for it", stopped.best.name)
@@ -110,23 +112,23 @@ class _Exporter:
 
     @_harmless
     def epoch_ended(self, trainer: Any) -> None:
-        """Let a new best model wait its turn, which may come at once."""
+        """Queue a new best model for export, and start it where none is running."""
         best = exports.newest_best(self.run)
         if best and best.step > self.seen_step:
             if self.waiting:
                 _log.info(" > xtts-verify: %s is not exported: %s came", self.waiting.name, best.name)
             self.seen_step, self.waiting = best.step, best
-        self._look(trainer)
+        self._poll(trainer)
         if trainer.epochs_done + 1 >= trainer.config.epochs:
             self._end(trainer)
 
     @_harmless
     def end(self, trainer: Any) -> None:
-        """Wait for the last export, or leave it."""
-        self._look(trainer)
+        """Wait for the last export, or leave it to finish by itself."""
+        self._poll(trainer)
         self._end(trainer)
 
-    def _look(self, trainer: Any) -> None:
+    def _poll(self, trainer: Any) -> None:
         if self.running and self.running.is_done:
             done, self.running = self.running, None
             self._finish(done, trainer)
@@ -142,16 +144,16 @@ class _Exporter:
                 self.running.process.wait()
             except KeyboardInterrupt:
                 break
-            self._look(trainer)
+            self._poll(trainer)
         if self.running:
             _log.info(" > xtts-verify: %s will be there when its process is done", self.running.target)
         if self.waiting:
             _log.warning(" ! xtts-verify: %s is not exported", self.waiting.path)
 
     def _finish(self, export: Export, trainer: Any) -> None:
-        """Say what became of the export, put it on the dashboard, and remove those that are too old."""
+        """Log the result of the export, put it on the dashboard, and remove older exports."""
         document, died = process.result(export)
-        name, lost = export.best.name, not export.best.path.exists() and not export.linked
+        name, was_removed = export.best.name, not export.best.path.exists() and not export.linked
         for cause in document["causes"]:
             if cause["severity"] != "note":
                 _log.warning(" ! xtts-verify: %s: %s", name, cause["message"])
@@ -159,20 +161,22 @@ class _Exporter:
             _log.info(" > xtts-verify: %s %s: %s", name, _VERDICTS[document["verdict"]], export.target)
             self._prune(document, export.target.parent)
         else:
-            why = "the trainer removed it meanwhile" if lost else died or "it does not load, or could not be read"
+            why = (
+                "the trainer removed it meanwhile" if was_removed else died or "it does not load, or could not be read"
+            )
             _log.warning(" ! xtts-verify: %s was not exported: %s", name, why)
         tensorboard.log(document, trainer.dashboard_logger, export.best.step)
 
     def _prune(self, document: dict[str, Any], folder: Path) -> None:
-        """Remove exports of ours that are too old; say what lies where, and which files of the trainer could go."""
+        """Remove older exports; log the disk usage, and which of the trainer's files could be deleted."""
         removed, spared = exports.prune(folder, self.keep)
         for path in removed:
             _log.info(" > xtts-verify: removed the older export %s", path)
         for path in spared:
             _log.warning(" ! xtts-verify: %s stays: it holds files of others", path)
-        own = exports.own_exports(folder)
-        used = sum(file.stat().st_size for path in own for file in path.iterdir())
-        _log.info(" > xtts-verify: %s in %s: %s", counted(len(own), "export"), folder, size(used))
+        kept = exports.own_exports(folder)
+        used = sum(file.stat().st_size for path in kept for file in path.iterdir())
+        _log.info(" > xtts-verify: %s in %s: %s", counted(len(kept), "export"), folder, size(used))
         spare = exports.spare_checkpoints(self.run)
         if spare and spare != self.shown_spare:
             self.shown_spare = spare

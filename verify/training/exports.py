@@ -1,4 +1,4 @@
-"""The exports of a run that is still training: its best models, folder while they are read, and the last few exports kept."""
+"""The files of a running training: find its best models, keep one readable by a hard link, and prune old exports."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from verify.files.output import foreign
 from verify.source.find import STEP_NAME
 
 _BEST = re.compile(r"best_model_(\d+)")
-# What stands beside a checkpoint and belongs to it.
+# Files beside a checkpoint that belong to it.
 _COMPANIONS = ("config.json", "vocab.json", "speakers_xtts.pth", "reference.wav")
 
 
@@ -26,21 +26,21 @@ class Best:
 
     @property
     def name(self) -> str:
-        """`best_model_N`, which its export is called too."""
+        """`best_model_N`, which is also the name of its export."""
         return self.path.stem
 
 
 def newest_best(run: Path) -> Best | None:
-    """Return the best model of the highest step; `best_model.pth` is only a copy of it, made after it."""
+    """Return the best model of the highest step; `best_model.pth` is only a copy of it."""
     paths = run.glob("best_model_*.pth")
-    found = [Best(path=path, step=int(match[1])) for path in paths if (match := _BEST.fullmatch(path.stem))]
-    return max(found, key=lambda best: best.step, default=None)
+    best_models = [Best(path=path, step=int(match[1])) for path in paths if (match := _BEST.fullmatch(path.stem))]
+    return max(best_models, key=lambda best: best.step, default=None)
 
 
 def hardlink(best: Best) -> Path | None:
-    """Give the best model a second name, which keeps its bytes when the trainer removes the first, and costs none.
+    """Hard-link the best model into a new folder: the file survives when the trainer removes its name, and costs no space.
 
-    Returns the new folder, which stands for the run's; None where the file system knows no hard links.
+    Return the folder, which replaces the run folder as source; None where the file system has no hard links.
     """
     run = best.path.parent
     folder = run / f".export-of-{best.name}"
@@ -58,18 +58,18 @@ def hardlink(best: Best) -> Path | None:
 
 
 def release(folder: Path | None) -> None:
-    """Remove the second name."""
+    """Remove the folder with the hard link."""
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def mark(export: Path) -> None:
-    """Mark an export as one that the callback made under this name."""
+    """Mark an export as made by the callback under this name."""
     (export / TRAINING_MARK).write_text(json.dumps({"export": export.name}) + "\n", encoding="utf-8")
 
 
 def prune(folder: Path, keep: int) -> tuple[list[Path], list[Path]]:
-    """Remove all but the last exports that the callback made; return those removed, and those that hold files of others."""
+    """Remove all but the newest exports of the callback; return those removed, and those spared for foreign files in them."""
     removed, spared = [], []
     for export in own_exports(folder)[:-keep]:
         if foreign(export):
@@ -81,11 +81,11 @@ def prune(folder: Path, keep: int) -> tuple[list[Path], list[Path]]:
 
 
 def own_exports(folder: Path) -> list[Path]:
-    """Return the exports that the callback made and that still have their name, oldest step first."""
-    found = [
+    """Return the exports that the callback made and nobody renamed, the oldest step first."""
+    by_step = [
         (int(match[1]), path) for path in folder.iterdir() if (match := _BEST.fullmatch(path.name)) and _is_own(path)
     ]
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(by_step)]
 
 
 def _is_own(export: Path) -> bool:
@@ -97,7 +97,7 @@ def _is_own(export: Path) -> bool:
 
 
 def spare_checkpoints(run: Path) -> dict[str, int]:
-    """Return the size in bytes of each checkpoint of the run but the newest and the newest best: none is needed to go on."""
+    """Return the size in bytes of each checkpoint that is not needed to resume: all but the newest and the newest best."""
     numbered = {path: int(match[1]) for path in run.iterdir() if (match := STEP_NAME.fullmatch(path.name))}
     best = newest_best(run)
     needed = {best.path} if best else set()

@@ -1,4 +1,4 @@
-"""One export of a run that is still training, in a process of its own that nobody waits for."""
+"""Run one export in a background process beside the training."""
 
 import contextlib
 import json
@@ -18,10 +18,10 @@ from verify.result import document
 from verify.training import exports
 from verify.training.exports import Best
 
-# Windows removes no file that is open, and the trainer removes the last best model when it saves the next.
+# Windows cannot remove an open file, and the trainer removes the previous best model when it saves a new one.
 OPEN_FILES_STAY = os.name == "nt"
 _NICENESS = 10
-# The hard link goes even where nobody waits for the process.
+# The process itself removes the hard link, as the training may have ended before it.
 _PROGRAM = """
 import shutil, sys
 linked = sys.argv.pop(1)
@@ -35,7 +35,7 @@ finally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An export on its way: what it reads, what it becomes, and what it prints."""
+    """A running export: its source, its target, its process and what that prints."""
 
     best: Best
     target: Path
@@ -50,7 +50,7 @@ class Export:
 
 
 def start(job: Job, best: Best, folder: Path) -> Export:
-    """Start the main job on the best model, into a folder of its name, and return at once."""
+    """Start the conversion of the best model into a folder of its name, and return at once."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder.absolute() / best.name
     linked = None if OPEN_FILES_STAY else exports.hardlink(best)
@@ -62,15 +62,17 @@ def start(job: Job, best: Best, folder: Path) -> Export:
 
 
 def _run_beside(words: list[str], stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Run our command with low priority, out of reach of the terminal's Ctrl-C."""
-    home = str(Path(__file__).parents[2])  # the folder that holds `verify`
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])}
-    apart: dict[str, Any] = {"start_new_session": True}
+    """Start our command with low priority and detached from the terminal's Ctrl-C."""
+    package_parent = str(Path(__file__).parents[2])  # the folder that holds `verify`
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([package_parent, *filter(None, [os.environ.get("PYTHONPATH")])])
+    }
+    detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
-        apart = {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
+        detached = {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
     command = [sys.executable, "-c", _PROGRAM, *words]
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment, **apart
+        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment, **detached
     )
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
@@ -79,14 +81,14 @@ def _run_beside(words: list[str], stdout: IO[bytes], stderr: IO[bytes]) -> subpr
 
 
 def stop(export: Export) -> None:
-    """Stop the process and remove what it left half-written."""
+    """Kill the process and remove its incomplete output."""
     export.process.kill()
     export.process.wait()
     _tidy(export)
 
 
 def result(export: Export) -> tuple[dict[str, Any], str]:
-    """Return the report that the process printed, and its last words where it died without one; mark what it made."""
+    """Return the report that the process printed; where it died without one, also its last line. Marks a finished export."""
     export.stdout.seek(0)
     export.stderr.seek(0)
     stdout, stderr = export.stdout.read(), export.stderr.read().decode(errors="replace").strip()
@@ -94,15 +96,15 @@ def result(export: Export) -> tuple[dict[str, Any], str]:
     try:
         report = json.loads(stdout)
     except ValueError:
-        last = stderr.splitlines()[-1][:500] if stderr else "nothing was said"
-        return document(verdict="error"), f"the process ended with status {export.process.returncode}: {last}"
+        last_line = stderr.splitlines()[-1][:500] if stderr else "nothing was said"
+        return document(verdict="error"), f"the process ended with status {export.process.returncode}: {last_line}"
     if report["output"]:
         exports.mark(export.target)
     return report, ""
 
 
 def _tidy(export: Export) -> None:
-    """Release the source; where the process was killed, remove its staging folder."""
+    """Remove the hard link, close the files and remove a staging folder that a killed process left."""
     exports.release(export.linked)
     export.stdout.close()
     export.stderr.close()

@@ -1,4 +1,4 @@
-"""The figures and the sound of an export, for whatever dashboard the trainer logs to: TensorBoard, or another."""
+"""Log the measurements and the samples of an export to the trainer's dashboard: TensorBoard or another."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def log(document: dict[str, Any], dashboard: Any, step: int) -> None:
 
 
 def figures(document: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield what was measured, under a name that TensorBoard takes."""
+    """Yield each measurement under a name that TensorBoard accepts."""
     yield "passed", float(document["verdict"] in ("pass", "warn"))
     for check in document["checks"] or ():
         if check["measured"] is not None:
@@ -33,7 +33,7 @@ def figures(document: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def verdict_in_words(document: dict[str, Any]) -> str:
-    """Return the verdict and what decided it, in Markdown."""
+    """Return the verdict, its causes and the failed checks, in Markdown."""
     lines = [f"**{document['verdict']}**"]
     lines += [f"- {cause['severity']}: {cause['message']} `{cause['code']}`" for cause in document["causes"]]
     failed = [check for check in document["checks"] or () if check["demanded"] and not check["ok"]]
