@@ -1,4 +1,4 @@
-"""The commands as functions of plain arguments: what `from verify import ...` gives, and what the command line calls."""
+"""The commands as functions of plain arguments, for `from verify import ...` and for the command line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +30,11 @@ def _show_in_notebook(report: Result) -> str:
     return notebook.render(report.to_json())
 
 
-Result._repr_html_ = _show_in_notebook  # type: ignore[attr-defined]  # Jupyter looks for it; a result knows no view
+Result._repr_html_ = _show_in_notebook  # type: ignore[attr-defined]  # for Jupyter; set here, as a result imports no report
 
 
 def inspect(source: AnyPath | Job, **options: "Unpack[Options]") -> Result:
-    """Say what is in the source and what would happen to it: no torch, no writing.
+    """Return what is in the source and what would happen to it, without torch and without writing.
 
     Raises:
         ConversionError: the source cannot be used.
@@ -56,7 +56,7 @@ def convert(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpac
 
 
 def verify(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack[Options]") -> Result:
-    """Load a model that exists already, strictly, and let it speak. Writes only where `output` names a folder.
+    """Load an existing model strictly and let it speak. Writes only where `output` names a folder.
 
     Raises:
         ConversionError: it could not run.
@@ -67,7 +67,7 @@ def verify(source: AnyPath | Job, watch: Watch | None = None, **options: "Unpack
 
 
 def dry_run(source: AnyPath | Job, **options: "Unpack[Options]") -> Result:
-    """Say what `convert` would do, refuse what it would refuse, and write nothing.
+    """Return what `convert` would do, refuse what it would refuse, and write nothing.
 
     Raises:
         ConversionError: as `convert` would, before its long work.
@@ -80,14 +80,14 @@ def dry_run(source: AnyPath | Job, **options: "Unpack[Options]") -> Result:
 def compare(
     *sources: AnyPath, job: Job | None = None, watch: Watch | None = None, **options: "Unpack[Options]"
 ) -> "ComparisonReport":
-    """Let 2 to 26 models say the same, and tell how their tensors differ from the first's.
+    """Let 2 to 26 models speak the same script, and compare their tensors with those of the first.
 
     Args:
-        job: the options as a job, whose own source is not looked at.
+        job: the options as a job, whose own source is ignored.
 
     Raises:
         ConversionError: there are fewer models, or more; the text, the voice, the output or the environment cannot be
-            used. What is wrong with one model stands in the report.
+            used. A fault of one model is in the report instead.
     """
     from verify.commands import compare as comparison
 
@@ -107,25 +107,25 @@ def sweep(
     watch: Watch | None = None,
     **options: "Unpack[Options]",
 ) -> "SweepReport":
-    """Let every checkpoint of every run say the same, rank them, and leave a page to listen through.
+    """Let every checkpoint of every run speak the same script, rank them, and write a page to listen to them.
 
     Args:
-        job: the options as a job, whose own source is not looked at.
-        jobs: worker processes; None: as many as cores, memory and GPUs allow.
-        threads: of each worker; the samples depend on it.
-        ray: the address of a Ray cluster to work on.
+        job: the options as a job, whose own source is ignored.
+        jobs: number of worker processes; None means as many as cores, memory and GPUs allow.
+        threads: threads of each worker; the samples depend on it.
+        ray: address of a Ray cluster to run on.
 
     Raises:
-        ConversionError: the text, the voice, the output, the environment or a run cannot be used. What is wrong with
-            one checkpoint stands in the report.
+        ConversionError: the text, the voice, the output, the environment or a run cannot be used. A fault of
+            one checkpoint is in the report instead.
     """
     workers = Workers(jobs=jobs, threads=threads, ray=ray)
     if not runs:
         raise OptionError("bad-option", "sweep takes at least one run")
-    wanted = _job(job or runs[0], options)
+    checked = _job(job or runs[0], options)
     from verify.sweeping import sweep as sweeping
 
-    return sweeping.sweep(wanted, [Path(run) for run in runs], workers, watch)
+    return sweeping.sweep(checked, [Path(run) for run in runs], workers, watch)
 
 
 def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[SourceOptions]") -> "Xtts":
@@ -136,9 +136,9 @@ def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[Source
         device: "cpu", "cuda", "cuda:1" or "mps".
 
     Raises:
-        ConversionError: the source cannot be read or does not load strictly; its `cause` is the first one found.
+        ConversionError: the source cannot be read or does not load strictly; its `cause` is the first error.
     """
-    job_of(source, device=device, **options)  # what is wrong with an option is said before torch is imported
+    job_of(source, device=device, **options)  # refuse a bad option before torch is imported
     return _coqui("verify.coqui.load").load_xtts(source, device, **options)
 
 
@@ -152,23 +152,23 @@ def judge(
     """Judge sound files alone; one that cannot be read is reported beside the others.
 
     Args:
-        text: what is said in every one of them, where that is known.
+        text: what all of them say, if known.
 
     Raises:
         ConversionError: the text, the language or `expect` cannot be used.
     """
-    known = JudgeOptions(text=text, language=language, expect=expect)
+    checked = JudgeOptions(text=text, language=language, expect=expect)
     from verify.commands import judge as judging
 
     paths = [Path(clip) for clip in clips]
-    return judging.judge(paths, known.text, known.language, known.expect, watch or Silent())
+    return judging.judge(paths, checked.text, checked.language, checked.expect, watch or Silent())
 
 
 def explain(text: str | bytes) -> "ExplanationReport":
-    """Explain an error from its text, from 'Traceback' to its last line: what it truly says, and what to do.
+    """Explain a load error from its text, from 'Traceback' to its last line: what it means, and what to do.
 
     Raises:
-        ConversionError: no error can be read in it (`no-load-error`).
+        ConversionError: the text contains no load error (`no-load-error`).
     """
     from verify.diagnosis import explain as diagnosis
     from verify.report.explain import ExplanationReport
@@ -177,14 +177,14 @@ def explain(text: str | bytes) -> "ExplanationReport":
 
 
 def inspect_environment(watch: Watch | None = None) -> "EnvironmentReport":
-    """Look at packages and devices, and let a tiny random model generate: whether they work together, without a checkpoint."""
+    """Check the installed packages and devices with a tiny random model, without a checkpoint."""
     from verify.commands import env
 
     return env.examine(watch or Silent())
 
 
 def list_profiles() -> "tuple[Profile, ...]":
-    """Return the programs that a result can be made for, and what each needs."""
+    """Return the profiles of the programs that a model can be converted for."""
     from verify.profiles import profile
 
     return tuple(map(profile.read, profile.names()))
@@ -194,7 +194,7 @@ def read_clip(path: AnyPath) -> "Clip":
     """Return a sound file as samples.
 
     Raises:
-        ConversionError: it is not there or no sound file.
+        ConversionError: it does not exist or is not audio.
     """
     from verify.audio import clips
 
@@ -202,20 +202,20 @@ def read_clip(path: AnyPath) -> "Clip":
 
 
 def condition(model: "Xtts", *clips: "Clip | AnyPath") -> Any:
-    """Return the voice that is heard in the clips, for `speak`.
+    """Return the voice of the clips, for `speak`.
 
     Raises:
         ConversionError: a clip cannot be read.
     """
-    heard = [read_clip(clip) if isinstance(clip, str | Path) else clip for clip in clips]
-    return _coqui("verify.coqui.synthesis").condition(model, heard)
+    loaded = [read_clip(clip) if isinstance(clip, str | Path) else clip for clip in clips]
+    return _coqui("verify.coqui.synthesis").condition(model, loaded)
 
 
 def speak(model: "Xtts", voice: Any, text: str, language: str = "en", seed: int = 0) -> Any:
-    """Let the model say the text in a voice of `condition`; the result has `samples`, `rate_hz` and `seconds`.
+    """Synthesize the text in a voice from `condition`; the result has `samples`, `rate_hz` and `seconds`.
 
     Raises:
-        ConversionError: the model's own code fails on it.
+        ConversionError: the code of coqui-tts fails on the text.
     """
     return _coqui("verify.coqui.synthesis").speak(model, voice, text, language, seed, lambda _: None)
 
@@ -227,7 +227,7 @@ def _coqui(module: str) -> Any:
 
 
 def _job(source: AnyPath | Job, options: Options) -> Job:
-    """Return the job of a source and its options, or the job that was passed, with options of its own replaced."""
+    """Return the job of a source with its options; where the source is a job, a copy with these options replaced."""
     if not isinstance(source, Job):
         return job_of(source, **options)
     require_known(options, names_of(Job))

@@ -1,4 +1,4 @@
-"""What the stages of a run find, as typed values: the load, the bytes, the samples, the profile, the files. No torch."""
+"""The typed results of the steps of a run: load, byte comparison, samples, cast, profile and files. No torch."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,7 +17,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """How the file fits the model, all lists complete; `strict` says whether `load_state_dict(strict=True)` succeeded."""
+    """How the file fits the model, with complete lists; `strict` says whether `load_state_dict(strict=True)` succeeded."""
 
     strict: bool
     matched: int
@@ -43,15 +43,15 @@ class Identity:
         return not self.different
 
     def to_json(self) -> dict[str, Any]:
-        """Return the `identical` part of report.json; a cause names the tensors that differ."""
+        """Return the `identical` part of report.json; the tensors that differ are listed in a cause."""
         return {"tensors": self.tensors, "bytes": self.bytes, "ok": self.ok}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleResult:
-    """One sentence that the model said with one seed: how it came about, where it is, and its checks.
+    """One sentence spoken with one seed: how it was generated, its file, and its checks.
 
-    `path` is None where it was not written; `transcript` and `character_error_rate` where no Whisper listened.
+    `path` is None where no file was written; `transcript` and `character_error_rate` are None without `--transcribe`.
     """
 
     text: str
@@ -65,7 +65,7 @@ class SampleResult:
     synthesis_seconds: float
     real_time_factor: float
     path: str | None
-    reference: str  # in words, where the clips of the voice were found
+    reference: str  # where the clips of the voice were found, in words
     speaker_similarity_of_base: float | None
     speaker_similarity: float | None
     transcript: str | None = None
@@ -73,26 +73,26 @@ class SampleResult:
     checks: tuple[Check, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return one of the `samples` of report.json, without its checks: which of them count, the result knows."""
+        """Return one of the `samples` of report.json without its checks, which the result adds."""
         absent = {"checks"} if self.transcript is not None else {"checks", "transcript", "character_error_rate"}
         return {name: value for name, value in asdict(self).items() if name not in absent}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CastPart:
-    """What casting cost one part: the worst relative error of an element and of a whole tensor, and what became zero."""
+    """The rounding errors of one part: the worst relative error of an element and of a tensor, and how many became zero."""
 
     part: str
     tensors: int
     worst_element: float
     worst_tensor: float
-    tensor: str  # the one that lost most
+    tensor: str  # the key of the tensor with the worst error
     to_zero: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CastResult:
-    """What casting to a dtype cost, by part."""
+    """The rounding errors of a cast to another dtype, by part."""
 
     dtype: str
     parts: tuple[CastPart, ...]
@@ -100,7 +100,7 @@ class CastResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileResult:
-    """The program that the folder was held against, and whether it finds there what it looks for."""
+    """The profile that the folder was checked against, and whether the folder has the files that it needs."""
 
     name: str
     title: str
@@ -114,7 +114,7 @@ class ProfileResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFile:
-    """One file of the result."""
+    """One file of the output."""
 
     name: str
     bytes: int

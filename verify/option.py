@@ -1,4 +1,4 @@
-"""What an option is: a field of a dataclass that carries its flag, how its value is read, and its line of help."""
+"""Declare options as dataclass fields that carry their flag, the parser of their value and their help text."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -16,41 +16,42 @@ _LONGEST_SHOWN = 40  # characters of a wrong value
 class Option:
     """One option of the command line and of the library.
 
-    `parse` takes a text, or a value that a library's user passed, and returns the field's value; it raises ValueError
-    with what the value is not, as in "is no device". The pages show `help` and `more`, the command line `help` alone.
+    `parse` takes text from the command line, or a value from a caller of the library, and returns the value of the field;
+    it raises ValueError with what is wrong, as in "is no device". The pages show `help` and `more`, the command line
+    only `help`.
     """
 
-    flags: tuple[str, ...]  # one name without a dash is a positional argument
+    flags: tuple[str, ...]  # a single name without a dash is a positional argument
     commands: frozenset[str]
     parse: Callable[[Any], Any]
     help: str
     more: str = ""
     group: str = ""
     metavar: str | None = None
-    choices: tuple[str, ...] = ()  # what a shell completes; `parse` decides what is taken
-    other_words: Mapping[str, str] = field(default_factory=dict)  # what people write for a choice
+    choices: tuple[str, ...] = ()  # what a shell completes; `parse` decides what is valid
+    other_words: Mapping[str, str] = field(default_factory=dict)  # other spellings -> the choice to suggest
     repeatable: bool = False
-    alone: str | None = None  # the value where the option stands without one
+    alone: str | None = None  # the value where the option is given without one
 
     @property
     def flag(self) -> str:
-        """The long spelling, or the name of a positional argument."""
+        """The long flag, or the name of a positional argument."""
         return self.flags[-1]
 
     def read(self, value: Any, default: Any) -> Any:
         """Return the checked value of the field.
 
         Raises:
-            OptionError: it is none that the option takes.
+            OptionError: the value is invalid.
         """
         if self.repeatable:
             several = () if value is None else value
             if isinstance(several, str | PathLike | RemotePath) or not isinstance(several, Iterable):
                 several = (several,)
-            return tuple(self._read_one(item) for item in several)
-        return value if value is default else self._read_one(value)
+            return tuple(self._read_single(item) for item in several)
+        return value if value is default else self._read_single(value)
 
-    def _read_one(self, value: Any) -> Any:
+    def _read_single(self, value: Any) -> Any:
         try:
             return self.parse(value)
         except ValueError as error:
@@ -64,7 +65,7 @@ def option(spec: str, default: Any, commands: Collection[str], group: str, *, he
     """Return the field of a dataclass that is this option; `more` are further fields of `Option`.
 
     Args:
-        spec: its flags and what follows them: `-o, --output DIR`, `--transcribe [MODEL]`, `SOURCE`.
+        spec: its flags and metavar: `-o, --output DIR`, `--transcribe [MODEL]`, `SOURCE`.
     """
     *flags, last = spec.split(", ")
     flag, _, metavar = last.partition(" ")
@@ -88,10 +89,10 @@ def options_of(holder: Any) -> Iterator[tuple[Field[Any], Option]]:
 
 
 def check(holder: Any) -> None:
-    """Read every field of a frozen dataclass by its option: text becomes a path, one clip a tuple of one.
+    """Parse every field of a frozen dataclass by its option: text becomes a path, a single clip a tuple.
 
     Raises:
-        OptionError: a value is none that its option takes.
+        OptionError: a value is invalid.
     """
     for item, declared in options_of(holder):
         object.__setattr__(holder, item.name, declared.read(getattr(holder, item.name), item.default))
@@ -101,10 +102,10 @@ def require_known(names: Collection[str], known: Collection[str], else_hint: str
     """Check the names of options.
 
     Args:
-        else_hint: what to say where no known name is near.
+        else_hint: the hint where no known name is similar.
 
     Raises:
-        OptionError: one is not known; the hint names the nearest.
+        OptionError: a name is unknown; the hint suggests the most similar one.
     """
     for name in names:
         if name not in known:
@@ -114,24 +115,24 @@ def require_known(names: Collection[str], known: Collection[str], else_hint: str
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """Return what somebody who wrote `name` most likely meant."""
-    from difflib import get_close_matches  # a mistake is rare, and this is not free
+    """Return the known name that is most similar to `name`, if any is."""
+    from difflib import get_close_matches  # imported here because it is slow and rarely needed
 
     return next(iter(get_close_matches(name.lower(), known, n=1, cutoff=0.7)), None)
 
 
-# --- how values are read ---------------------------------------------------------------------------------------------
+# --- parsers of values -----------------------------------------------------------------------------------------------
 
 
 def text(value: Any) -> str:
-    """Return a text; a number or a path is written out."""
+    """Return a string; a number or a path is converted."""
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | PathLike):
         raise ValueError("is no text")
     return str(value)
 
 
 def location(value: Any) -> Location:
-    """Return a path, or what stands for a URL."""
+    """Return a local path or a remote location."""
     if not isinstance(value, str | PathLike | RemotePath):
         raise ValueError("is no path")
     return parse_location(value)
@@ -145,10 +146,10 @@ def truth(value: Any) -> bool:
 
 
 def whole_number(lowest: int, highest: int) -> Callable[[Any], int]:
-    """Return what reads a whole number of this range."""
+    """Return a parser of whole numbers in this range."""
 
     def parse(value: Any) -> int:
-        """Return the number, whether it came as text or as a number."""
+        """Return the number, given as text or as a number."""
         digits = "" if isinstance(value, bool) else str(value)[:20]
         if not (digits.isascii() and digits.isdigit() and lowest <= int(digits) <= highest):
             raise ValueError(f"is no whole number from {lowest} to {highest}")
@@ -158,7 +159,7 @@ def whole_number(lowest: int, highest: int) -> Callable[[Any], int]:
 
 
 def one_of(choices: Collection[str]) -> Callable[[Any], str]:
-    """Return what reads one of these words."""
+    """Return a parser that accepts only these words."""
 
     def parse(value: Any) -> str:
         """Return the word, if it is one of the choices."""

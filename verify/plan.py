@@ -1,4 +1,4 @@
-"""Everything that can be known without torch and without writing: what is there, and what would happen to it."""
+"""Plan a run without torch and without writing: what the source holds, and what would happen to it."""
 
 import contextlib
 import time
@@ -29,7 +29,7 @@ Voices = dict[str, dict[str, TensorRecord]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that is known without torch: what is there, and what would happen."""
+    """What the source holds, and what would happen to it."""
 
     job: Job
     archive: Archive
@@ -42,7 +42,7 @@ class Plan:
     vocabulary: Vocabulary | None
     voices: Voices
     causes: tuple[Cause, ...]
-    seconds: float  # that reading and mapping took
+    seconds: float  # the time for reading and mapping
 
     @property
     def vocab(self) -> Location:
@@ -56,10 +56,10 @@ class Plan:
         return self.source.vocab.path
 
     def foreseen(self) -> tuple[Cause, ...]:
-        """The causes with the names that the file is known to lack without a model to compare it with."""
-        wanted = names_of(self.architecture.fields.get("gpt_layers", 0), self.architecture.version)
-        lacking = sorted(wanted - self.ledger.written.keys())
-        return components.half_parts(explain(self.causes, lacking, (), {}), self.base, self.ledger)
+        """The causes, with the keys that the file is known to lack even before a model is built."""
+        expected = names_of(self.architecture.fields.get("gpt_layers", 0), self.architecture.version)
+        missing = sorted(expected - self.ledger.written.keys())
+        return components.half_parts(explain(self.causes, missing, (), {}), self.base, self.ledger)
 
 
 def plan(job: Job) -> Plan:
@@ -68,13 +68,13 @@ def plan(job: Job) -> Plan:
     Raises:
         ConversionError: the source cannot be used.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     checkpoint = find_checkpoint(job.source, job.checkpoint)
     archive = archives.read_archive(checkpoint)
-    own, base = build_ledger(archive.tensors, same_bytes), read_base(job.base)
-    components.require_xtts(archive, own, filling=base is not None)
+    own_ledger, base = build_ledger(archive.tensors, same_bytes), read_base(job.base)
+    components.require_xtts(archive, own_ledger, filling=base is not None)
     source = gather(job, checkpoint, archive.config)
-    ledger, likeness = fill(own, base), likeness_to(own, base)
+    ledger, likeness = fill(own_ledger, base), likeness_to(own_ledger, base)
     architecture = config_check.with_lost_layers(read_architecture(ledger.by_name), source.config, archive.config)
     config, config_causes = _config(architecture, source, archive, job)
     causes = [
@@ -103,14 +103,14 @@ def plan(job: Job) -> Plan:
         vocabulary=vocabulary,
         voices=voices,
         causes=components.half_parts(causes, base, ledger),
-        seconds=time.perf_counter() - began,
+        seconds=time.perf_counter() - start,
     )
 
 
 def _config(
     architecture: Architecture, source: Source, archive: Archive, job: Job
 ) -> tuple[dict[str, Any], list[Cause]]:
-    """Return the inference config, and how it fits the weights; where the one inside the checkpoint fits, say so."""
+    """Return the inference config, and how it fits the weights; the causes point to the config inside the checkpoint where that one fits."""
     config = inference_config(source.config, source.config_origin)
     args, origin = config["model_args"], source.config_origin
     causes: list[Cause] = []
@@ -138,7 +138,7 @@ def _config(
 def _vocabulary(
     architecture: Architecture, source: Source, config: dict[str, Any], job: Job
 ) -> tuple[Vocabulary | None, list[Cause]]:
-    """Return the vocabulary and what is wrong with it; its size and its start and stop go into the config."""
+    """Return the vocabulary and what is wrong with it; put its size and its start and stop tokens into the config."""
     if source.vocab is None:
         return None, []
     vocabulary = read_vocabulary(source.vocab.path)
@@ -151,14 +151,14 @@ def _vocabulary(
     if any(cause.code == "vocab-rows" for cause in causes) and (fitting := _fitting(architecture, source)):
         hint = f"{fitting.path} ({fitting.origin}) has as many tokens as the weights have rows: pass it with --vocab."
         causes = [replace(cause, hint=hint) if cause.code == "vocab-rows" else cause for cause in causes]
-    of_base = job.base / "vocab.json" if job.base else None
-    if of_base and of_base.is_file() and of_base != source.vocab.path:
-        causes += vocab_check.order_causes(vocabulary, source.vocab, read_vocabulary(of_base), of_base)
+    base_vocab = job.base / "vocab.json" if job.base else None
+    if base_vocab and base_vocab.is_file() and base_vocab != source.vocab.path:
+        causes += vocab_check.order_causes(vocabulary, source.vocab, read_vocabulary(base_vocab), base_vocab)
     return vocabulary, causes
 
 
 def _fitting(architecture: Architecture, source: Source) -> Found | None:
-    """Return another vocabulary, of those that could have been taken, that has a token for each row of the weights."""
+    """Return another vocabulary that was found and that has as many tokens as the weights have rows."""
     for other in source.other_vocabs:
         with contextlib.suppress(ConversionError):
             if read_vocabulary(other.path).size == architecture.fields.get("gpt_number_text_tokens"):
@@ -167,7 +167,7 @@ def _fitting(architecture: Architecture, source: Source) -> Found | None:
 
 
 def _readable_voices(source: Source) -> tuple[Voices, list[Cause]]:
-    """Return the voices of the speakers file, or why it is left out."""
+    """Return the voices of the speakers file, or the cause why it is left out."""
     if source.speakers is None:
         return {}, []
     try:

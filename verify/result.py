@@ -1,4 +1,4 @@
-"""The result of a run: the plan, and what each stage found, as one frozen value and as the JSON document of schema 1."""
+"""The result of a run: the plan and the result of each step, as one frozen value and as the JSON document of schema 1."""
 
 import math
 from collections import Counter
@@ -23,9 +23,9 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The plan of a run and what was found since. Parts that did not run are None, never made up.
+    """The plan of a run and the results of its steps so far. Parts that did not run are None.
 
-    A stage takes a result and returns it with its own part filled in.
+    Each step takes a result and returns a copy with its own part filled in.
     """
 
     plan: Plan
@@ -45,7 +45,7 @@ class Result:
 
     @classmethod
     def of(cls, plan: Plan) -> "Result":
-        """Return the result of a plan with which nothing has been done yet."""
+        """Return the result of a plan before any step has run."""
         return cls(plan=plan, causes=plan.causes, seconds={"read": plan.seconds})
 
     @property
@@ -55,17 +55,17 @@ class Result:
 
     @property
     def archive(self) -> Archive:
-        """What the file holds."""
+        """The container and its tensors."""
         return self.plan.archive
 
     @property
     def ledger(self) -> Ledger:
-        """What becomes of each tensor."""
+        """The fate of each tensor."""
         return self.plan.ledger
 
     @property
     def architecture(self) -> Architecture:
-        """What the shapes tell."""
+        """The architecture read from the shapes."""
         return self.plan.architecture
 
     @property
@@ -80,7 +80,7 @@ class Result:
 
     @property
     def sound_cause(self) -> SoundCause | None:
-        """The one cause of what is heard, where the model spoke and checks that decide the verdict failed."""
+        """The likeliest cause of a bad sound, where there are samples and checks that decide the verdict failed."""
         return diagnose(self.failed_checks) if self.samples else None
 
     @property
@@ -133,14 +133,14 @@ def verdict(causes: tuple[Cause, ...]) -> str:
 
 def verdict_of_all(verdicts: Iterable[str]) -> str:
     """Return the verdict over several: `fail` where one fails or could not be read, `warn` on any warning, else `pass`."""
-    found = set(verdicts)
-    if found & {"error", "fail"}:
+    distinct = set(verdicts)
+    if distinct & {"error", "fail"}:
         return "fail"
-    return "warn" if "warn" in found else "pass"
+    return "warn" if "warn" in distinct else "pass"
 
 
 def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> dict[str, Any]:
-    """Return a document of schema 1 with every part that is not given as null."""
+    """Return a document of schema 1; parts that are not given are null."""
     names = [
         "source",
         "base",
@@ -171,7 +171,7 @@ def cause_as_json(cause: Cause) -> dict[str, Any]:
 
 
 def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:
-    """Return the check, whether the verdict depends on it, and a measurement that JSON can hold: NaN and Inf become null."""
+    """Return the check as schema 1 has it; a measurement of NaN or Inf becomes null, which JSON can hold."""
     measured = check.measured
     return {
         "name": check.name,
@@ -210,8 +210,8 @@ def _base(base: Base | None, likeness: tuple[Likeness, ...]) -> dict[str, Any] |
 
 def layout(archive: Archive, ledger: Ledger) -> str:
     """Return the layout of the source; a state dict without any vocoder is `gpt_only`."""
-    own = (entry.target for entry in ledger.entries if entry.fate != FILLED)
-    has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in own)
+    source_targets = (entry.target for entry in ledger.entries if entry.fate != FILLED)
+    has_vocoder = any(target.startswith("hifigan_decoder.waveform_decoder.") for target in source_targets)
     if not has_vocoder:
         return "gpt_only"
     wrapped = any(is_wrapped(entry.record.key) for entry in ledger.entries)

@@ -1,4 +1,4 @@
-"""Commands as people can paste them: this program by the name that it was called with, words quoted for the shell at hand."""
+"""Write commands that users can paste: under the name by which this program was called, quoted for their shell."""
 
 import os
 import re
@@ -12,9 +12,9 @@ SCRIPT = "convert_and_verify.py"
 
 
 def program() -> str:
-    """Return how to call this program: as it was called, or, within another program, as it can be called.
+    """Return the command that runs this program: as it was called or, from within another program, as it can be called.
 
-    A checkout has the script beside the package; what pip installed is a command of its own.
+    A checkout has the script beside the package; an installation has a command of its own.
     """
     called = Path(sys.argv[0]) if sys.argv and sys.argv[0] else Path("-")
     if called.name == SCRIPT:
@@ -31,17 +31,17 @@ def command(*words: object) -> str:
 
 
 def quote(word: object) -> str:
-    """Return the word as the shell at hand takes it: as POSIX has it, or in the double quotes that PowerShell and cmd share.
+    """Return the word quoted for a POSIX shell or, on Windows, in the double quotes that PowerShell and cmd share.
 
-    On Windows a `$` or `%` stays what it is there, a variable's sign: no one spelling of it serves both shells.
+    On Windows `$` and `%` are not escaped: no spelling works in both shells.
     """
     text = str(word)
     if not WINDOWS:
         quoted = shlex.quote(text)
-        # Double quotes where they mean the same: what stands in a report may be pasted into another shell.
+        # Prefer double quotes where they mean the same: a command in a report may be pasted into another shell.
         return quoted if quoted == text or not set(text).isdisjoint('$`"\\!') else f'"{text}"'
     if re.fullmatch(r"[\w.:\\/=+-]+", text):
         return text
-    # A program on Windows reads backslashes before a quotation mark in pairs.
+    # Windows programs read backslashes before a quotation mark in pairs.
     inner = re.sub(r'(\\*)"', r'\1\1\\"', text)
     return '"' + re.sub(r"(\\+)$", r"\1\1", inner) + '"'
