@@ -1,4 +1,4 @@
-"""The clean speech to judge: clips of a folder with their texts, and voices of flite and espeak-ng where installed."""
+"""The clean speech of the benchmark: clips of a folder with their texts, and flite and espeak-ng where installed."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ ESPEAK = {"cs": "cs", "de": "de", "en": "en", "es": "es", "fr": "fr-fr", "it": "
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Speech:
-    """A clean clip `(samples,)`, who speaks in it, and what."""
+    """A clean clip `(samples,)` with its speaker and its text."""
 
     name: str
     group: str
@@ -34,13 +34,13 @@ class Speech:
 
 
 def read_folder(folder: Path) -> list[Speech]:
-    """Return every WAV or FLAC below the folder; a `.txt` beside it is its text, a folder named by a code its language."""
-    found = []
+    """Return every WAV or FLAC below the folder; its text is in a `.txt` beside it, its language the name of the subfolder."""
+    clips = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (".wav", ".flac")):
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
         text = path.with_suffix(".txt")
         code = path.parent.name if len(path.parent.name) == 2 else "en"
-        found.append(
+        clips.append(
             Speech(
                 name=str(path.relative_to(folder)),
                 group=path.parent.name,
@@ -51,11 +51,11 @@ def read_folder(folder: Path) -> list[Speech]:
                 language={"zh": "zh-cn"}.get(code, code),
             )
         )
-    return found
+    return clips
 
 
 def synthesise(folder: Path) -> list[Speech]:
-    """Return sentences of every flite and espeak-ng voice that is installed, one file each in the folder."""
+    """Synthesize sentences with every installed flite and espeak-ng voice, into files in the folder."""
     jobs = []
     if shutil.which("flite"):
         for voice, sentence in FLITE.items():
@@ -66,12 +66,12 @@ def synthesise(folder: Path) -> list[Speech]:
         for code, voice in ESPEAK.items():
             text = sentences[code]["text"]
             jobs.append(("espeak-ng", voice, 0, text, code, ["espeak-ng", "-v", voice, text, "-w"]))
-    found = []
+    clips = []
     for source, voice, number, text, language, command in jobs:
         path = folder / f"{source}-{voice}-{number}.wav"
         subprocess.run([*command, str(path)], check=True, capture_output=True)
         samples, rate_hz = soundfile.read(path, dtype="float32")
-        found.append(
+        clips.append(
             Speech(
                 name=path.stem,
                 group=voice,
@@ -82,14 +82,14 @@ def synthesise(folder: Path) -> list[Speech]:
                 language=language,
             )
         )
-    return found
+    return clips
 
 
 def halves(speech: list[Speech]) -> tuple[list[Speech], list[Speech]]:
     """Return the calibration half and the held-out half: no voice or language of a source is in both."""
     groups = sorted({(clip.source, clip.group) for clip in speech})
-    first = {group for number, group in enumerate(groups) if number % 2 == 0}
+    calibration = {group for number, group in enumerate(groups) if number % 2 == 0}
     parts: tuple[list[Speech], list[Speech]] = ([], [])
     for clip in speech:
-        parts[(clip.source, clip.group) not in first].append(clip)
+        parts[(clip.source, clip.group) not in calibration].append(clip)
     return parts

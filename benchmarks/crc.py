@@ -1,4 +1,4 @@
-"""What the libraries that compute CRC-32 cost, and what they make the SHA-256 after them cost: `python -m benchmarks.crc`.
+"""Measure the libraries that compute CRC-32, and how they slow down the SHA-256 after them: `python -m benchmarks.crc`.
 
 `pip install isal` first for the row of ISA-L.
 """
@@ -10,14 +10,14 @@ import zlib
 from importlib import import_module
 
 LIBRARIES = {"zlib": "zlib", "zlib-ng": "zlib_ng.zlib_ng", "ISA-L": "isal.isal_zlib"}
-PIECE, PIECES = os.urandom(2**19), 3460  # what is kept of an XTTS v2: 1.8 GB
+PIECE, PIECES = os.urandom(2**19), 3460  # the size of the tensors of an XTTS v2: 1.8 GB
 
 
 def seconds(function):
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(PIECES):
         function(PIECE)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def main():

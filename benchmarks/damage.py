@@ -1,7 +1,7 @@
-"""What can be wrong with speech: each damage takes a clip and gives a worse one, seeded, at 16 kHz.
+"""Damage speech in many ways: each damage turns a clip at 16 kHz into a worse one, reproducibly.
 
-A strength is `reject` where we hold that a listener would send the clip back, `bear` where the harm is heard but would
-be let pass (mild noise, a telephone's band): those are left out of the rate of catches and shown beside it.
+A strength is `reject` where we think that a listener would reject the clip, `bear` where the damage is audible but
+acceptable (mild noise, telephone bandwidth): the latter do not count in the detection rate and are shown beside it.
 """
 
 import functools
@@ -16,7 +16,7 @@ REJECT, BEAR = "reject", "bear"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Material:
-    """A clip `(samples,)` at 16 kHz, another one for babble, and the draw."""
+    """A clip `(samples,)` at 16 kHz, other clips for babble, and the random generator."""
 
     samples: np.ndarray
     others: tuple[np.ndarray, ...]
@@ -25,7 +25,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """One kind of damage at one strength; `apply` gives samples `(samples,)` at 16 kHz, or None where a clip is too short."""
+    """One kind of damage at one strength; `apply` returns samples `(samples,)` at 16 kHz, or None where a clip is too short."""
 
     kind: str
     strength: str
@@ -91,7 +91,7 @@ def _stutter(material, seconds):
 
 
 def _overdriven(material, share, headroom):
-    """Drive the clip until the share of its samples lies at the limit of the scale, then turn it down by the headroom."""
+    """Amplify the clip until this share of its samples is clipped, then scale it by the headroom."""
     gain = 1.0 / max(float(np.quantile(np.abs(material.samples), 1 - share)), 1e-6)
     return np.clip(material.samples * gain, -1, 1) * headroom
 
@@ -103,7 +103,7 @@ def _stretched(material, factor):
 
 
 def _resampled(material, factor):
-    """Play it faster or slower, pitch and all."""
+    """Play it faster or slower, which also changes the pitch."""
     import soxr
 
     return soxr.resample(material.samples, RATE_HZ * factor, RATE_HZ)
@@ -125,30 +125,30 @@ def _loud_part(material, seconds):
 
 
 def _looped(material, seconds, times):
-    found = _loud_part(material, seconds)
-    if found is None:
+    loudest = _loud_part(material, seconds)
+    if loudest is None:
         return None
-    start, size = found
+    start, size = loudest
     part = material.samples[start : start + size]
     return np.concatenate([material.samples[:start], np.tile(part, times), material.samples[start + size :]])
 
 
-def _heard(samples):
+def _audible_range(samples):
     """Return the first and last sample that is within 30 dB of the loudest."""
-    heard = np.flatnonzero(np.abs(samples) > np.abs(samples).max() / 32)
-    return int(heard[0]), int(heard[-1])
+    audible = np.flatnonzero(np.abs(samples) > np.abs(samples).max() / 32)
+    return int(audible[0]), int(audible[-1])
 
 
 def _cut(material, share, at_end):
-    """Cut off a share of what is heard, in the middle of a sound that is loud."""
-    first, last = _heard(material.samples)
+    """Cut off a share of the audible part, in the middle of a loud sound."""
+    first, last = _audible_range(material.samples)
     samples = material.samples
     window = RATE_HZ // 20
     energy = np.convolve(np.square(samples), np.ones(window) / window, "same")[: len(samples)]
-    near = int(first + (last - first) * (1 - share if at_end else share))
-    span = slice(max(0, near - RATE_HZ // 4), near + RATE_HZ // 4)
-    place = span.start + int(np.argmax(energy[span]))
-    return samples[:place] if at_end else samples[place:]
+    target = int(first + (last - first) * (1 - share if at_end else share))
+    span = slice(max(0, target - RATE_HZ // 4), target + RATE_HZ // 4)
+    cut = span.start + int(np.argmax(energy[span]))
+    return samples[:cut] if at_end else samples[cut:]
 
 
 def _silence_inside(material, seconds):
@@ -189,9 +189,9 @@ def _clicks(material, per_second):
 def _reverberant(material, seconds):
     """Convolve with noise that falls by 60 dB in the time given."""
     size = int(seconds * RATE_HZ)
-    room = material.draw.standard_normal(size) * 10 ** (-3 * np.arange(size) / size)
-    room[0] = 3 * _rms(room) * np.sqrt(size) * 0.1
-    wet = np.convolve(material.samples, room)
+    impulse = material.draw.standard_normal(size) * 10 ** (-3 * np.arange(size) / size)
+    impulse[0] = 3 * _rms(impulse) * np.sqrt(size) * 0.1
+    wet = np.convolve(material.samples, impulse)
     return wet / _rms(wet) * _rms(material.samples)
 
 
@@ -218,13 +218,13 @@ def _random_phase(material, window):
 
 
 def _frozen(material, seconds):
-    """Hold one 30 ms piece of a vowel for the whole clip, as a decoder that sticks to one token does."""
+    """Sustain 30 ms of a vowel for the whole clip, as a decoder does that repeats one token."""
     start, _ = _loud_part(material, 0.03)
     piece = material.samples[start : start + int(0.03 * RATE_HZ)] * np.hanning(int(0.03 * RATE_HZ))
-    held = np.zeros(int(seconds * RATE_HZ))
-    for place in range(0, len(held) - len(piece), len(piece) // 2):
-        held[place : place + len(piece)] += piece
-    return held
+    vowel = np.zeros(int(seconds * RATE_HZ))
+    for place in range(0, len(vowel) - len(piece), len(piece) // 2):
+        vowel[place : place + len(piece)] += piece
+    return vowel
 
 
 def _rows():

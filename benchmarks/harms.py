@@ -1,4 +1,4 @@
-"""Ways to harm the model that speaks so that it still loads strictly: each changes the state of a training run in place."""
+"""Ways to damage the demo model so that it still loads strictly: each changes a training run in place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ VOCODER = "hifigan_decoder.waveform_decoder."
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What a run folder holds: the model's tensors by their names in an `Xtts`, config.json and vocab.json."""
+    """The content of a run folder: the tensors by their keys in an `Xtts`, config.json and vocab.json."""
 
     tensors: dict[str, torch.Tensor]
     config: dict[str, Any]
@@ -24,14 +24,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harm:
-    """One kind of harm."""
+    """One way to damage a run."""
 
     name: str
     apply: Callable[[Run], None]
 
 
 def _noise(prefix, share):
-    """Add noise of a share of each matrix's own RMS."""
+    """Add noise to each matrix, with this share of its RMS."""
 
     def apply(run):
         for name in run.names(prefix):
@@ -44,7 +44,7 @@ def _noise(prefix, share):
 
 
 def _each(prefix, change, ending="", least_dimensions=1):
-    """Change each tensor of these names that has so many dimensions."""
+    """Change each floating-point tensor of these names that has at least so many dimensions."""
 
     def apply(run):
         for name in run.names(prefix, ending):
@@ -55,7 +55,7 @@ def _each(prefix, change, ending="", least_dimensions=1):
 
 
 def _fresh(prefix):
-    """Give matrices the values that an untrained model would have, about, and leave the rest."""
+    """Replace matrices by roughly the values of an untrained model; keep vectors."""
 
     def apply(run):
         for name in run.names(prefix):
@@ -86,7 +86,7 @@ def _shuffled(tensor, draw):
 
 
 def _config(**values):
-    """Change these fields wherever the config has them."""
+    """Set these fields wherever the config has them."""
 
     def apply(run):
         for part in (run.config, run.config["model_args"], run.config["audio"]):
@@ -96,13 +96,13 @@ def _config(**values):
 
 
 def _levels(tensor, bits):
-    """Round each row to so many bits."""
+    """Quantize each row to this number of bits."""
     top = tensor.abs().amax(dim=tuple(range(1, tensor.dim())), keepdim=True).clamp(min=1e-12) / (2 ** (bits - 1) - 1)
     return (tensor / top).round() * top
 
 
 def _vocabulary(run):
-    """Give the letters each other's ids, in reverse."""
+    """Assign the ids of the letters in reverse order."""
     vocab = run.vocab["model"]["vocab"]
     letters = [token for token in vocab if len(token) == 1]
     for token, number in zip(letters, [vocab[token] for token in reversed(letters)], strict=True):
@@ -110,7 +110,7 @@ def _vocabulary(run):
 
 
 def _languages(run):
-    """Give the languages each other's ids, in reverse."""
+    """Assign the ids of the languages in reverse order."""
     vocab = run.vocab["model"]["vocab"]
     names = [item for item in run.vocab["added_tokens"] if item["content"].strip("[]").islower()]
     ids = [item["id"] for item in names]
@@ -127,7 +127,7 @@ def _stops_early(run):
 
 
 def _twin(run):
-    """Leave the second names of an older step in the file, as one saved in inference mode beside newer weights has them."""
+    """Add the duplicate inference keys with the weights of an older step, as a file saved in inference mode may have them."""
     for name in run.names("gpt.gpt.h."):
         twin = name.replace("gpt.gpt.", "gpt.gpt_inference.transformer.", 1)
         run.tensors[twin] = run.tensors[name] + 0.01 * torch.randn(run.tensors[name].shape, generator=run.draw)
@@ -145,8 +145,8 @@ def _from_stage(stage, names):
 
 
 def harms(stages: dict[str, dict[str, torch.Tensor]]) -> tuple[Harm, ...]:
-    """Return every harm; those of other steps only where a stage of the training is at hand, by its name."""
-    last = VOCODER + "resblocks.11."
+    """Return every damage; those that mix training steps need `stages`, the tensors of other steps by name."""
+    last_block = VOCODER + "resblocks.11."
     kinds: dict[str, Callable[[Run], None]] = {
         "GPT: its two layers swapped": _swap("gpt.gpt.h.0.", "gpt.gpt.h.1."),
         "GPT: first layer initialised again": _fresh("gpt.gpt.h.0."),
@@ -173,8 +173,8 @@ def harms(stages: dict[str, dict[str, torch.Tensor]]) -> tuple[Harm, ...]:
         "speaker encoder: initialised again": _fresh("hifigan_decoder.speaker_encoder."),
         **{f"vocoder: noise of {share:.0%}": _noise(VOCODER, share) for share in (0.01, 0.05, 0.2, 0.5)},
         "vocoder: first block zeroed": _each(VOCODER + "resblocks.0.", torch.zeros_like, least_dimensions=2),
-        "vocoder: last block's lengths zeroed": _each(last, torch.zeros_like, "original0"),
-        "vocoder: last block initialised again": _fresh(last),
+        "vocoder: last block's lengths zeroed": _each(last_block, torch.zeros_like, "original0"),
+        "vocoder: last block initialised again": _fresh(last_block),
         "vocoder: a block's two chains swapped": _swap(VOCODER + "resblocks.1.convs1.", VOCODER + "resblocks.1.convs2."),
         "vocoder: kernels reversed in time": _each(VOCODER + "resblocks.", lambda t: t.flip(-1), "original1"),
         "vocoder: weight norm's lengths set to one": _each(VOCODER, torch.ones_like, "original0"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure how good the judge is: false alarms on clean speech, catches of damage, on clips that its limits never saw.
+"""Measure the judge: false alarms on clean speech and detected damage, on clips that were not used to set its limits.
 
     python -m benchmarks.judge --clips FOLDER [--clips FOLDER ...] [--fresh FOLDER] [--markdown FILE]
 
@@ -27,18 +27,22 @@ def main():
     parser.add_argument("--fresh", type=Path, action="append", default=[], metavar="FOLDER", help="clean, held out")
     parser.add_argument("--each", type=int, default=10, help="clips for each damage (default: 10)")
     parser.add_argument("--half", choices=("held-out", "calibration"), default="held-out")
-    parser.add_argument("--no-models", action="store_true", help="leave out what untrained models say (needs torch)")
-    parser.add_argument("--measures", type=Path, help="keep what was measured here, and use it where it is there")
+    parser.add_argument(
+        "--no-models", action="store_true", help="leave out the samples of untrained models (they need torch)"
+    )
+    parser.add_argument(
+        "--measures", type=Path, help="file to store the measurements in, or to read them from if it exists"
+    )
     parser.add_argument("--markdown", type=Path, help="write the tables here too")
     options = parser.parse_args()
-    kept = options.measures
-    if kept and kept.exists():
-        rows = json.loads(kept.read_text(encoding="utf-8"))
+    measures_file = options.measures
+    if measures_file and measures_file.exists():
+        rows = json.loads(measures_file.read_text(encoding="utf-8"))
     else:
         rows = clip_rows(options)
         rows += [] if options.no_models else model_rows()
-        if kept:
-            kept.write_text(json.dumps(rows), encoding="utf-8")
+        if measures_file:
+            measures_file.write_text(json.dumps(rows), encoding="utf-8")
     text = markdown([row | {"failed": failed_checks(row)} for row in rows], options.half)
     print(text)
     if options.markdown:
@@ -46,7 +50,7 @@ def main():
 
 
 def clip_rows(options):
-    """Return a row for each clip and damage: who, what, and the figures."""
+    """Return a row of measurements for each clip and each damage."""
     with tempfile.TemporaryDirectory() as folder:
         clips = [clip for path in options.clips for clip in corpus.read_folder(path)]
         clips += corpus.synthesise(Path(folder))
@@ -61,8 +65,8 @@ def clip_rows(options):
 
 
 def model_rows():
-    """Return a row for each sample of a model that cannot speak."""
-    from benchmarks.judge_models import outputs  # torch and coqui-tts, which the rest does without
+    """Return a row for each sample of an untrained model."""
+    from benchmarks.judge_models import outputs  # imports torch and coqui-tts, which the rest does not need
 
     rows = []
     for strength, samples, rate_hz, text in outputs():
@@ -74,7 +78,7 @@ def model_rows():
 
 
 def damaged_rows(clips, each):
-    """Return rows of every damage, on as many clips as asked for, taken in turn; babble is made of the other clips."""
+    """Return rows of every damage, each on `each` clips in turn; babble is mixed from the other clips."""
     at_16k = [vad_mos.at_network_rate(clip.samples, clip.rate_hz).astype(np.float64) for clip in clips]
     rows = []
     for number, kind in enumerate(damage.damages()):
@@ -90,16 +94,16 @@ def damaged_rows(clips, each):
 
 
 def row(clip, samples, rate_hz, kind, strength, verdict):
-    """Return what was measured of one clip, ready for JSON."""
+    """Return the measurements of one clip, ready for JSON."""
     return {
         "kind": kind, "strength": strength, "verdict": verdict, "source": clip.source, "name": clip.name,
         "text": clip.text, "language": clip.language, "measures": measure(samples, rate_hz),
     }  # fmt: skip
 
 
-def failed_checks(found):
-    """Return the names of the checks that a row fails under the limits of today."""
-    checks = judge_measures(found["measures"], found["text"], found["language"])
+def failed_checks(clip_row):
+    """Return the names of the checks that a row fails under the current limits."""
+    checks = judge_measures(clip_row["measures"], clip_row["text"], clip_row["language"])
     return [check.name for check in checks if not check.ok]
 
 

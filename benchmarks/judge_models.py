@@ -1,4 +1,4 @@
-"""What models without training say: coqui's own `Xtts` at the demo's size, as it is, shuffled, and with parts zeroed."""
+"""Samples of broken models: the demo model unchanged, with shuffled layers, and with a damaged vocoder."""
 
 import shutil
 import tempfile
@@ -48,7 +48,7 @@ CHANGES = {
 
 
 def outputs():
-    """Yield strength, samples, rate and text of each sample that a changed demo model speaks."""
+    """Yield strength, samples, rate in Hz and text of each sample of a changed demo model."""
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "demo"
@@ -61,7 +61,7 @@ def outputs():
             checkpoint["model"] = change(checkpoint["model"])
             torch.save(checkpoint, run / source.relative_to(folder / "training"))
             for seed, text in enumerate(TEXTS):
-                job = Job(source=run, output=Path(name) / f"out{seed}", expect="sound", text=text, seed=seed)  # fmt: skip
+                job = Job(source=run, output=Path(name) / f"out{seed}", expect="sound", texts=(text,), seed=seed)  # fmt: skip
                 report = convert(job)
                 if report.sample:
                     samples, rate_hz = soundfile.read(Path(report.output) / "sample.wav", dtype="float32")

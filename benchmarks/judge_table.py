@@ -8,7 +8,7 @@ SYNTHESIZERS = ("espeak-ng", "flite")
 
 
 def markdown(rows, half):
-    """Return false alarms by source and catches by damage; each row has `failed`, the names of the checks it fails."""
+    """Return false alarms by source and detections by damage; each row has `failed`, the names of the checks it fails."""
     clean = [row for row in rows if row["verdict"] == "clean"]
     wrong = [row for row in rows if row["verdict"] == REJECT]
     mild = [row for row in rows if row["verdict"] == BEAR]
@@ -33,19 +33,19 @@ def markdown(rows, half):
 def _clean(rows):
     lines = ["| clean speech | clips | false alarms | by |", "|---|---|---|---|"]
     for source in dict.fromkeys(row["source"] for row in rows):
-        own = [row for row in rows if row["source"] == source]
-        alarms = [row for row in own if row["failed"]]
+        selected = [row for row in rows if row["source"] == source]
+        alarms = [row for row in selected if row["failed"]]
         by = "; ".join(f"{row['name']}: {', '.join(row['failed'])}" for row in alarms)
-        lines.append(f"| {source} | {len(own)} | {len(alarms)} | {by} |")
+        lines.append(f"| {source} | {len(selected)} | {len(alarms)} | {by} |")
     return lines
 
 
 def _damages(title, rows):
     lines = [f"| {title} | strength | caught | of | by (most often first) |", "|---|---|---|---|---|"]
     for kind, strength in dict.fromkeys((row["kind"], row["strength"]) for row in rows):
-        own = [row for row in rows if (row["kind"], row["strength"]) == (kind, strength)]
-        names = Counter(name for row in own for name in row["failed"]).most_common(3)
-        caught = sum(bool(row["failed"]) for row in own)
+        selected = [row for row in rows if (row["kind"], row["strength"]) == (kind, strength)]
+        names = Counter(name for row in selected for name in row["failed"]).most_common(3)
+        caught = sum(bool(row["failed"]) for row in selected)
         by = ", ".join(name for name, _ in names)
-        lines.append(f"| {kind} | {strength} | {caught} | {len(own)} | {by} |")
+        lines.append(f"| {kind} | {strength} | {caught} | {len(selected)} | {by} |")
     return lines

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measure what a run folder at a web server costs: requests, bytes, seconds and memory of `inspect` and the conversion.
+"""Measure the cost of a run folder on a web server: requests, bytes, seconds and memory of `inspect` and the conversion.
 
     python benchmarks/remote.py RUN --vocab FILE          # RUN: a run folder, best at the real size (5.4 GB a checkpoint)
-    python benchmarks/remote.py RUN --vocab FILE --delay 0.05     # with 50 ms before each answer, as from far away
+    python benchmarks/remote.py RUN --vocab FILE --delay 0.05     # with 50 ms before each answer, like a distant server
 
 The server is aiohttp's on this machine, in this process; each command runs in a process of its own.
 """
@@ -17,12 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.convert import PYTHON, run  # noqa: E402
+from benchmarks.performance.measure import PYTHON, run  # noqa: E402
 from tests.support.servers import WebServer  # noqa: E402
 
 
 class FarServer(WebServer):
-    """A server that takes its time before it answers."""
+    """A server that waits before each answer."""
 
     delay_seconds = 0.0
 
@@ -44,14 +44,14 @@ def main() -> None:
     print("| command | requests | bytes sent | s | peak MB |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         out = str(Path(folder) / "out")
-        for name, words in (
+        for name, arguments in (
             ("inspect", ["inspect", source]),
             ("--no-verify", [source, "--no-verify", "-o", out]),
             ("--no-sample", [source, "--no-sample", "-o", out]),
         ):
             shutil.rmtree(out, ignore_errors=True)
             server.forget()
-            seconds, peak, _ = run([PYTHON, "convert_and_verify.py", *words, *vocab])
+            seconds, peak, _ = run([PYTHON, "convert_and_verify.py", *arguments, *vocab])
             print(
                 f"| {name} | {len(server.requests):,} | {server.sent_bytes:,} | {seconds:.2f} | {peak:,.0f} |",
                 flush=True,

@@ -1,10 +1,10 @@
-"""Who stops what: the files of tests/support/hostile.py given to picklescan, fickling, modelscan, torch and this project.
+"""Compare scanners: give the files of tests/support/hostile.py to picklescan, fickling, modelscan, torch and this project.
 
     python -m venv scanners && scanners/bin/pip install "picklescan[7z]" fickling typing_extensions modelscan
     python -m benchmarks.scanners --venv scanners
 
-Prints a Markdown table. The scanners live in an environment of their own and are no dependency; each is asked by
-its command, fickling by the function behind it. Nothing is loaded but by `torch.load(weights_only=True)`, in a process of its own.
+Prints a Markdown table. The scanners are installed in an environment of their own and are no dependency; each is run by
+its command, fickling by a function of its library. Files are loaded only by `torch.load(weights_only=True)`, in a process of its own.
 """
 
 import argparse
@@ -42,7 +42,7 @@ STOPS, PASSES, NO_VERDICT = "stops", "**lets it pass**", "**no verdict**"
 
 
 def scanners(folder: Path) -> dict[str, tuple[list[str], dict[int, str]]]:
-    """Return name and version -> (command, what its exit statuses mean; any other one is no verdict)."""
+    """Return name and version -> (command, meaning of its exit statuses; any other status is no verdict)."""
     python = str(folder / "bin" / "python")
     stated = subprocess.run(
         [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
@@ -58,8 +58,8 @@ def scanners(folder: Path) -> dict[str, tuple[list[str], dict[int, str]]]:
     }
 
 
-def ask(command: list[str], meanings: dict[int, str], path: Path) -> str:
-    """Return what a scanner says of a file."""
+def scan(command: list[str], meanings: dict[int, str], path: Path) -> str:
+    """Return the verdict of a scanner on a file."""
     try:
         done = subprocess.run([*command, path.name], capture_output=True, text=True, cwd=path.parent, timeout=120, check=False)  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -69,24 +69,24 @@ def ask(command: list[str], meanings: dict[int, str], path: Path) -> str:
 
 def rows(tools: dict, files: dict[str, tuple[str, bytes]]) -> list[list[str]]:
     """Return a row of verdicts for each file."""
-    found = []
-    for what, (name, data) in files.items():
+    table = []
+    for title, (name, data) in files.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             path.write_bytes(data)
-            found.append([what, *(ask(*tool, path) for tool in tools.values())])
-            assert [item.name for item in Path(folder).iterdir()] == [name], f"{what}: something ran"
-    return found
+            table.append([title, *(scan(*tool, path) for tool in tools.values())])
+            assert [item.name for item in Path(folder).iterdir()] == [name], f"{title}: something ran"
+    return table
 
 
-def show(tools: dict, found: list[list[str]]) -> None:
+def show(tools: dict, table: list[list[str]]) -> None:
     print("| file | " + " | ".join(tools) + " |")
     print("|---" * (len(tools) + 1) + "|")
-    for row in found:
+    for row in table:
         print("| " + " | ".join(row) + " |")
-    columns = list(zip(*found, strict=True))[1:]
+    columns = list(zip(*table, strict=True))[1:]
     counts = [collections.Counter(column) for column in columns]
-    print("| **stopped, of " + f"{len(found)}** | " + " | ".join(str(count[STOPS]) for count in counts) + " |\n")
+    print("| **stopped, of " + f"{len(table)}** | " + " | ".join(str(count[STOPS]) for count in counts) + " |\n")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 """Measure this project beside what people use now, and write the tables and pictures of docs/performance.md.
 
     python -m benchmarks.performance --make RUN     # make a run of the real size first, with coqui's own GPTTrainer (10 GB of memory)
-    python -m benchmarks.performance RUN            # measure with a run that is there
+    python -m benchmarks.performance RUN            # measure with an existing run
     python -m benchmarks.performance RUN --only convert --rounds 5
 
 Every round runs every route once, in turn; tables give the median and the range of the rounds and the highest peak
@@ -41,7 +41,7 @@ from benchmarks.performance.measure import (
 DOCS = ROOT / "docs"
 PAGE, PICTURES = DOCS / "performance.md", DOCS / "performance"
 CP, OURS = "cp of the output", "this project"
-SHORT = "Hello there."  # about 3 s where the weights do not know when to stop
+SHORT = "Hello there."  # about 3 s with untrained weights, which do not stop by themselves
 
 
 class Bench:
@@ -72,8 +72,8 @@ class Bench:
 
 def convert(bench: Bench) -> str:
     def routes() -> dict[str, Route]:
-        found = {CP: bench.cp(), OURS: bench.ours("--no-verify")}
-        return found | {name: bench.stripper(script) for name, script in scripts.STRIPPERS.items()}
+        fixed = {CP: bench.cp(), OURS: bench.ours("--no-verify")}
+        return fixed | {name: bench.stripper(script) for name, script in scripts.STRIPPERS.items()}
 
     warm, cold = routes(), {}
     measure(warm, bench.rounds)
@@ -86,27 +86,27 @@ def convert(bench: Bench) -> str:
 
 
 def formats(bench: Bench) -> str:
-    found = {CP: bench.cp()}
+    routes = {CP: bench.cp()}
     for options in (("--dtype", "float16"), ("--dtype", "bfloat16"), ("--format", "safetensors")):
-        found[f"{OURS}, {' '.join(options)}"] = bench.ours("--no-verify", *options)
-    found |= {name: bench.stripper(script) for name, script in scripts.CASTING.items()}
-    measure(found, bench.rounds)
-    return table(found, CP)
+        routes[f"{OURS}, {' '.join(options)}"] = bench.ours("--no-verify", *options)
+    routes |= {name: bench.stripper(script) for name, script in scripts.CASTING.items()}
+    measure(routes, bench.rounds)
+    return table(routes, CP)
 
 
 def inspect(bench: Bench) -> str:
     name = "torch.load(mmap=True), list the keys"
-    found = {
+    routes = {
         f"{OURS}: inspect": Route(command=ours("inspect", bench.checkpoint)),
         name: bench.stripper(scripts.LIST_KEYS),
     }
-    measure(found, bench.rounds)
+    measure(routes, bench.rounds)
     count = int(run(python(scripts.BYTES_READ, bench.checkpoint))[2])
-    return f"{table(found, name)}\n\n`inspect` read {count:,} bytes of the file's {bench.checkpoint.stat().st_size:,}."
+    return f"{table(routes, name)}\n\n`inspect` read {count:,} bytes of the file's {bench.checkpoint.stat().st_size:,}."
 
 
 def load(bench: Bench) -> str:
-    found = {
+    routes = {
         f"{OURS}: build, compare, strict load": Route(
             command=bench.script(scripts.OUR_LOAD, bench.output), prints=True
         ),
@@ -115,8 +115,8 @@ def load(bench: Bench) -> str:
             command=bench.script(scripts.COQUI, bench.checkpoint, speak=False), prints=True
         ),
     }
-    measure(found, bench.rounds)
-    return table(found, "coqui, the training file")
+    measure(routes, bench.rounds)
+    return table(routes, "coqui, the training file")
 
 
 def job(bench: Bench) -> str:
@@ -131,15 +131,15 @@ def job(bench: Bench) -> str:
         "coqui: load_checkpoint",
         f"coqui: load_checkpoint, inference, soundfile.write, {spoken['tokens']} tokens",
     )
-    found = {
+    routes = {
         f"{OURS}, --no-sample": bench.ours("--no-sample"),
         loads: Route(command=bench.script(scripts.COQUI, bench.checkpoint, speak=False)),
         f"{OURS}, a sample of {spoken['tokens']} tokens": bench.ours("--text", SHORT, "--device", "cpu"),
         speaks: Route(command=bench.script(scripts.COQUI + scripts.COQUI_SPEAKS, bench.checkpoint, **values)),
     }
-    measure(found, bench.rounds)
+    measure(routes, bench.rounds)
     pictures.steps(PICTURES / "steps.svg", "where the time of one run goes", _steps(report["seconds"]))
-    return table(found, loads)
+    return table(routes, loads)
 
 
 def _steps(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -148,7 +148,7 @@ def _steps(seconds: Mapping[str, float]) -> dict[str, float]:
 
 
 def many(bench: Bench) -> str:
-    """The cost of one more checkpoint: each is another file with the same tensors, so nothing is saved by luck."""
+    """Measure the cost of each further checkpoint in `compare`; the files have the same tensors."""
     copies = [bench.folder / f"copy{number}.pth" for number in range(3)]
     for path in copies:
         os.link(bench.output, path)
@@ -178,18 +178,18 @@ def by_size(bench: Bench) -> str:
                 folder / "out",
                 folder / "t",
             )
-            found = {OURS: Route(command=ours(source, "--no-verify", "--force", "-o", out))}
-            measure(found, min(bench.rounds, 3))
-            found[CP] = Route(
+            routes = {OURS: Route(command=ours(source, "--no-verify", "--force", "-o", out))}
+            measure(routes, min(bench.rounds, 3))
+            routes[CP] = Route(
                 command=["sh", "-c", f"cp '{out / 'model.pth'}' '{target}' && sync '{target}'"], leaves=(target,)
             )
-            measure({CP: found[CP]}, min(bench.rounds, 3))
-        for route in seconds:
-            seconds[route].append(found[route].median)
-        peaks.append(found[OURS].peak_mb)
-        ratio = found[OURS].median / found[CP].median
+            measure({CP: routes[CP]}, min(bench.rounds, 3))
+        for label in seconds:
+            seconds[label].append(routes[label].median)
+        peaks.append(routes[OURS].peak_mb)
+        ratio = routes[OURS].median / routes[CP].median
         rows.append(
-            f"| {size} | {found[OURS].median:.2f} | {found[CP].median:.2f} | {times(ratio)} | {peaks[-1]:.0f} |"
+            f"| {size} | {routes[OURS].median:.2f} | {routes[CP].median:.2f} | {times(ratio)} | {peaks[-1]:.0f} |"
         )
     pictures.sizes(PICTURES / "sizes.svg", gigabytes, seconds, peaks)
     return "\n".join(rows)
@@ -200,21 +200,23 @@ def speech(bench: Bench) -> str:
         "| threads | arithmetic | GPT tokens a second | x real time | latents against float32, cosine: median, least |",
         "|---|---|---|---|---|",
     ]
-    first = None
+    reference = None
     for threads, dtype in [(1, "float32"), (os.cpu_count() or 1, "float32"), (os.cpu_count() or 1, "bfloat16")]:
         out = bench.folder / f"{threads}-{dtype}.npz"
         command = [PYTHON, "-m", "benchmarks.performance.speech", str(bench.model), str(out), str(threads), dtype]
         rates = [json.loads(run(command)[2].split()[-1]) for _ in range(min(bench.rounds, 3))]
         latents = np.load(out)["latents"]
-        first = latents if first is None else first
+        reference = latents if reference is None else reference
         rate = float(np.median(rates))
-        rows.append(f"| {threads} | {dtype} | {rate:.1f} | {rate * 1024 / 22050:.2f} | {_likeness(latents, first)} |")
+        rows.append(
+            f"| {threads} | {dtype} | {rate:.1f} | {rate * 1024 / 22050:.2f} | {_likeness(latents, reference)} |"
+        )
     return "\n".join(rows)
 
 
-def _likeness(latents: np.ndarray, first: np.ndarray) -> str:
-    count = min(len(latents), len(first))
-    a, b = latents[:count], first[:count]
+def _likeness(latents: np.ndarray, reference: np.ndarray) -> str:
+    count = min(len(latents), len(reference))
+    a, b = latents[:count], reference[:count]
     cosine = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
     return f"{np.median(cosine):.4f}, {cosine.min():.4f}"
 
@@ -227,23 +229,23 @@ def _medians(routes: Mapping[str, Route]) -> dict[str, float]:
 
 
 def machine() -> str:
-    """Return what was measured on, in a line."""
-    found = (
+    """Return the machine and the versions in one line."""
+    processor = (
         re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
         if Path("/proc/cpuinfo").exists()
         else None
     )
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "coqui-tts", "transformers", "numpy"))
-    return f"{datetime.date.today()}: {os.cpu_count()} cores ({found[1] if found else platform.processor()}), {platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}."
+    return f"{datetime.date.today()}: {os.cpu_count()} cores ({processor[1] if processor else platform.processor()}), {platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}."
 
 
 def put(section: str, text: str) -> None:
-    """Put a measured table where the page has a place for it."""
+    """Replace a section of the page by a measured table."""
     page = PAGE.read_text(encoding="utf-8")
     place = re.compile(rf"(<!-- {section} -->\n).*?(<!-- /{section} -->)", re.S)
     if not place.search(page):
         raise SystemExit(f"{PAGE} has no place for {section}")
-    PAGE.write_text(place.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page), encoding="utf-8")
+    PAGE.write_text(place.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page), encoding="utf-8")
 
 
 def make(folder: Path) -> None:

@@ -17,11 +17,11 @@ DROP = Path("/proc/sys/vm/drop_caches")
 
 @dataclass(kw_only=True)
 class Route:
-    """One way to do a thing."""
+    """One way to do the work that is measured."""
 
     command: list[str]
-    prints: bool = False  # its own seconds, which leave imports aside, as its last word
-    leaves: tuple[Path, ...] = ()  # what it writes, removed before each round
+    prints: bool = False  # whether it prints its own seconds, without imports, as its last word
+    leaves: tuple[Path, ...] = ()  # its output, removed before each round
     seconds: list[float] = field(default_factory=list)
     peak_mb: float = 0.0
 
@@ -38,7 +38,7 @@ def ours(*arguments: object) -> list[str]:
     return [PYTHON, str(ROOT / "convert_and_verify.py"), *map(str, arguments)]
 
 
-# A process that does nothing else starts each command: a child's peak memory counts from the size of its parent.
+# Each command is started by a small process: the peak memory of a child is at least the size of its parent.
 LAUNCH = """
 import os, subprocess, sys, time
 began = time.perf_counter()
@@ -51,29 +51,29 @@ with open(sys.argv[1], "w") as file:
 
 def run(command: list[str]) -> tuple[float, float, str]:
     """Return (wall seconds, peak resident memory in MB, stdout) of one process."""
-    # As pip leaves the packages of the others compiled, ours are: the first round's command does it where they are not.
+    # Our modules may be compiled, as pip compiles those of the others; if they are not, the first round does it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = str(ROOT)
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "told"
+        figures = Path(folder) / "figures"
         done = subprocess.run(
-            [PYTHON, "-I", "-S", "-c", LAUNCH, str(told), *command],
+            [PYTHON, "-I", "-S", "-c", LAUNCH, str(figures), *command],
             capture_output=True, encoding="utf-8", env=environment, cwd=ROOT,
         )  # fmt: skip
-        wall, peak_mb, code = map(float, told.read_text().split())
+        wall, peak_mb, code = map(float, figures.read_text().split())
     if code not in (0, 1) or "Traceback" in done.stderr:  # 1: a sample of untrained weights is no speech
         raise SystemExit(f"failed: {' '.join(command)[:300]}\n{done.stderr[-2000:]}")
     return wall, peak_mb, done.stdout
 
 
 def measure(routes: Mapping[str, Route], rounds: int, before: Callable[[], None] = lambda: None) -> None:
-    """Run every route once a round, in turn, so that a slow moment of the machine meets all of them."""
+    """Run every route once a round, in turn, so that a slow moment of the machine affects all of them."""
     for number in range(rounds):
         for name, route in routes.items():
             clear(route)
             before()
             if hasattr(os, "sync"):
-                os.sync()  # what another wrote must not be flushed at this one's cost
+                os.sync()  # so that the writes of one route are not flushed during the next
             wall, memory, out = run(route.command)
             route.seconds.append(float(out.split()[-1]) if route.prints else wall)
             route.peak_mb = max(route.peak_mb, memory)
@@ -92,7 +92,7 @@ def can_drop_caches() -> bool:
 
 
 def drop_caches() -> None:
-    """Forget what the page cache holds, so that the next read comes from the disk."""
+    """Empty the page cache, so that the next read comes from the disk."""
     os.sync()
     DROP.write_text("3")
 

@@ -1,4 +1,4 @@
-"""Draw what was measured, as SVG with text that stays text."""
+"""Draw the measurements as SVG, with text as text."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The scripts that people use, as they write them, to stand beside ours. Each is run in a process of its own."""
+"""The usual scripts that this project is compared with. Each runs in a process of its own."""
 
 LOAD = "import sys, os, torch\nsource, target = sys.argv[1:3]\n"
 ALL = "checkpoint = torch.load(source, map_location='cpu', weights_only=True)\n"
@@ -36,8 +36,8 @@ audio = torch.from_numpy(audio).reshape(1, -1)
 latents = model.get_gpt_cond_latents(audio, rate)
 voice = model.get_speaker_embedding(audio, rate)
 torch.manual_seed(0)
-said = model.inference({text!r}, "en", latents, voice, max_new_tokens={tokens})
-soundfile.write(sys.argv[2], said["wav"], 24000)
+result = model.inference({text!r}, "en", latents, voice, max_new_tokens={tokens})
+soundfile.write(sys.argv[2], result["wav"], 24000)
 """
 OUR_LOAD = """
 import json, time

@@ -1,6 +1,6 @@
-"""Checkpoints of any size in the layout of the trainer: real names, random values, more GPT layers the larger it is.
+"""Checkpoints of any size in the layout of the trainer: real keys, random values, more GPT layers for larger files.
 
-A third is kept, as in a real one; the rest, which is never read, is a hole in the file and costs no disk.
+A third of the file is model weights, as in a real one; the rest, which is never read, is a hole that needs no disk space.
 """
 
 import copy
@@ -29,22 +29,22 @@ def write_run(folder: Path, model: Path, total_bytes: int) -> Path:
     archive = read_archive(model / "model.pth")
     tensors = build_ledger(archive.tensors, lambda a, b: False).written
     layer = {name: record for name, record in tensors.items() if name.startswith(LAYER)}
-    others = {name: record for name, record in tensors.items() if not name.startswith("gpt.gpt.h.")}
+    records = {name: record for name, record in tensors.items() if not name.startswith("gpt.gpt.h.")}
     size = sum(record.bytes for record in layer.values())
-    layers = max(1, round((total_bytes / 3 - sum(record.bytes for record in others.values())) / size))
+    layers = max(1, round((total_bytes / 3 - sum(record.bytes for record in records.values())) / size))
     for number in range(layers):
-        others |= {name.replace("h.0.", f"h.{number}.", 1): record for name, record in layer.items()}
+        records |= {name.replace("h.0.", f"h.{number}.", 1): record for name, record in layer.items()}
     config = json.loads((model / "config.json").read_text())
     config["model_args"]["gpt_layers"] = layers
     (folder / "config.json").write_text(json.dumps(config))
     shutil.copyfile(model / "vocab.json", folder / "vocab.json")
-    kept = {f"xtts.{name}": replace(record, key=name) for name, record in others.items()}
-    _write(folder / "checkpoint_1.pth", kept, total_bytes, config)
+    weights = {f"xtts.{name}": replace(record, key=name) for name, record in records.items()}
+    _write(folder / "checkpoint_1.pth", weights, total_bytes, config)
     return folder
 
 
 class _Plain(ProvenFile):
-    """A file into which one may write and leave holes without a second look."""
+    """A file that is written without verification, so that it may have holes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -61,9 +61,9 @@ class _Plain(ProvenFile):
         return ""
 
 
-def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
-    rest = max(0, total_bytes - sum(record.bytes for record in kept.values()))
-    example = next(iter(kept.values()))
+def _write(path: Path, weights: dict, total_bytes: int, config: dict) -> None:
+    rest = max(0, total_bytes - sum(record.bytes for record in weights.values()))
+    example = next(iter(weights.values()))
     holes = {}
     for number in range(-(-rest // GB)):  # a member holds at most 4 GiB
         elements = min(GB, rest - number * GB) // 4
@@ -72,9 +72,9 @@ def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
         )
     with path.open("xb") as file:
         out = torch_zip.ContainerWriter(_Plain(file))
-        out.add("data.pkl", torch_zip.index_pickle(kept | holes, copy.deepcopy(config)))
+        out.add("data.pkl", torch_zip.index_pickle(weights | holes, copy.deepcopy(config)))
         out.add("byteorder", b"little")
-        for number, record in enumerate(kept.values()):
+        for number, record in enumerate(weights.values()):
             out.begin(f"data/{number}", record.bytes)
             crc = 0
             for start in range(0, record.bytes, len(BLOCK)):
@@ -82,7 +82,7 @@ def _write(path: Path, kept: dict, total_bytes: int, config: dict) -> None:
                 crc = zlib.crc32(piece, crc)
                 file.write(piece)
             out.end(crc)
-        for number, record in enumerate(holes.values(), len(kept)):
+        for number, record in enumerate(holes.values(), len(weights)):
             out.begin(f"data/{number}", record.bytes)
             file.seek(record.bytes, 1)
             out.end(0)

@@ -21,14 +21,16 @@ def speak(model, dtype: str) -> tuple[float, np.ndarray, np.ndarray]:
     latents, voice = model.get_gpt_cond_latents(audio, rate), model.get_speaker_embedding(audio, rate)
     if dtype == "bfloat16":  # the GPT alone: numpy cannot take what the vocoder would then return
         generate = model.gpt.generate
-        model.gpt.generate = torch.autocast("cpu", dtype=torch.bfloat16)(lambda *args, **more: generate(*args, **more))
+        model.gpt.generate = torch.autocast("cpu", dtype=torch.bfloat16)(
+            lambda *args, **options: generate(*args, **options)
+        )
     model.inference("Hello.", "en", latents, voice, max_new_tokens=2)
     torch.manual_seed(0)
-    began = time.perf_counter()
-    said = model.inference(TEXT, "en", latents, voice, max_new_tokens=TOKENS)
-    seconds = time.perf_counter() - began
-    codes = np.asarray(said["gpt_latents"][0], np.float32)
-    return len(codes) / seconds, codes, np.asarray(said["wav"])
+    start = time.perf_counter()
+    result = model.inference(TEXT, "en", latents, voice, max_new_tokens=TOKENS)
+    seconds = time.perf_counter() - start
+    codes = np.asarray(result["gpt_latents"][0], np.float32)
+    return len(codes) / seconds, codes, np.asarray(result["wav"])
 
 
 def main() -> None:
