@@ -61,7 +61,9 @@ def measure(samples: np.ndarray, rate_hz: int, names: Collection[str] | None = N
 def judge_measures(measures: Mapping[str, float], text: str | None = None, language: str = "en") -> tuple[Check, ...]:
     """Compare the measurements with their limits."""
     checks = [
-        within(row.name, round(measures[row.measure], row.digits), row.low, row.high, row.unit, row.hint, basic=row.basic)
+        within(
+            row.name, round(measures[row.measure], row.digits), row.low, row.high, row.unit, row.hint, basic=row.basic
+        )
         for row in rows()
         if row.measure in measures
     ]
