@@ -1,4 +1,4 @@
-"""What a pickle may name, and the inert record that each name becomes: the allow list of the reader in `unpickle`.
+"""The allow list of `unpickle`: which names a pickle may contain, and the inert record that each becomes.
 
 Nothing here is imported from torch, numpy or coqui-tts: a name is text, a call is a record of its arguments.
 """
@@ -87,7 +87,7 @@ def _parameter(*args: Any) -> Any:
     return args[0]
 
 
-# The calls below hand back what they were given, never a copy: a pickle of 10 MB could ask for a thousand copies.
+# The calls below return their arguments, never copies: a pickle of 10 MB could ask for a thousand copies.
 
 
 def _as_dict(*args: Any) -> dict:
@@ -113,7 +113,7 @@ def _device(*args: Any) -> str:
 
 
 def _encode(*args: Any) -> bytes:
-    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`; those of a number are 16 at most."""
+    """Return the bytes that protocol 2 spells as `_codecs.encode(text, "latin1")`; numbers have 16 at most."""
     if len(args) != 2 or not isinstance(args[0], str) or len(args[0]) > 64 or args[1] not in ("latin1", "latin-1"):
         raise ArchiveError("bad-pickle", "data.pkl encodes text in an unusual way")
     return args[0].encode("latin-1", "replace")

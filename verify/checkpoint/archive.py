@@ -1,4 +1,4 @@
-"""Read what a checkpoint holds without torch: names, dtypes, shapes, where the bytes lie, and the plain data beside them."""
+"""Read a checkpoint without torch: names, dtypes, shapes and positions of its tensors, and the plain data beside them."""
 
 import math
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Archive:
 
 
 def read_archive(path: Location) -> Archive:
-    """Read a `.pth` container or a `.safetensors` header; the format is told by content, not by name.
+    """Read a `.pth` container or a `.safetensors` header; the format is recognised by content, not by name.
 
     Raises:
         ArchiveError: the file is truncated, damaged, of another kind, or holds no state dict.
@@ -67,7 +67,7 @@ def _read_zip(path: Location, file: BinaryIO, size: int, budget: Budget) -> Arch
 
 
 def _read_root(path: Location, file: BinaryIO, size: int, budget: Budget) -> tuple[zip_directory.Directory, str, Any]:
-    """Return the directory, the folder name inside the container, and what its index describes."""
+    """Return the directory, the folder name inside the container, and the unpickled index."""
     try:
         directory = zip_directory.read_directory(file, size, budget)
     except TruncatedError as error:
@@ -89,7 +89,7 @@ def _read_root(path: Location, file: BinaryIO, size: int, budget: Budget) -> tup
 
 
 def read_voices(path: Location) -> dict[str, dict[str, TensorRecord]]:
-    """Return the voices in a `speakers_xtts.pth`, name to part to tensor, read as inertly as any checkpoint.
+    """Return the voices in a `speakers_xtts.pth`, name to part to tensor, read as safely as any checkpoint.
 
     Raises:
         ArchiveError: it is damaged, names code, or holds anything but tensors of voices.
@@ -154,7 +154,7 @@ def _small_member(file: BinaryIO, directory: zip_directory.Directory, name: str)
 def _record(
     path: Location, file: BinaryIO, directory: zip_directory.Directory, prefix: str, key: str, spec: Any
 ) -> TensorRecord:
-    """Return the record of one tensor, having held its shape against its storage and its storage against its member."""
+    """Return the record of one tensor, after checking its shape against its storage and its storage against its member."""
     kind = spec.kind if isinstance(spec, allowlist.OddTensor) else spec.storage.kind
     if isinstance(spec, allowlist.OddTensor) or kind not in STORAGES:
         raise ArchiveError(
@@ -194,7 +194,7 @@ def _record(
 def _member(
     directory: zip_directory.Directory, prefix: str, key: str, storage: allowlist.Storage, item_bytes: int
 ) -> zip_directory.Member:
-    """Return the member that holds a tensor's storage, having held its size against the index."""
+    """Return the member that holds a tensor's storage, after checking its size against the index."""
     name = f"{prefix}data/{storage.member}"
     member = directory.members.get(name)
     if member is None:

@@ -1,6 +1,6 @@
-"""What one reading may cost: counts that are spent where the work is done, so that no file can ask for more.
+"""Limits on the cost of reading one file, counted where the work is done.
 
-A limit on the bytes of a file bounds neither time nor memory, since a pickle repeats what it has stored for two bytes each.
+A limit on file size bounds neither time nor memory, since a pickle can repeat a stored value for two bytes.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Budget:
         self.left = {name: limit.most for name, limit in LIMITS.items()}
 
     def spend(self, name: str, amount: int = 1) -> None:
-        """Take an amount off what is left.
+        """Subtract an amount from what is left.
 
         Raises:
             ArchiveError: nothing is left (`pickle-limit`, `key-limit` or `container-limit`); the message says of what.
@@ -52,7 +52,7 @@ class Budget:
             )
 
     def spend_key(self, key: str | bytes) -> None:
-        """Take the characters of one key off; a long one is refused by itself.
+        """Subtract the characters of one key; refuse a key that is too long.
 
         Raises:
             ArchiveError: it is too long, or all keys together are (`key-limit`).

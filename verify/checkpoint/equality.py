@@ -1,4 +1,4 @@
-"""Whether two tensors are the same: by what their records say where that tells, else by their bytes."""
+"""Compare two tensors: by their records where that suffices, else by their bytes."""
 
 from verify.checkpoint.tensors import TensorRecord
 

@@ -1,4 +1,4 @@
-"""Name what a file is when it is not the checkpoint that the user hoped for."""
+"""Say what a file is if it is not an XTTS checkpoint."""
 
 from typing import Any, BinaryIO
 
@@ -80,7 +80,7 @@ def refuse_other_format(path: Location, head: bytes, size: int) -> None:
 
 
 def other_file(keys: set[str]) -> str | None:
-    """Return what a set of tensor names looks like where it is no XTTS model, or None."""
+    """Return what model the tensor names look like if it is not XTTS, or None."""
     for needed, description in OTHER_FILES:
         if all(any(piece in key for key in keys) for piece in needed):
             return description
@@ -101,7 +101,7 @@ def no_index(path: Location, directory: zip_directory.Directory, folders: set[st
 
 
 def list_blocked(data: bytes, budget: Budget) -> None:
-    """Run the inert machine over the pickles at the start of `data` for the names it blocks; damage is no news here.
+    """Run the pickle machine over the start of `data` to list blocked names; damage is ignored here.
 
     Raises:
         UnsafePickleError: they name code.
@@ -117,7 +117,7 @@ def list_blocked(data: bytes, budget: Budget) -> None:
 
 
 def explain_truncation(path: Location, file: BinaryIO, size: int, budget: Budget) -> ArchiveError:
-    """Return the error for a cut file: the index comes first in it, so it can often tell how much is missing."""
+    """Return the error for a truncated file; its index comes first, so it often shows how much is missing."""
     file.seek(0)
     start = zip_directory.LOCAL_HEADER.unpack(
         file.read(zip_directory.LOCAL_HEADER.size).ljust(zip_directory.LOCAL_HEADER.size, b"\0")
@@ -137,7 +137,7 @@ def explain_truncation(path: Location, file: BinaryIO, size: int, budget: Budget
 
 
 def _storage_bytes(root: Any) -> int:
-    """Return the bytes of all storages below `root`; each container is looked into once, however often it is shared."""
+    """Return the bytes of all storages below `root`; shared containers are visited once."""
     storages: dict[str, int] = {}
     seen: set[int] = set()
     waiting = [root]

@@ -1,4 +1,4 @@
-"""Make sense of what the index of a container describes: the state dict, and the plain data beside it."""
+"""Separate the state dict in an unpickled index from the plain data beside it."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from verify.files.location import Location
 
 MAX_PLAIN_DEPTH = 32
 STATE_DICTS = ("model", "state_dict")  # names under which a file holds its state dict, where it holds more than that
-_CHARACTERS_A_VALUE = 32  # so much text costs as much of the budget as one value more: one text may be named many times
+_CHARACTERS_A_VALUE = 32  # this much text costs the same as one value: one text may be referenced many times
 
 
 def split(path: Location, root: Any, budget: Budget) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def split(path: Location, root: Any, budget: Budget) -> dict[str, Any]:
 
 
 def _no_state_dict(path: Location, root: Any) -> ArchiveError:
-    """Return the error that says what stands in place of the state dict."""
+    """Return the error that says what the file holds in place of a state dict."""
     if isinstance(root, allowlist.TensorSpec):
         shape = "x".join(map(str, root.shape))
         content = (

@@ -1,4 +1,4 @@
-"""The stack machine that a pickle drives: values, a memo, and the names that were not allowed. It has no other effect."""
+"""The stack machine that runs a pickle. It changes nothing but its own stack, memo and list of blocked names."""
 
 import struct
 from typing import Any
@@ -26,7 +26,7 @@ def _cut_short() -> ArchiveError:
 
 
 class Machine:
-    """One run over one pickle: a stack, a memo, and the names that were not allowed."""
+    """The state of one run over one pickle: a stack, a memo, and the blocked names."""
 
     def __init__(self, data: bytes, budget: Budget) -> None:
         self.data, self.position = data, 0
@@ -46,7 +46,7 @@ class Machine:
         return chunk
 
     def byte(self) -> int:
-        """Return the next byte, as a number: half of all that is read."""
+        """Return the next byte as a number; half of all reads come here, so it is fast."""
         try:
             value = self.data[self.position]
         except IndexError:
@@ -89,7 +89,7 @@ class Machine:
         self.stack.append(MARK)
 
     def since_mark(self) -> list[Any]:
-        """Return what stands above the last mark, and take both off the stack."""
+        """Return the values above the last mark, and remove them and the mark from the stack."""
         for index in range(len(self.stack) - 1, -1, -1):
             if self.stack[index] is MARK:
                 items = self.stack[index + 1 :]
@@ -99,14 +99,14 @@ class Machine:
         raise ArchiveError("bad-pickle", "data.pkl closes a container that it did not open")
 
     def pop(self) -> Any:
-        """Return the top of the stack, which must be no mark."""
+        """Remove and return the top of the stack, which must not be a mark."""
         value = self.stack.pop()
         if value is MARK:
             raise ArchiveError("bad-pickle", "data.pkl takes a value that is not there")
         return value
 
     def name(self, module: str, name: str) -> None:
-        """Push a name as text; one that is not on the allow list is noted for the refusal."""
+        """Push a name as text; one that is not on the allow list is recorded as blocked."""
         full = (
             f"{module[:MAX_NAME_CHARACTERS]} {name[:MAX_NAME_CHARACTERS]}"  # the memo makes long ones cheap to ask for
         )
@@ -162,7 +162,7 @@ class Machine:
             target[key] = value
 
     def _spend_key(self, key: Any) -> None:
-        """Refuse a key whose hash or comparison a hostile pickle can make dear."""
+        """Refuse a key whose hash or comparison a hostile pickle can make expensive."""
         if isinstance(key, (str, bytes)):
             self.budget.spend_key(key)  # an equal one out of the memo is compared as often as it is set
         elif not isinstance(key, SCALARS):  # hashing nested tuples is exponential in the length of the pickle

@@ -1,4 +1,4 @@
-"""Read tensors in bounded chunks; CRC-32, NaN and Inf, and the scale of the values are looked at on the way."""
+"""Read tensors in bounded chunks, and check CRC-32, NaN, Inf and the scale of the values on the way."""
 
 import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ Progress = Callable[[int], None]  # called with the number of bytes done since t
 
 
 class TensorReader:
-    """Reads tensors in bounded chunks, from the files that their records name, and keeps what it finds in them.
+    """Reads tensors in bounded chunks, from the files that their records name, and collects statistics of their values.
 
     Raises on exit:
         ArchiveError: a file changed while it was read.
@@ -70,7 +70,7 @@ class TensorReader:
         return Scan(bytes=self.done_bytes, values=self.values)
 
     def chunks(self, record: TensorRecord) -> Iterator[memoryview]:
-        """Yield the elements in row-major order; the taker hands each chunk to `release` when it is done with it."""
+        """Yield the elements in row-major order; the caller passes each chunk to `release` after use."""
         if (
             record.unread_header
             and zip_directory.data_offset(self._file(record), record.unread_header) != record.storage_start
@@ -91,13 +91,13 @@ class TensorReader:
             yield chunk
 
     def release(self, chunk: memoryview) -> None:
-        """Take the buffer of a chunk back for the next ones."""
+        """Return the buffer of a chunk to the pool."""
         buffer = chunk.obj
         chunk.release()
         self.free.put(buffer)  # type: ignore[arg-type]
 
     def read(self, record: TensorRecord) -> np.ndarray:
-        """Return a tensor as bytes `(bytes,)`, held against the CRC-32 in the container."""
+        """Return a tensor as bytes `(bytes,)`, checked against the CRC-32 in the container."""
         data = np.empty(record.bytes, np.uint8)
         position = crc = 0
         for chunk in self.chunks(record):
@@ -109,12 +109,12 @@ class TensorReader:
         return data
 
     def finish(self, record: TensorRecord, crc: int) -> None:
-        """Hold the CRC-32 of a tensor that is a whole storage against the one in the container; 0 means none was stored."""
+        """Check the CRC-32 of a tensor that fills its storage against the one in the container; 0 means none was stored."""
         if record.fills_storage and record.crc and crc != record.crc:
             raise crc_error(record.key, record.storage, record.crc, crc)
 
     def holds(self, record: TensorRecord, data: np.ndarray) -> bool:
-        """Whether the bytes `(bytes,)` are the tensor's; of a remote one its CRC-32 tells, lest it be downloaded twice."""
+        """Whether the bytes `(bytes,)` are the tensor's; for a remote tensor by CRC-32, so that it is not downloaded twice."""
         if not local_path(record.path) and record.crc and record.fills_storage:
             return len(data) == record.bytes and crc32(data.data) == record.crc
         position, equal = 0, len(data) == record.bytes
@@ -140,7 +140,7 @@ class TensorReader:
             yield buffer
 
     def check_storage(self, record: TensorRecord) -> None:
-        """Hold the CRC-32 of a whole storage against the one in the container, once.
+        """Check the CRC-32 of a whole storage against the one in the container, once.
 
         Raises:
             ArchiveError: they differ (`crc-mismatch`).
@@ -191,7 +191,7 @@ def read_tensors(tensors: Mapping[str, TensorRecord], progress: Progress) -> tup
 
 
 def scan_tensors(records: Iterable[TensorRecord], progress: Progress) -> Scan:
-    """Look at the values of the tensors, and keep none of them.
+    """Collect statistics of the tensors' values without keeping the values.
 
     Raises:
         ArchiveError: the file is cut short, or changed while it was read.
@@ -206,7 +206,7 @@ def scan_tensors(records: Iterable[TensorRecord], progress: Progress) -> Scan:
 
 
 def equal_data(a: TensorRecord, b: TensorRecord) -> bool:
-    """Whether two tensors of as many bytes hold the same.
+    """Whether two tensors of equal size hold the same bytes.
 
     Raises:
         ArchiveError: the source is damaged.

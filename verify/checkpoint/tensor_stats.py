@@ -1,4 +1,4 @@
-"""What the values of tensors are like: finite or not, all zero, all the same, and of what scale."""
+"""Statistics of tensor values: finite, all zero, constant, and their scale."""
 
 import math
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(slots=True)
 class Values:
-    """What the elements of one tensor of floats are like, as far as they have been read."""
+    """Statistics of the elements of one float tensor that have been read so far."""
 
     elements: int = 0
     squares: float = 0.0  # their sum
     finite: bool = True
     zero: bool = True
-    constant: float | None = None  # of small tensors alone: the value that all elements have
-    largest: float = 0.0  # of float64 alone, which may hold what float32 cannot
+    constant: float | None = None  # only for small tensors: the value of every element
+    largest: float = 0.0  # only for float64, which may exceed float32
 
     @property
     def rms(self) -> float:

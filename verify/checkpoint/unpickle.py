@@ -109,10 +109,10 @@ _STOP = ord(".")
 
 
 def loads(data: bytes, budget: Budget | None = None) -> tuple[Any, int]:
-    """Return what the pickle describes, made of plain values and the records of `allowlist`, and the bytes it took.
+    """Return what the pickle describes, made of plain values and the records of `allowlist`, and its length in bytes.
 
     Args:
-        budget: of the reading that this pickle is a part of.
+        budget: shared with the rest of the reading of this file.
 
     Raises:
         UnsafePickleError: it names anything that is not on the allow list; all such names are listed.

@@ -1,7 +1,7 @@
 """Read the directory of the zip container that `torch.save` writes: stored members only, every offset inside the file.
 
-Stricter than a general zip reader on purpose: torch reads members by the directory's word alone, so a directory that
-lies must end here. Structures and field names follow PKWARE's APPNOTE.TXT 6.3.10.
+Stricter than a general zip reader on purpose: torch trusts the directory alone, so a wrong directory must be refused
+here. Structures and field names follow PKWARE's APPNOTE.TXT 6.3.10.
 """
 
 import struct
@@ -142,7 +142,7 @@ def _zip64_sizes(extra: bytes, sizes: list[int], name: str) -> list[int]:
 
 
 def _in_order(entries: list[tuple[int, str, int, int, int]], end: int) -> dict[str, Member]:
-    """Return the members by name, having shown that none is double and none overlaps the next or the directory."""
+    """Return the members by name, after checking that none is a duplicate or overlaps the next one or the directory."""
     entries.sort()
     members: dict[str, Member] = {}
     for index, (offset, name, size, crc, method) in enumerate(entries):
@@ -174,9 +174,9 @@ def require_stored(directory: Directory) -> None:
 
 
 def usual_offset(member: Member) -> int | None:
-    """Return where torch.save and this project put the data of such a member; None where the room for it is not of that size.
+    """Return where torch.save and this project put the data of such a member; None where the space for it has another size.
 
-    It saves a remote file's reader one request a member; `data_offset` says whether it is so. The rule stands in
+    It saves a remote file's reader one request a member; `data_offset` verifies it. The rule stands in
     `getPadding` of torch's caffe2/serialize/inline_container.cc: the data is aligned by an extra field.
     """
     start = member.header_offset + LOCAL_HEADER.size + len(member.name.encode()) + 4

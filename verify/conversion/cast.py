@@ -1,4 +1,4 @@
-"""Cast floats on their way into a new file, rounded as torch rounds them, and keep what that costs. No torch."""
+"""Cast floats while a new file is written, rounded as torch rounds them, and record the loss. No torch."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class Loss:
         return math.sqrt(self.lost_squares / self.squares) if 0 < self.squares < math.inf else 0.0
 
     def update(self, old: np.ndarray, new: np.ndarray, dtype: str, scratch: "Scratch") -> None:
-        """Take some elements before and after, both as floats, into account."""
+        """Add elements before and after the cast, both as floats."""
         kept = np.isfinite(new)
         if not kept.all():
             lost = old[np.isfinite(old) & ~kept]
@@ -61,7 +61,7 @@ class Loss:
     def update_finite(
         self, odd: np.ndarray | slice, old: np.ndarray, new: np.ndarray, dtype: str, scratch: "Scratch"
     ) -> None:
-        """Take what elements lost into account, but for those at the indices `odd`; the others stayed finite."""
+        """Add the loss of elements that stayed finite, except those at the indices `odd`."""
         count = len(old)
         difference, size, mask = scratch.difference[:count], scratch.size[:count], scratch.mask[:count]
         np.abs(np.subtract(new, old, out=difference), out=difference)
@@ -90,7 +90,7 @@ Losses = Mapping[str, Loss]  # by the name of the tensor in the new file; of tho
 def cast(floats: np.ndarray, dtype: str) -> np.ndarray:
     """Return float32 or float64 elements as those of another dtype, bfloat16 as its bits `uint16`.
 
-    Half precision is reached by way of float32, to nearest and to even, as torch does it.
+    Half precision goes through float32 and rounds to nearest, ties to even, as torch does.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         single = floats.astype(np.float32, copy=False)
@@ -148,7 +148,7 @@ def move(reader: TensorReader, record: TensorRecord, dtype: str, out: ProvenFile
 
 
 def _cast_chunk(chunk: memoryview, old: str, dtype: str, scratch: Scratch, loss: Loss) -> memoryview:
-    """Return the elements in another dtype, as bytes; not on a thread of its own, as the two would wait for each other more."""
+    """Return the elements in another dtype, as bytes; on the same thread, because a second one would mostly wait."""
     floats = as_floats(chunk, old)
     with np.errstate(over="ignore", invalid="ignore"):
         if dtype in _HALVES and floats.dtype == np.float32:

@@ -1,4 +1,4 @@
-"""Read one model beside another that is in memory: share the tensors that are the same, measure those that are not. No torch."""
+"""Compare a model in a file with one in memory: share equal tensors, measure the others. No torch."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -166,7 +166,7 @@ def _difference(
     changes: Iterable[Change],
     shared: int,
 ) -> Difference:
-    """Sum the changes up by part and by layer of the GPT."""
+    """Sum the changes by part and by GPT layer."""
     parts: dict[str, list[Change]] = {}
     layers: dict[int, list[Change]] = {}
     for change in changes:
@@ -208,7 +208,7 @@ def _part(name: str, changes: list[Change]) -> PartChange:
 
 
 def _relative(changes: Iterable[Change]) -> float | None:
-    """Return the norm of the difference over the norm of what was there before."""
+    """Return the norm of the difference over the norm of the other model's values."""
     changes = list(changes)
     squares, moved = sum(change.squares for change in changes), sum(change.moved for change in changes)
     if not (math.isfinite(squares) and math.isfinite(moved)):

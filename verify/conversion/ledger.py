@@ -1,4 +1,4 @@
-"""Give every tensor of a checkpoint exactly one fate, by the key table: nothing is lost in silence."""
+"""Assign every tensor of a checkpoint exactly one fate by the key table, so that none is lost silently."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

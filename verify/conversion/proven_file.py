@@ -1,4 +1,4 @@
-"""Write a new file and prove what it holds, on threads of its own: read back, its CRC-32 and SHA-256 taken."""
+"""Write a new file and verify it on separate threads: read it back, and compute CRC-32 and SHA-256."""
 
 import hashlib
 import queue
@@ -15,7 +15,7 @@ Release = Callable[[memoryview], None]  # takes a chunk's buffer back
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """What a part of the file is to hold."""
+    """The end and the expected CRC-32 of a part of the file."""
 
     end: int
     crc: int
@@ -28,7 +28,7 @@ _Items = queue.Queue[tuple[memoryview, Release] | _Part | None]  # None ends a t
 class ProvenFile:
     """A new file, written by a second thread that reads it back; a third takes its SHA-256 and the CRC-32 of each part.
 
-    What is hashed is what the file holds, not what was meant for it.
+    The hash covers what the file holds, not what was meant to be written.
     """
 
     def __init__(self, file: BinaryIO, back: BinaryIO) -> None:
@@ -82,9 +82,9 @@ class ProvenFile:
         buffer[filled:] = bytes(len(buffer) - filled)
 
     def prove(self, data: memoryview, release: Release = lambda _: None) -> None:
-        """Have `data` written, and hashed what the file then holds, which is put into `data`.
+        """Write `data`, read it back into the same buffer, and hash that.
 
-        When it is hashed it is handed to `release`, and must not be changed before.
+        The buffer is passed to `release` after hashing, and must not be changed before.
 
         Raises:
             OSError: what came before could not be written.
@@ -97,7 +97,7 @@ class ProvenFile:
         """Say that what was proven since the last call must have this CRC-32.
 
         Args:
-            blame: called before the error, on the caller's thread; it may know of another culprit than the disk, and raise.
+            blame: called before the error, on the caller's thread; raises if something other than the disk is at fault.
 
         Raises:
             OutputError: this part, or one before it, reads back as something else (`read-back`). It may be found as late as
@@ -120,7 +120,7 @@ class ProvenFile:
             )
 
     def add(self, data: bytes) -> int:
-        """Write little, and return its CRC-32; raises as `expect`."""
+        """Write a small piece of data, and return its CRC-32; raises as `expect`."""
         crc = crc32(data)
         self.prove(memoryview(bytearray(data)))
         self.expect(crc)

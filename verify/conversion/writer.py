@@ -1,4 +1,4 @@
-"""Stream the kept tensors: CRC-32 checked, NaN and Inf looked for, written, read back and hashed, in one pass."""
+"""Stream the kept tensors in one pass: check CRC-32, look for NaN and Inf, write, read back and hash."""
 
 import errno
 import os
@@ -138,20 +138,20 @@ def opened(
 
 
 def move(record: TensorRecord, reader: TensorReader, out: ProvenFile) -> int:
-    """Write a tensor, and return the CRC-32 that it must have; one that the source has stored is held against the new file."""
+    """Write a tensor, and return its expected CRC-32: the one that the source states, where it does."""
     stored_crc = record.crc if record.fills_storage else 0
     crc = stored_crc or 0
     for chunk in reader.chunks(record):
         crc = stored_crc or crc32(chunk, crc)
         out.prove(chunk, reader.release)
-    # Where the new file does not hold what the source says, the source itself may be damaged, and then it is told so.
+    # If the new file differs from the stated CRC-32, the source itself may be damaged: then the error says so.
     out.expect(crc, partial(reader.check_storage, record))
     return crc
 
 
 @contextmanager
 def _flushed_on_the_way(file: BinaryIO) -> Iterator[None]:
-    """Have the disk work while the file is written, so that little is left to wait for at the end; then flush it all.
+    """Flush regularly while the file is written, so that the final flush is short.
 
     Raises:
         OSError: the disk could not take it.
