@@ -1,4 +1,4 @@
-"""Run a function on a second thread while the first works on: an import, a hash."""
+"""Run a function, such as an import or a hash, on a background thread."""
 
 import contextlib
 import gc
@@ -9,7 +9,7 @@ from typing import Any
 from verify.errors import ConversionError
 
 _POLL_SECONDS = 0.2  # a short wait, as Windows delivers Ctrl-C only between waits
-_NAME = "xtts-verify background: "  # with which the names of these threads begin
+_NAME = "xtts-verify background: "  # prefix of the thread names
 
 
 class Background:
@@ -42,7 +42,7 @@ class Background:
 
 
 def is_busy() -> bool:
-    """Whether something begun in the background has not ended yet."""
+    """Whether a background function is still running."""
     return any(thread.name.startswith(_NAME) for thread in threading.enumerate())
 
 

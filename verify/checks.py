@@ -1,4 +1,4 @@
-"""One measurement held against its limits: the form in which every judge of values or of sound speaks."""
+"""A check: one measurement and its limits. Every test of weights or of sound returns checks."""
 
 import math
 import statistics
@@ -11,9 +11,9 @@ ZEROED, TRAINED, SCALE = "no zeroed weights", "trained values", "scale of the ba
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One measurement held against its limits.
+    """One measurement and its limits.
 
-    `measured` is None where there was nothing to measure, `low` and `high` where that side is open.
+    `measured` is None if there was nothing to measure, `low` and `high` if that side has no limit.
     """
 
     name: str
@@ -24,12 +24,12 @@ class Check:
     unit: str
     hint: str = ""
     note: str = ""
-    basic: bool = False  # decides the verdict even where no more than sound is expected
+    basic: bool = False  # also counts under `--expect sound`
     exclusive: bool = False  # the limit itself is outside: `<`, not `<=`
 
     @property
     def limit(self) -> str:
-        """The limits in words; a lower one of zero is not told where there is an upper one."""
+        """The limits in words; a lower limit of zero is omitted if there is an upper one."""
         if self.high is None:
             return "" if self.low is None else f">= {self.low:g}"
         if not self.low:
@@ -40,7 +40,7 @@ class Check:
 def within(
     name: str, measured: float, low: float, high: float, unit: str, hint: str = "", *, basic: bool = False
 ) -> Check:
-    """Return the check that a measurement lies within its limits; an infinite limit is an open side."""
+    """Return the check that a measurement lies within its limits; an infinite limit means no limit."""
     return Check(
         name=name,
         ok=low <= measured <= high,
@@ -56,7 +56,7 @@ def within(
 def majority(samples: Sequence[Sequence[Check]]) -> tuple[Check, ...]:
     """Return one check for each name over several samples: it fails where it fails in most of them.
 
-    What is measured is that of the middle sample; the note says in how many it failed.
+    The measurement is the middle sample's; the note says in how many samples the check failed.
     """
     by_name: dict[str, list[Check]] = {}
     for checks in samples:
@@ -69,7 +69,7 @@ def _over(checks: list[Check]) -> Check:
     if len(checks) == 1:
         return checks[0]
     failed = [check for check in checks if not check.ok]
-    # Choose among those that decide, so that the figure and the hint agree with the verdict.
+    # Choose among the majority, so that the figure and the hint agree with the verdict.
     deciding = failed if 2 * len(failed) > len(checks) else [check for check in checks if check.ok]
     measured = sorted(
         (check for check in deciding if check.measured is not None), key=lambda check: check.measured or 0.0

@@ -15,7 +15,7 @@ MAX_MESSAGE_CHARACTERS = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One reason for a verdict: both sides in `message`, the next thing to do in `hint`, every key it explains.
+    """One reason for a verdict: what is wrong in `message`, the next step in `hint`, and the keys that it explains.
 
     `prefixes` are the beginnings of the keys that it explains once a model has shown which of them are wrong.
     """
@@ -39,7 +39,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def any_error(causes: Iterable[Cause]) -> bool:
-    """Whether a cause among them forbids to use the model; warnings and notes do not."""
+    """Whether any cause is an error, so that the model must not be used."""
     return any(cause.severity == "error" for cause in causes)
 
 
@@ -54,11 +54,11 @@ class ConversionError(Exception):
 
 
 class OptionError(ConversionError):
-    """There is no such option, or its value is none that it takes."""
+    """The option does not exist, or its value is not allowed."""
 
 
 class SourceError(ConversionError):
-    """The checkpoint, or a file that belongs to it, is not there or not what it should be."""
+    """The checkpoint, or a file that belongs to it, is missing or not what it should be."""
 
 
 class MissingError(SourceError):
@@ -70,7 +70,7 @@ class NoCheckpointError(SourceError):
 
 
 class RefusedError(SourceError):
-    """The server gives the file to others, not to this user."""
+    """The server denies this user access to the file."""
 
 
 class UnreachableError(SourceError):
@@ -102,7 +102,7 @@ class CannotSpeakError(ConversionError):
 
 
 class DeviceMemoryError(ConversionError):
-    """The device has not the memory that speaking needs; another may have."""
+    """The device lacks the memory that speaking needs; another device may have enough."""
 
 
 class EnvironmentFault(ConversionError):
@@ -110,7 +110,7 @@ class EnvironmentFault(ConversionError):
 
 
 def cause_of(error: Exception) -> Cause:
-    """Return the cause to show for an error; one that is not foreseen is a fault of this tool."""
+    """Return the cause to show for an error; an unexpected one is a fault of this tool."""
     if isinstance(error, ConversionError):
         return error.cause
     if isinstance(error, OSError):

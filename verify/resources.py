@@ -1,4 +1,4 @@
-"""Values from `configs/`: no logic there, no values here."""
+"""Load the tables of `configs/`, and find `assets/`."""
 
 import sys
 from functools import cache
@@ -30,11 +30,11 @@ def names(folder: str) -> tuple[str, ...]:
 
 
 def requirements() -> list[str]:
-    """Return what this project needs, line by line as `pyproject.toml` states it; a checkout need not be installed."""
+    """Return the dependencies, line by line as `pyproject.toml` states them; a checkout need not be installed."""
     project = _ROOT / "pyproject.toml"
     if project.is_file():
         return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
-    from importlib import metadata  # slow to import, and what parses the command line imports this room
+    from importlib import metadata  # slow to import, and the command line imports this module
 
     return metadata.requires("xtts-verify") or []
 
@@ -47,7 +47,7 @@ def constraints() -> str:
 
 
 def python_range() -> str:
-    """Return which versions of Python this project takes, as `pyproject.toml` states it."""
+    """Return the supported versions of Python, as `pyproject.toml` states them."""
     project = _ROOT / "pyproject.toml"
     if project.is_file():
         return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["requires-python"]

@@ -1,4 +1,4 @@
-"""Read from the names and shapes of the tensors what model they belong to, and say what they cannot tell."""
+"""Derive the model's architecture from tensor names and shapes, and name the fields that they do not determine."""
 
 import math
 import re
@@ -48,7 +48,7 @@ PARTS = {
     "speaker encoder": ("hifigan_decoder.speaker_encoder.",),
     "mel stats": ("mel_stats",),
 }
-# What no shape tells: a model with another value here loads as well, and speaks nonsense.
+# Not visible in any shape: a model with a wrong value here still loads, but speaks nonsense.
 UNKNOWABLE = ("gpt_n_heads", "gpt_max_prompt_tokens", "input_sample_rate", "output_sample_rate")
 
 DVAE_HOP_SAMPLES = 256  # of the mel frames that the dvae codes: TorchMelSpectrogram's default, GPTTrainer passes none
@@ -58,16 +58,16 @@ _UPSAMPLING = re.compile(r"hifigan_decoder\.waveform_decoder\.ups\.(\d{1,3})\.pa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """What the tensors say of the model that they belong to; `fields` holds only what names and shapes determine."""
+    """The architecture that the tensors show; `fields` holds only what names and shapes determine."""
 
-    version: str | None  # "v1" (prompt embedding) or "v2" (perceiver resampler); None where neither is there
+    version: str | None  # "v1" (prompt embedding) or "v2" (perceiver resampler); None if there is neither
     base: str
-    layers: tuple[int, ...]  # numbers of the GPT layers that are there
+    layers: tuple[int, ...]  # numbers of the GPT layers in the file
     fields: dict[str, Any]
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Fields that inference needs and that nothing in the file tells: only a config can."""
+        """Fields that inference needs and that only a config can provide."""
         return (*UNKNOWABLE, *(() if "gpt_code_stride_len" in self.fields else ("gpt_code_stride_len",)))
 
     def as_json(self) -> dict[str, Any]:
@@ -102,9 +102,9 @@ def _version(tensors: Mapping[str, TensorRecord]) -> str | None:
 
 
 def _of_the_vocoder(tensors: Mapping[str, TensorRecord]) -> dict[str, int]:
-    """Return the samples that the vocoder makes of a frame: its kernels are twice its strides (`hifigan_decoder.py`).
+    """Return the samples per frame of the vocoder: its kernels are twice its strides (`hifigan_decoder.py`).
 
-    Nothing where the chain from `conv_pre` to `conv_post` is not whole: a lost layer is no other hop length.
+    Empty if the chain from `conv_pre` to `conv_post` has a gap: a lost layer does not mean another hop length.
     """
     shapes = {int(match[1]): record.shape for key, record in tensors.items() if (match := _UPSAMPLING.fullmatch(key))}
     layers = [shapes[number] for number in sorted(shapes)]
@@ -122,7 +122,7 @@ def _of_the_vocoder(tensors: Mapping[str, TensorRecord]) -> dict[str, int]:
 
 
 def _of_the_dvae(tensors: Mapping[str, TensorRecord]) -> dict[str, int]:
-    """Return what the discrete VAE of a training checkpoint tells: its codes, and the samples that one code stands for.
+    """Return the audio codes, and the samples per code, from the discrete VAE of a training checkpoint.
 
     GPTTrainer makes it with `gpt_num_audio_tokens - 2` codes; the two that follow them start and stop a sentence.
     """

@@ -1,4 +1,4 @@
-"""Give every missing, unexpected or mismatched key to exactly one cause, and fold long lists of keys without hiding gaps."""
+"""Assign every missing, unexpected or mismatched key to exactly one cause, and shorten long lists of keys."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,7 +76,7 @@ def summary(keys: Iterable[str], limit: int = 10) -> str:
 
 
 def fold(keys: Iterable[str]) -> list[str]:
-    """Return the keys with those that differ in their first number alone made one: `gpt.gpt.h.{0-9,12}.ln_1.weight`."""
+    """Return the keys, merging those that differ only in their first number: `gpt.gpt.h.{0-9,12}.ln_1.weight`."""
     groups: dict[tuple[str, str], list[int]] = {}
     for key in keys:
         match = _NUMBER.search(key)

@@ -1,4 +1,4 @@
-"""One builder a cause that both a file and the text of an error can show, so that `inspect` and `explain` say the same."""
+"""One builder for each cause that both a file and an error text can show, so that `inspect` and `explain` agree."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,10 +24,10 @@ def vocab_rows(
     """Return the cause for an embedding that has another number of rows than the vocabulary has tokens (`vocab-rows`).
 
     Args:
-        rows: of the embedding in the file; None where a text is cut before it.
+        rows: of the embedding in the file; None if the text is cut off before it.
         vocab: which vocabulary it is, such as `vocab.json (beside the checkpoint)`.
         beyond: the tokens without a row, named.
-        hint: in the place of the one that the two numbers give.
+        hint: replaces the hint derived from the two numbers.
         keys: what it explains by name; without them, the text embedding and head.
     """
     if rows is None or tokens is None:
@@ -47,7 +47,7 @@ def _of(count: int) -> str:
 
 
 def _vocab_hint(rows: int, tokens: int) -> str:
-    """Return the next step; where tokens were added to the base's, the base's vocabulary would undo the user's work."""
+    """Return the next step; if the user added tokens, passing the base's vocabulary would lose them."""
     fits = base_version(rows)
     if fits.startswith("v") and base_version(tokens) == "extended":
         return (
@@ -74,8 +74,8 @@ def config_mismatch(
 
     Args:
         wrong: field to what the config says and what the weights call for.
-        defaults: the fields about which the config is silent.
-        keys: the names that it explains; without them, those that begin as the fields' tensors do.
+        defaults: the fields that the config does not set.
+        keys: the names that it explains; without them, those with the prefixes of the fields' tensors.
     """
     silent = frozenset(defaults)
     pairs = "; ".join(

@@ -1,4 +1,4 @@
-"""Which parts of an XTTS the file holds: none of them, half of them, some that nobody knows, or the base's unchanged."""
+"""Check which parts of an XTTS the file holds: missing, incomplete, unknown, or unchanged from the base."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ def require_xtts(archive: Archive, ledger: Ledger, filling: bool) -> None:
 
 
 def _is_tortoise(ledger: Ledger, kept: set[str]) -> bool:
-    """Whether the GPT is Tortoise's, the ancestor of XTTS's: saved by itself, with no name that tells XTTS v1 or v2."""
+    """Whether the GPT is Tortoise's, the ancestor of XTTS's: saved by itself, with no name that only XTTS v1 or v2 has."""
     alone = any(entry.reason == GPT_ALONE for entry in ledger.entries)
     conditioned = any(name.startswith("gpt.conditioning_encoder.") for name in kept)
     return (
@@ -109,7 +109,7 @@ def unchanged(likenesses: Iterable[Likeness], base: Base | None, source: Locatio
     """Return a warning where every tensor of the GPT, which is what training changes, equals the base's (`unchanged`)."""
     gpt = next((part for part in likenesses if part.part == "GPT"), None)
     if base is None or gpt is None or gpt.identical < gpt.tensors or same_file(base.path, source):
-        return ()  # a base that is the source itself is equal to it, which is no news
+        return ()  # a base that is the source itself is always equal
     return (
         Cause(
             code="unchanged",
@@ -138,7 +138,7 @@ def filled_parts(ledger: Ledger, base: Base | None) -> tuple[Cause, ...]:
 
 
 def half_parts(file_causes: Iterable[Cause], base: Base | None, ledger: Ledger) -> tuple[Cause, ...]:
-    """Return the causes with the base's share in them: why it was not used for a half part, and what is its own fault."""
+    """Return the causes, saying why the base could not complete a part and which faults are the base's own."""
     base_tensors = base.tensors if base else {}
     filled = {entry.target for entry in ledger.entries if entry.fate == FILLED}
     file_causes = [
@@ -157,7 +157,7 @@ def half_parts(file_causes: Iterable[Cause], base: Base | None, ledger: Ledger) 
 
 
 def _of_base(cause: Cause, base: Base) -> Cause:
-    """Return the cause as one of the base, from which all of its tensors came."""
+    """Return the cause as a fault of the base, from which all its tensors came."""
     return replace(
         cause,
         message=f"the base ({base.path}): {cause.message.replace('in the file', 'in it')}",
@@ -166,7 +166,7 @@ def _of_base(cause: Cause, base: Base) -> Cause:
 
 
 def require_provable(ledger: Ledger, archive: Archive) -> None:
-    """Refuse before the long work a source that coqui itself would not load as it is.
+    """Refuse early a source that coqui itself could not load as it is.
 
     Raises:
         SourceError: parts come from the base, names had to be mended, or it is no file of torch's.

@@ -1,4 +1,4 @@
-"""Hold the config against the weights: field by field what each says, and what only one of them can know."""
+"""Compare the config with the weights, field by field."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ MOST_LAYERS = 256  # as configs/xtts.toml bounds gpt_layers
 
 
 def value_of(model_args: Args, field: str) -> Any:
-    """Return the value of a field, that of `XttsArgs` where the config is silent."""
+    """Return the value of a field, or the default of `XttsArgs` if the config does not set it."""
     value = model_args.get(field)
     return resources.load("xtts")["defaults"].get(field) if value is None else value
 
@@ -58,7 +58,7 @@ def _codes(architecture: Architecture, model_args: Args) -> dict[str, int]:
 
 
 def with_lost_layers(architecture: Architecture, config: Args, embedded: Args | None) -> Architecture:
-    """Return the architecture with the layers that both configs know and that the file lacks at its end.
+    """Return the architecture including final layers that both configs state and the file lacks.
 
     One config may be another run's; where the one that was saved with the weights says the same, the layers are lost.
     """
@@ -111,7 +111,7 @@ def second_opinion(
 
     Args:
         embedded: `model_args` of the config that was saved with the weights.
-        named: the user chose the config with --config, so that it is a warning and no error.
+        named: the user chose the config with --config, so this is only a warning.
     """
     fields = [field for field in architecture.unknown if field in embedded or field in model_args]
     pairs = [
@@ -135,7 +135,7 @@ def second_opinion(
 def from_weights(architecture: Architecture, model_args: Args, origin: str) -> tuple[dict[str, Any], tuple[Cause, ...]]:
     """Return `model_args` with every field that the weights determine, and a note of what that changed.
 
-    What they do not tell (`Architecture.unknown`) stays as the config, or else `XttsArgs`, says, and is named.
+    Fields that they do not determine (`Architecture.unknown`) keep the value of the config or of `XttsArgs`, and are named.
     """
     changed = differences(architecture, model_args)
     pairs = ", ".join(f"{name} {_show(old, name, model_args)} → {_show(new)}" for name, (old, new) in changed.items())

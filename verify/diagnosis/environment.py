@@ -1,4 +1,4 @@
-"""Say which packages are installed, and turn what fails in foreign code into a cause with the way out."""
+"""Say which packages are installed, and turn errors of other packages into causes with a next step."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ IMPORT_ERRORS = (
     SystemError,
     EOFError,
 )
-# What says that one package calls another as another version had it.
+# Errors that show that one package calls another through an outdated interface.
 _OF_ANOTHER_AGE = (TypeError, AttributeError, NotImplementedError, ImportError)
 FOREIGN_ERRORS = (*_OF_ANOTHER_AGE, RuntimeError, ValueError, IndexError, KeyError, AssertionError)
 MAX_SAID_CHARACTERS = 300
@@ -64,7 +64,7 @@ def import_coqui(name: str) -> Any:
 
 
 def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
-    """Return the error that says what does not work, why where that is known, which version is not the tested one, and what to install."""
+    """Return the error that says what fails, why if known, which versions are untested, and what to install."""
     match = symptoms.of_error(error) if error else None
     if match and match.symptom.kind != "environment":
         match = None
@@ -87,7 +87,7 @@ def _meaning(match: symptoms.Match) -> str:
 
 
 def quoted(error: BaseException) -> str:
-    """Return the type and the words of a foreign exception, short and without URLs."""
+    """Return the type and message of an exception, short and without URLs."""
     words = without_urls(" ".join(str(error).split()))
     return f"{type(error).__name__}: {words[:MAX_SAID_CHARACTERS]}"
 
@@ -118,7 +118,7 @@ def package_causes(compared: tuple[packages.Package, ...], works: bool, fault_me
     """Return a cause for each package that is not as tested, and for each set that is known not to work (`package-version`).
 
     Args:
-        works: whether a tiny model spoke with them all the same, so that what is newer is only news.
+        works: a tiny model spoke with these packages, so a newer version is only a note.
         fault_message: of a fault that occurred; what it names already is left out here.
     """
     known_broken = () if works else symptoms.known_broken(versions())

@@ -1,6 +1,6 @@
-"""Read a load error from pasted text: which names torch, the coqui Trainer or Auralis printed, and whether it was cut.
+"""Read a load error from pasted text: the names that torch, the coqui Trainer or Auralis printed, and whether it is cut off.
 
-Terminals and web pages break lines inside names, so lists are read from a copy without any white space.
+Terminals and web pages break lines inside names, so lists are read from a copy without white space.
 """
 
 import re

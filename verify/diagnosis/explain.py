@@ -1,4 +1,4 @@
-"""Explain an error that somebody pasted: which of its names are bogus, which are true, and the few causes that explain the rest."""
+"""Explain a pasted error: which of its names are bogus, which are real, and the few causes behind them."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +14,7 @@ from verify.diagnosis.pasted_text import USAGE, decode
 from verify.errors import Cause, ConversionError, any_error, counted
 
 XTTS_CLASSES = {"Xtts", "GPTTrainer", "XTTSv2Engine"}
-_LOADER = re.compile(r'xtts\.py",line\d+,inload_checkpoint')  # whose first failure stands above the second
+_LOADER = re.compile(r'xtts\.py",line\d+,inload_checkpoint')  # prints its first failure above the second
 _ASK_THE_FILE = (
     "Paste the text up to its very last line, or ask the file itself: inspect CHECKPOINT --config FILE --vocab FILE."
 )
@@ -101,9 +101,9 @@ def _of_names(error: LoadError) -> list[Cause]:
 
 
 def _of_words(error: LoadError, name_causes: list[Cause]) -> list[Cause]:
-    """Return what the words of the text say beside its names: a symptom, what is harmless, or the last error that nobody knows.
+    """Return causes from the text around the names: a symptom, harmless warnings, or else its last, unknown error.
 
-    The names are the surer witness: where they give a cause, what stands around them is not asked.
+    The names are more reliable: if they give a cause, the text around them is not searched for symptoms.
     """
     text_causes = [match.cause() for match in symptoms.find_all(error.text, (symptoms.HARMLESS,))]
     text_causes = list({cause.message: cause for cause in text_causes}.values())

@@ -1,4 +1,4 @@
-"""Find the last error that a text ends in, where it was raised, and whether it is about the weights: for what no symptom knows."""
+"""Find the last error of a text that matches no symptom: where it was raised, and whether it concerns the weights."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from verify.errors import Cause
 _EXCEPTION = re.compile(
     r"(?P<type>\b[A-Za-z_][\w.]{0,80}(?:Error|Exception|Interrupt|Fault|Exit))\b(?:: ?(?P<words>.{0,400}))?"
 )
-_IS_CLASS = re.compile(r"(?:\w+\.)*[A-Z]\w*|(?:\w+\.)+\w+|error")  # no word of a sentence
+_IS_CLASS = re.compile(r"(?:\w+\.)*[A-Z]\w*|(?:\w+\.)+\w+|error")  # not a word of a sentence
 _WORDS = re.compile(
     r"(?i)\b(?:error|failed|failure|fatal|cannot|can't|could ?n[o']t|unable to|not found|aborted|killed|segmentation fault|core dumped|panicked|missing|unrecognized|unsupported|is not supported)\b"
 )
@@ -41,7 +41,7 @@ _ELSEWHERE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastError:
-    """The error that a text ends in: the line that says it, and the innermost frame above it."""
+    """The last error of a text: its line, and the innermost frame above it."""
 
     line: str
     frame: str
@@ -49,7 +49,7 @@ class LastError:
 
 
 def find(text: str) -> LastError | None:
-    """Return the last error of a text, None where no line of it tells of one."""
+    """Return the last error of a text, or None."""
     lines = text.split("\n")[-MOST_LINES:]
     best: tuple[int, str] | None = None
     for number in range(len(lines) - 1, -1, -1):

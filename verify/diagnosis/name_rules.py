@@ -1,4 +1,4 @@
-"""What the printed names of a load error say by themselves: bogus second names, wrappers, spellings, leftovers of training."""
+"""Rules that explain a load error by its names alone: bogus second names, wrappers, old spellings, training leftovers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ class Unexplained:
     def explain(
         self, cause: Cause, missing: Iterable[str] = (), unexpected: Iterable[str] = (), mismatched: Iterable[str] = ()
     ) -> None:
-        """Give the names of the three lists to the cause, which counts where there are any."""
+        """Assign names of the three lists to the cause, and add it if any were left."""
         taken = [
             names.pop(key)
             for names, keys in ((self.missing, missing), (self.unexpected, unexpected), (self.mismatched, mismatched))

@@ -1,4 +1,4 @@
-"""Hold the installed packages against those that were tested: which is newer, older, missing or built by hand, and the line that installs what works."""
+"""Compare the installed packages with the tested versions, and give the line that installs those."""
 
 import re
 from collections.abc import Iterable
@@ -147,7 +147,7 @@ def install_line(names: Iterable[str]) -> str:
 
 
 def misfits(compared_packages: Iterable[Package]) -> tuple[Package, ...]:
-    """Return those of the packages that must fit together which are not as tested."""
+    """Return the packages that must fit together and are not as tested."""
     return tuple(package for package in compared_packages if package.problem and package.name in (*CORE, "numpy"))
 
 

@@ -12,7 +12,7 @@ A row of the table:
     broken     versions that are known not to work together, so that `env` needs no error to tell
     met        where it was met
 
-The first row that fits speaks: the files in the order of KINDS, each from its top.
+The first row that matches counts: the files in the order of KINDS, each from its top.
 """
 
 import re
@@ -150,12 +150,12 @@ def _phrase(words: str) -> Phrase:
 
 
 def find(text: str, kinds: Sequence[str] = KINDS) -> Match | None:
-    """Return the first row that speaks in the text."""
+    """Return the first row that matches the text."""
     return next(find_all(text, kinds), None)
 
 
 def find_all(text: str, kinds: Sequence[str]) -> Iterator[Match]:
-    """Yield every row that speaks in the text, in the order of the table."""
+    """Yield every row that matches the text, in the order of the table."""
     compact = "".join(text.split()).replace("\\\\", "/").replace("\\", "/")
     lower = compact.lower()
     for kind in kinds:
@@ -175,7 +175,7 @@ def find_all(text: str, kinds: Sequence[str]) -> Iterator[Match]:
 
 
 def _caught(phrase: Phrase, symptom: Symptom, compact: str, lower: str) -> dict[str, str] | None:
-    """Return what the placeholders of the phrase caught, None where it does not stand there."""
+    """Return what the placeholders of the phrase caught, None if the text does not contain it."""
     if phrase.literal not in lower:
         return None
     if phrase.pattern is None:

@@ -1,4 +1,4 @@
-"""Hold the vocabulary against the embedding, against the base's, and against what coqui-tts can clean."""
+"""Compare the vocabulary with the embedding, the base's vocabulary, and the languages that coqui-tts can clean."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ SHOWN = 3  # tokens named in a message
 
 
 def vocabulary_causes(architecture: Architecture, vocabulary: Vocabulary, vocab: Found) -> list[Cause]:
-    """Return what is wrong with the vocabulary by itself and beside the weights (`vocab-rows`, `vocab-ids`, `vocab-languages`)."""
+    """Return what is wrong with the vocabulary, alone or compared with the weights (`vocab-rows`, `vocab-ids`, `vocab-languages`)."""
     name = f"{vocab.path.name} ({vocab.origin})"
     return [
         *_rows(architecture, vocabulary, name),

@@ -1,4 +1,4 @@
-"""Judge the values of the weights beside the finite check: all zero, never trained, of another scale than the base's."""
+"""Check the values of the weights: finite, not all zero, trained, and of the same scale as the base's."""
 
 from collections.abc import Mapping
 
@@ -44,7 +44,7 @@ def initial_value(name: str) -> float | None:
 
 
 def value_causes(scan: Scan) -> tuple[Cause, ...]:
-    """Return why no model can use these values, where that is so."""
+    """Return an error for each kind of value that no model can use."""
     causes = []
     if scan.non_finite:
         causes.append(
@@ -84,7 +84,7 @@ def value_checks(tensors: Mapping[str, TensorRecord], scan: Scan, base: Mapping[
 
 
 def _zeroed(values: Mapping[str, Values], tensors: Mapping[str, TensorRecord]) -> Check:
-    """Find matrices and filters that are all zero: a bias may well be, and what starts at zero is the next check's."""
+    """Find matrices and filters that are all zero: a bias may be zero, and tensors that start at zero belong to the next check."""
     zeroed = [
         name
         for name, tensor_values in values.items()
@@ -105,7 +105,7 @@ def _zeroed(values: Mapping[str, Values], tensors: Mapping[str, TensorRecord]) -
 
 
 def _trained(values: Mapping[str, Values]) -> Check:
-    """Find parts in which no tensor has moved that training moves."""
+    """Find parts in which every tensor that training changes is still at its initial value."""
     moved: dict[str, bool] = {}
     for name, tensor_values in values.items():
         initial, part = initial_value(name), part_of(name)
@@ -124,7 +124,7 @@ def _trained(values: Mapping[str, Values]) -> Check:
 
 
 def _scale(values: Mapping[str, Values], base: Mapping[str, Values]) -> Check:
-    """Hold the RMS of each tensor against the base's."""
+    """Compare the RMS of each tensor with the base's."""
     highest = resources.load("limits")["values"]["scale_ratio"]
     ratios = {name: _ratio(values[name].rms, base_values.rms) for name, base_values in base.items() if name in values}
     exceeding = sorted((name for name, ratio in ratios.items() if ratio > highest), key=lambda name: -ratios[name])
