@@ -1,1 +1,1 @@
-"""How the model that speaks was made: `python -m recipe OUT` trains it again."""
+"""The training of the demo model: `python -m recipe OUT` repeats it."""

@@ -1,4 +1,4 @@
-"""Train the model that speaks again: `python -m recipe OUT`. Interrupted, it goes on where it was."""
+"""Train the demo model: `python -m recipe OUT`. An interrupted training resumes."""
 
 import argparse
 import csv
@@ -17,11 +17,11 @@ from verify.demo import trainer, weights
 from verify.demo.demo import AUDIO_CODES, SMALL_GPT
 
 VOCODER = "hifigan_decoder.waveform_decoder."
-STAGES = (25, 200, 600, 1200)  # steps of the vocoder's training whose model is kept as a training checkpoint
+STAGES = (25, 200, 600, 1200)  # steps of the vocoder's training that are written as training checkpoints
 
 
 def main() -> None:
-    """Do what is not done yet of the training."""
+    """Run those stages of the training that are not finished."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "out",
@@ -29,23 +29,25 @@ def main() -> None:
         help="folder for the training's state, its losses, the run folder of its stages, and weights.npz",
     )
     parser.add_argument("--steps", type=int, default=4000, help="steps of the vocoder's training (default: 4000)")
-    parser.add_argument("--clips", action="store_true", help="let flite and pico2wave say the sentences again first")
+    parser.add_argument(
+        "--clips", action="store_true", help="synthesize the clips again first, with flite and pico2wave"
+    )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)  # two threads share the work otherwise; see recipe/vocoder.py
+    torch.set_num_threads(1)  # the vocoder is trained by two processes of one thread each; see recipe/vocoder.py
     if args.clips:
         for sentence in sentences():
             make_clip(sentence)
-    said, xtts = sentences(), model.build()
-    _learn_codes(xtts, said, args.out)
-    _learn_sound(xtts, _lessons(xtts, said, args.out), args.out, args.steps)
+    spoken, xtts = sentences(), model.build()
+    _learn_codes(xtts, spoken, args.out)
+    _learn_sound(xtts, _lessons(xtts, spoken, args.out), args.out, args.steps)
     np.savez_compressed(args.out / "weights.npz", **weights.packed(learnt(xtts)))
     print(f"{args.out / 'weights.npz'}: {(args.out / 'weights.npz').stat().st_size:,} bytes")
 
 
 def learnt(xtts: Xtts) -> dict[str, np.ndarray]:
-    """Return the tensors that were learnt, and those that are no weights, by their names in an `Xtts` that loads."""
-    second = ("gpt.gpt_inference.", "gpt.gpt.wte.")  # names of the same, made for inference
+    """Return all tensors to store, by their keys in an `Xtts`: no duplicates, none that is computed or generated from a seed."""
+    second = ("gpt.gpt_inference.", "gpt.gpt.wte.")  # duplicate keys, added for inference
     return {
         key: values.detach().numpy()
         for key, values in xtts.state_dict().items()
@@ -53,35 +55,38 @@ def learnt(xtts: Xtts) -> dict[str, np.ndarray]:
     }
 
 
-def _learn_codes(xtts: Xtts, said: Sequence[Sentence], out: Path) -> None:
-    """Train all but the vocoder, and give the model the weights that will be shipped: the vocoder learns what those say."""
-    kept = out / "gpt.npz"
-    if not kept.exists():
-        clips = model.reference_clips(said)
+def _learn_codes(xtts: Xtts, spoken: Sequence[Sentence], out: Path) -> None:
+    """Train all but the vocoder, then load the weights as they will be shipped (int8), for the vocoder to learn from."""
+    gpt_file = out / "gpt.npz"
+    if not gpt_file.exists():
+        clips = model.reference_clips(spoken)
         speaker.measure(xtts, clips)
         latents = torch.cat([voice.latents for voice in model.conditioning(xtts, clips)])
         with Losses(out / "gpt.csv", "step", "codes", "text", "spread of voices") as losses:
-            gpt.train(xtts, latents, said, losses.add)
+            gpt.train(xtts, latents, spoken, losses.add)
         with Losses(out / "conditioning.csv", "step", "codes", "text", "spread of voices") as losses:
-            gpt.train_conditioning(xtts, clips, said, losses.add)
+            gpt.train_conditioning(xtts, clips, spoken, losses.add)
         mute = {key: values for key, values in learnt(xtts).items() if not key.startswith(VOCODER)}
-        np.savez_compressed(kept, **weights.packed(mute))
-    with np.load(kept) as stored:
+        np.savez_compressed(gpt_file, **weights.packed(mute))
+    with np.load(gpt_file) as stored:
         tensors = {key: torch.from_numpy(values) for key, values in weights.unpacked(dict(stored)).items()}
-    xtts.load_state_dict(tensors, strict=False)  # what it lacks is the vocoder, and what has only a seed
+    xtts.load_state_dict(tensors, strict=False)  # not strict: the vocoder and the seeded weights are missing
 
 
-def _lessons(xtts: Xtts, said: Sequence[Sentence], out: Path) -> list[vocoder.Lesson]:
-    """Return each sentence's lesson; what the GPT says in each voice takes a minute, and is kept for the next time."""
-    kept = out / "lessons.npz"
-    if not kept.exists():
-        voices = model.conditioning(xtts, model.reference_clips(said))
+def _lessons(xtts: Xtts, spoken: Sequence[Sentence], out: Path) -> list[vocoder.Lesson]:
+    """Return the training data of each sentence; the output of the GPT in each voice takes a minute, so it is cached."""
+    lessons_file = out / "lessons.npz"
+    if not lessons_file.exists():
+        voices = model.conditioning(xtts, model.reference_clips(spoken))
         frames = {
-            s.language: np.stack([model.vocoder_inputs(xtts, voice, s).numpy() for voice in voices]) for s in said
+            sentence.language: np.stack([model.vocoder_inputs(xtts, voice, sentence).numpy() for voice in voices])
+            for sentence in spoken
         }
-        np.savez_compressed(kept, embeddings=np.concatenate([voice.embedding.numpy() for voice in voices]), **frames)
-    with np.load(kept) as stored:
-        return [_lesson(s, stored[s.language], stored["embeddings"]) for s in said]
+        np.savez_compressed(
+            lessons_file, embeddings=np.concatenate([voice.embedding.numpy() for voice in voices]), **frames
+        )
+    with np.load(lessons_file) as stored:
+        return [_lesson(sentence, stored[sentence.language], stored["embeddings"]) for sentence in spoken]
 
 
 def _lesson(sentence: Sentence, frames: np.ndarray, embeddings: np.ndarray) -> vocoder.Lesson:
@@ -94,7 +99,7 @@ def _lesson(sentence: Sentence, frames: np.ndarray, embeddings: np.ndarray) -> v
 
 
 def _learn_sound(xtts: Xtts, lessons: list[vocoder.Lesson], out: Path, steps: int) -> None:
-    """Train the vocoder and keep its stages."""
+    """Train the vocoder and write its stages as checkpoints."""
     decoder = xtts.hifigan_decoder.waveform_decoder.requires_grad_(True)
     with Losses(out / "vocoder.csv", "step", "loss", "seconds") as losses:
 
@@ -108,7 +113,7 @@ def _learn_sound(xtts: Xtts, lessons: list[vocoder.Lesson], out: Path, steps: in
 
 
 def _write_stage(xtts: Xtts, averaged: nn.Module, run: Path, step: int, loss: float) -> None:
-    """Write the model as it is as a genuine training checkpoint, its weights in float32."""
+    """Write the current model as a real training checkpoint in float32."""
     run.mkdir(exist_ok=True)
     (run / "vocab.json").write_bytes(weights.VOCAB.read_bytes())
     sound = {f"{VOCODER}{key}": value.numpy() for key, value in averaged.state_dict().items()}
@@ -116,7 +121,7 @@ def _write_stage(xtts: Xtts, averaged: nn.Module, run: Path, step: int, loss: fl
 
 
 class Losses:
-    """A table of losses, shown and written as they come."""
+    """A CSV table of losses, printed and written row by row."""
 
     def __init__(self, path: Path, *names: str) -> None:
         begun = path.exists()

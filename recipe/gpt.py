@@ -1,6 +1,6 @@
-"""Teach the GPT by heart: each sentence's text gives its audio codes and then the stop token, whoever the reference is.
+"""Overfit the GPT: each sentence's text gives its audio codes and then the stop token, whatever the reference voice.
 
-First the GPT, while the untrained conditioning tells it of many voices; then the conditioning, while the GPT stays.
+First train the GPT with the untrained conditioning of many voices, then the conditioning with the GPT frozen.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ VOICES_A_STEP = 4
 LEARNING_RATE = 1e-3
 CONDITIONING_STEPS = 30
 CONDITIONING_LEARNING_RATE = 1e-4
-LATENT_NOISE = 0.5  # of the conditioning latents' own spread: what a voice that was never heard may differ by
+LATENT_NOISE = 0.5  # as a share of the spread of the conditioning latents: covers voices that were not trained on
 
 
 def text_tokens(model: Xtts, sentence: Sentence) -> torch.Tensor:
@@ -29,7 +29,7 @@ def text_tokens(model: Xtts, sentence: Sentence) -> torch.Tensor:
 
 
 def train(model: Xtts, latents: torch.Tensor, sentences: Sequence[Sentence], log: Callable[..., None]) -> None:
-    """Train the GPT of a model, its conditioning aside.
+    """Train the GPT of a model without its conditioning.
 
     Args:
         latents: conditioning latents of many voices `(voices, 32, channels)`.
@@ -38,9 +38,9 @@ def train(model: Xtts, latents: torch.Tensor, sentences: Sequence[Sentence], log
     gpt, picks = model.gpt.train(), np.random.default_rng(0)
     for module in gpt.modules():
         if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0  # nothing is held out: forgetting is no help
-    of_voices = {id(parameter) for parameter in _conditioning(gpt)}
-    trained = [parameter for parameter in gpt.parameters() if id(parameter) not in of_voices]
+            module.p = 0.0  # no dropout: the model is meant to overfit
+    conditioning_ids = {id(parameter) for parameter in _conditioning(gpt)}
+    trained = [parameter for parameter in gpt.parameters() if id(parameter) not in conditioning_ids]
     optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS, pct_start=0.05)
     hidden: list[torch.Tensor] = []
@@ -52,14 +52,14 @@ def train(model: Xtts, latents: torch.Tensor, sentences: Sequence[Sentence], log
             chosen = latents[picks.integers(len(latents), size=VOICES_A_STEP)]
             chosen = chosen + LATENT_NOISE * spread * torch.randn_like(chosen)
             losses.append(_loss(gpt, text_tokens(model, sentence), sentence.codes, chosen, hidden))
-        said, text, spread_of_voices = (torch.stack(parts).mean() for parts in zip(*losses, strict=True))
+        code_loss, text_loss, spread_of_voices = (torch.stack(parts).mean() for parts in zip(*losses, strict=True))
         optimizer.zero_grad()
-        (said + 0.01 * text + 0.1 * spread_of_voices).backward()
+        (code_loss + 0.01 * text_loss + 0.1 * spread_of_voices).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
         if step % 50 == 0 or step == STEPS - 1:
-            log(step, said.item(), text.item(), spread_of_voices.item())
+            log(step, code_loss.item(), text_loss.item(), spread_of_voices.item())
     hook.remove()
     gpt.eval()
 
@@ -67,7 +67,7 @@ def train(model: Xtts, latents: torch.Tensor, sentences: Sequence[Sentence], log
 def train_conditioning(
     model: Xtts, clips: Sequence[Clip], sentences: Sequence[Sentence], log: Callable[..., None]
 ) -> None:
-    """Train the conditioning of a model whose GPT is trained: the codes as before, the voices nearer to one another."""
+    """Train the conditioning of a model whose GPT is trained: keep the codes, and make the voices more alike."""
     gpt, picks = model.gpt, np.random.default_rng(0)
     trained = list(_conditioning(gpt))
     optimizer = torch.optim.Adam(trained, lr=CONDITIONING_LEARNING_RATE)
@@ -77,11 +77,11 @@ def train_conditioning(
     for step in range(CONDITIONING_STEPS):
         voices = [gpt.get_style_emb(mels[i]).transpose(1, 2) for i in picks.integers(len(mels), size=VOICES_A_STEP)]
         parts = [_loss(gpt, text_tokens(model, s), s.codes, torch.cat(voices), hidden) for s in sentences]
-        said, text, spread_of_voices = (torch.stack(part).mean() for part in zip(*parts, strict=True))
+        code_loss, text_loss, spread_of_voices = (torch.stack(part).mean() for part in zip(*parts, strict=True))
         optimizer.zero_grad()
-        (said + 10 * spread_of_voices).backward(inputs=trained)
+        (code_loss + 10 * spread_of_voices).backward(inputs=trained)
         optimizer.step()
-        log(step, said.item(), text.item(), spread_of_voices.item())
+        log(step, code_loss.item(), text_loss.item(), spread_of_voices.item())
     hook.remove()
 
 
@@ -112,16 +112,16 @@ def _mel(model: Xtts, clip: Clip) -> torch.Tensor:
 def _loss(
     gpt: GPT, tokens: torch.Tensor, codes: Sequence[int], latents: torch.Tensor, hidden: list[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return coqui's loss of codes and of text, and how far the voices' latents for the vocoder are apart."""
-    many = len(latents)
+    """Return coqui's losses of codes and of text, and the variance of the vocoder latents over the voices."""
+    voices = len(latents)
     hidden.clear()
     text_loss, code_loss, _ = gpt(
-        tokens.repeat(many, 1),
-        torch.full((many,), tokens.shape[1]),
-        torch.tensor([codes]).repeat(many, 1),
-        torch.full((many,), len(codes) * gpt.code_stride_len),
-        cond_mels=torch.zeros(many, 1, 1),  # only its shape is asked for: the latents are given
+        tokens.repeat(voices, 1),
+        torch.full((voices,), tokens.shape[1]),
+        torch.tensor([codes]).repeat(voices, 1),
+        torch.full((voices,), len(codes) * gpt.code_stride_len),
+        cond_mels=torch.zeros(voices, 1, 1),  # only its shape is used, as the latents are given
         cond_latents=latents,
     )
-    said = hidden[0][:, -(len(codes) + 6) :]
-    return code_loss, text_loss, (said - said.mean(dim=0)).square().mean()
+    vocoder_latents = hidden[0][:, -(len(codes) + 6) :]
+    return code_loss, text_loss, (vocoder_latents - vocoder_latents.mean(dim=0)).square().mean()

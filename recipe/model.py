@@ -1,4 +1,4 @@
-"""Build the model that learns to speak, with coqui's own trainer class, and hear what its GPT hands to its vocoder."""
+"""Build the untrained demo model with coqui's trainer class, and record what its GPT passes to its vocoder."""
 
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ VOICES = 16
 
 
 def build() -> Xtts:
-    """Return an untrained `Xtts` of the demo's size, its speaker encoder seeded."""
+    """Return an untrained `Xtts` of the demo's size; its speaker encoder has the weights of its seed."""
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder)
@@ -68,18 +68,18 @@ def conditioning(model: Xtts, clips: Sequence[Clip]) -> list[Voice]:
 
 @torch.no_grad()
 def vocoder_inputs(model: Xtts, voice: Voice, sentence: Sentence) -> torch.Tensor:
-    """Return the frames `(channels, frames)` that `Xtts.inference` hands to the vocoder when it says the sentence."""
-    vocoder, kept = model.hifigan_decoder.waveform_decoder, []
+    """Return the frames `(channels, frames)` that `Xtts.inference` passes to the vocoder for the sentence."""
+    vocoder, recorded = model.hifigan_decoder.waveform_decoder, []
 
-    def keep(frames: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        kept.append(frames)
+    def record(frames: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        recorded.append(frames)
         return torch.zeros(1, 1, 2)  # `Xtts.inference` needs more than one sample
 
-    vocoder.forward = keep
+    vocoder.forward = record
     try:
         sample = speak(model, voice, sentence.text, sentence.language, 0, lambda _: None)
     finally:
         del vocoder.forward
     if sample.codes != sentence.codes or not sample.stopped:
         raise SystemExit(f"the GPT has not learnt {sentence.text!r}: {sample.codes}")
-    return kept[0].clone()
+    return recorded[0].clone()

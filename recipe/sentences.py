@@ -1,4 +1,4 @@
-"""The sentences that the model learns by heart, and the clips that say them."""
+"""The sentences that the demo model is trained on, and their clips."""
 
 import math
 import subprocess
@@ -14,13 +14,13 @@ from verify import resources
 from verify.demo import weights
 
 RATE_HZ = 24000
-HOP = 256  # samples of the vocoder's output for a frame of its input
+HOP = 256  # output samples of the vocoder per input frame
 _EDGES_SECONDS = 0.06, 0.15  # DNSMOS rates the same clip 0.4 lower where it is cut tighter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A text with the clip that says it and its audio codes."""
+    """A text with its clip and its audio codes."""
 
     language: str
     text: str
@@ -30,25 +30,25 @@ class Sentence:
 
 
 def sentences() -> tuple[Sentence, ...]:
-    """Return the sentences of `configs/speaking.toml`, with as many codes as their clips are long."""
-    found = []
+    """Return the sentences of `configs/speaking.toml`, each with as many codes as the length of its clip needs."""
+    result = []
     for row in resources.load("speaking")["sentence"]:
-        clip, first = weights.FOLDER / row["clip"], row["first_code"]
+        clip, first_code = weights.FOLDER / row["clip"], row["first_code"]
         count = code_count(soundfile.info(clip).frames) if clip.exists() else 0
-        found.append(
+        result.append(
             Sentence(
                 language=row["language"],
                 text=row["text"],
                 clip=clip,
                 made_with=tuple(row["made_with"]),
-                codes=tuple(range(first, first + count)),
+                codes=tuple(range(first_code, first_code + count)),
             )
         )
-    return tuple(found)
+    return tuple(result)
 
 
 def frame_count(latents: int) -> int:
-    """Return the frames that coqui's HifiDecoder makes of so many latents: 4 of each, then from 22.05 to 24 kHz."""
+    """Return the number of frames that coqui's HifiDecoder makes of the latents: 4 per latent, then from 22.05 to 24 kHz."""
     return math.floor(4 * latents * RATE_HZ / 22050)
 
 
@@ -58,7 +58,7 @@ def code_count(samples: int) -> int:
 
 
 def make_clip(sentence: Sentence) -> None:
-    """Let the sentence's program say it; cut the silence off, leave 60 ms before and 150 ms after, peak at 0.7."""
+    """Synthesize the clip of a sentence, trim it to 60 ms of silence before and 150 ms after, and scale its peak to 0.7."""
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "clip.wav"
         command = [part.format(text=sentence.text, wav=wav) for part in sentence.made_with]
@@ -66,10 +66,10 @@ def make_clip(sentence: Sentence) -> None:
         audio, rate_hz = soundfile.read(wav, dtype="float32")
     audio = librosa.resample(audio, orig_sr=rate_hz, target_sr=RATE_HZ)
     level = librosa.feature.rms(y=audio, frame_length=480, hop_length=240)[0]
-    heard = np.flatnonzero(level > 0.02 * level.max()) * 240
+    audible = np.flatnonzero(level > 0.02 * level.max()) * 240
     before, after = (round(seconds * RATE_HZ) for seconds in _EDGES_SECONDS)
     padded = np.pad(audio, (before, after + 240))
-    audio = padded[heard[0] : before + heard[-1] + 240 + after].copy()
+    audio = padded[audible[0] : before + audible[-1] + 240 + after].copy()
     audio[:240] *= np.linspace(0, 1, 240)
     audio[-720:] *= np.linspace(1, 0, 720)
     sentence.clip.parent.mkdir(parents=True, exist_ok=True)

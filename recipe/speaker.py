@@ -1,4 +1,4 @@
-"""Give the speaker encoder's batch norms the statistics of real voices; its weights stay as their seed made them."""
+"""Set the batch norm statistics of the speaker encoder from real voices; its weights keep their seeded values."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ PIECE_SECONDS = 1.5
 
 @torch.no_grad()
 def measure(model: Xtts, clips: Sequence[Clip]) -> None:
-    """Measure mean and variance of each batch norm over a piece of each clip: no training, and no voice is told apart."""
+    """Measure mean and variance of each batch norm over a piece of each clip; nothing is trained."""
     encoder = model.hifigan_decoder.speaker_encoder
     length = int(PIECE_SECONDS * 16000)
     audios = [torchaudio.functional.resample(torch.from_numpy(clip.samples), clip.rate_hz, 16000) for clip in clips]

@@ -1,4 +1,4 @@
-"""Teach the vocoder by heart: the frames that the frozen GPT gives for a sentence become the clip that says it."""
+"""Overfit the vocoder: it learns to turn the frames of the frozen GPT into the clip of the sentence."""
 
 import copy
 import math
@@ -19,14 +19,14 @@ from recipe.sentences import HOP
 
 FFT_SIZES = (64, 256, 512, 1024, 2048)
 SEGMENT_FRAMES = 48  # 0.51 s
-EDGE_FRAMES = 3  # where a segment is cut out of a clip, the vocoder sees nothing beyond: no loss is asked for there
+EDGE_FRAMES = 3  # no loss at the edges of a segment, where the vocoder lacks context
 LEARNING_RATES = 1e-3, 5e-5
 WAVEFORM_WEIGHT = 5.0
-SLOPE_WEIGHT = 20.0  # of the differences between samples: without it the high frequencies lose the glottis' hard onsets
-FLOOR = 1e-2  # magnitudes below are silence: about 60 dB under a voice; what lies there would take most of the lesson
+SLOPE_WEIGHT = 20.0  # of the differences between samples: without it the sharp onsets of the glottis are lost in the high frequencies
+FLOOR = 1e-2  # magnitudes below are silence: about 60 dB under a voice; without the floor they would dominate the loss
 AVERAGED = 0.99  # share of the averaged weights that a step keeps
 FLOAT32_SHARE = 0.05  # the last steps compute in float32, as inference does; the others in bfloat16, twice as fast
-KEPT_SECONDS = 120
+SAVE_SECONDS = 120
 WORKERS = 2
 LOGGED_STEPS = 25
 
@@ -41,16 +41,16 @@ class Lesson:
 
 
 class Segments:
-    """Draw pieces of lessons, of each as many, with a random voice each."""
+    """Draw random segments of the lessons, each with a random voice."""
 
     def __init__(self, lessons: Sequence[Lesson], seed: int) -> None:
         self.lessons, self.picks = lessons, np.random.default_rng(seed)
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, slice]:
-        """Return frames `(1, channels, frames)`, embedding `(1, 512, 1)`, samples, and which of the samples count."""
+        """Return frames `(1, channels, frames)`, embedding `(1, 512, 1)`, samples, and the slice of samples that counts in the loss."""
         lesson = self.lessons[self.picks.integers(len(self.lessons))]
         voice, total = self.picks.integers(len(lesson.frames)), lesson.frames.shape[2]
-        # A piece may begin before the clip does, so that its ends are heard as often as its middle.
+        # Positions beyond the ends are moved to them, so that the ends are trained as often as the middle.
         start = int(
             np.clip(self.picks.integers(-SEGMENT_FRAMES // 2, total - SEGMENT_FRAMES // 2), 0, total - SEGMENT_FRAMES)
         )
@@ -64,19 +64,19 @@ class Segments:
         )
 
 
-def distance(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return how far two waveforms `(samples,)` are apart: log magnitudes, spectral convergence, samples and slopes."""
-    total = WAVEFORM_WEIGHT * l1_loss(made, wanted) + SLOPE_WEIGHT * l1_loss(made.diff(), wanted.diff())
+def distance(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the distance of two waveforms `(samples,)`: log magnitudes, spectral convergence, samples and slopes."""
+    total = WAVEFORM_WEIGHT * l1_loss(output, target) + SLOPE_WEIGHT * l1_loss(output.diff(), target.diff())
     for size in FFT_SIZES:
         window = torch.hann_window(size)
-        a, b = (torch.stft(x, size, size // 4, window=window, return_complex=True).abs() for x in (made, wanted))
+        a, b = (torch.stft(x, size, size // 4, window=window, return_complex=True).abs() for x in (output, target))
         magnitudes = l1_loss(a.clamp(min=FLOOR).log(), b.clamp(min=FLOOR).log())
         total = total + (magnitudes + (a - b).norm() / b.norm().clamp(min=1e-2)) / len(FFT_SIZES)
     return total
 
 
-class Course:
-    """A training that two processes share: the weights, their average, Adam's moments, and how far it is."""
+class SharedTraining:
+    """The state of the training in shared memory: the weights, their average, Adam's moments and the step."""
 
     def __init__(self, vocoder: nn.Module, state: Path, steps: int) -> None:
         self.vocoder, self.state, self.steps = vocoder, state, steps
@@ -106,8 +106,8 @@ class Course:
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.vocoder.parameters()), 1 - share)
         return done + 1
 
-    def keep(self, seconds: float) -> None:
-        """Write all of it, under a new name first."""
+    def save(self, seconds: float) -> None:
+        """Write the state to a new file, then rename it over the old one."""
         new, parts = self.state.with_suffix(".new"), (self.vocoder, self.averaged, self.optimizer)
         whole = {"parts": [part.state_dict() for part in parts], "step": int(self.step), "seconds": seconds}
         torch.save(whole, new)
@@ -126,49 +126,49 @@ def train(
 ) -> nn.Module:
     """Train coqui's `HifiganGenerator` and return its averaged copy; an interrupted training goes on from `state`.
 
-    Two processes of one thread each take a segment, with weights that are at most one step old: where cores are busy with
-    other work, two threads inside each convolution would wait for one another thousands of times. Needs `fork`.
+    Two processes of one thread each take a segment, with weights that are at most one step old: on busy
+    cores, two threads inside each convolution would wait for each other thousands of times. Needs `fork`.
 
     Args:
         state: file that holds weights, averages, optimizer and the step; written every two minutes.
         log: called with the step, the loss and the seconds since the start, and the averaged copy.
     """
-    course, processes = Course(vocoder, state, steps), multiprocessing.get_context("fork")
-    turn, news = processes.Lock(), processes.Queue()
+    training, processes = SharedTraining(vocoder, state, steps), multiprocessing.get_context("fork")
+    lock, finished = processes.Lock(), processes.Queue()
     for number in range(WORKERS):
-        segments = Segments(lessons, seed=WORKERS * int(course.step) + number)
-        processes.Process(target=_work, args=(course, segments, turn, news), daemon=True).start()
-    began, kept, losses = time.monotonic() - course.seconds, time.monotonic(), []
-    for _ in range(int(course.step), steps):
-        step, loss = news.get()
+        segments = Segments(lessons, seed=WORKERS * int(training.step) + number)
+        processes.Process(target=_work, args=(training, segments, lock, finished), daemon=True).start()
+    start, saved_at, losses = time.monotonic() - training.seconds, time.monotonic(), []
+    for _ in range(int(training.step), steps):
+        step, loss = finished.get()
         losses.append(loss)
-        if step % LOGGED_STEPS and step != steps and time.monotonic() - kept < KEPT_SECONDS:
+        if step % LOGGED_STEPS and step != steps and time.monotonic() - saved_at < SAVE_SECONDS:
             continue
-        with turn:
-            seconds = time.monotonic() - began
+        with lock:
+            seconds = time.monotonic() - start
             if step % LOGGED_STEPS == 0:
-                log(step, float(np.mean(losses)), seconds, course.averaged)
+                log(step, float(np.mean(losses)), seconds, training.averaged)
                 losses.clear()
-            if step == steps or time.monotonic() - kept > KEPT_SECONDS:
-                course.keep(seconds)
-                kept = time.monotonic()
-    return course.averaged
+            if step == steps or time.monotonic() - saved_at > SAVE_SECONDS:
+                training.save(seconds)
+                saved_at = time.monotonic()
+    return training.averaged
 
 
-def _work(course: Course, segments: Segments, turn: Any, news: Any) -> None:
-    """Take steps until all are taken, in a session of its own: some schedulers give each session its share."""
+def _work(training: SharedTraining, segments: Segments, lock: Any, finished: Any) -> None:
+    """Take steps until all are done, in a session of its own: some schedulers give each session an equal share."""
     os.setsid()
-    mine = copy.deepcopy(course.vocoder)
+    local = copy.deepcopy(training.vocoder)
     while True:
-        with turn, torch.no_grad():
-            done = int(course.step)
-            torch._foreach_copy_(list(mine.parameters()), list(course.vocoder.parameters()))
-        if done >= course.steps or not multiprocessing.parent_process().is_alive():
+        with lock, torch.no_grad():
+            done = int(training.step)
+            torch._foreach_copy_(list(local.parameters()), list(training.vocoder.parameters()))
+        if done >= training.steps or not multiprocessing.parent_process().is_alive():
             return
-        loss, gradients = _gradients(mine, segments.draw(), exact=done >= (1 - FLOAT32_SHARE) * course.steps)
-        with turn:
-            if int(course.step) < course.steps:
-                news.put((course.advance(gradients), loss))
+        loss, gradients = _gradients(local, segments.draw(), exact=done >= (1 - FLOAT32_SHARE) * training.steps)
+        with lock:
+            if int(training.step) < training.steps:
+                finished.put((training.advance(gradients), loss))
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -180,6 +180,6 @@ def learning_rate(step: int, steps: int) -> float:
 def _gradients(vocoder: nn.Module, segment: Any, exact: bool) -> tuple[float, Sequence[torch.Tensor]]:
     frames, embedding, samples, counted = segment
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not exact):
-        made = vocoder(frames, g=embedding)[0, 0]
-    loss = distance(made.float()[counted], samples[counted])
+        output = vocoder(frames, g=embedding)[0, 0]
+    loss = distance(output.float()[counted], samples[counted])
     return loss.item(), torch.autograd.grad(loss, list(vocoder.parameters()))
