@@ -1,6 +1,6 @@
-"""Small files that ask for much: each cost seconds, or hundreds of megabytes, before what it spends was bounded.
+"""Small files that are expensive to read: each took seconds or hundreds of megabytes before the reader had limits.
 
-A bomb is the files of a run folder (see `seeds.run_folder`); what is cheap to write is dear to read.
+A bomb is the files of a run folder (see `seeds.run_folder`).
 """
 
 import struct
@@ -18,9 +18,9 @@ def text(value: str) -> bytes:
     return b"X" + struct.pack("<I", len(data)) + data
 
 
-def name(module: str, word: str) -> bytes:
-    """Return the opcode that names something."""
-    return f"c{module}\n{word}\n".encode()
+def name(module: str, attribute: str) -> bytes:
+    """Return the GLOBAL opcode of a name in a module."""
+    return f"c{module}\n{attribute}\n".encode()
 
 
 def integer(value: int) -> bytes:
@@ -71,7 +71,7 @@ def _equal_texts() -> Files:
 
 
 def small_indexes() -> list[bytes]:
-    """Return indexes of the bombs' kinds in hundreds of bytes, for the fuzzer to grow."""
+    """Return small variants of the bombs' indexes, hundreds of bytes each, as seeds for the fuzzer."""
     put = b"(" + b"N" * 50 + b"tq\x000"
     calls = [put + function + b"q\x010" + b"h\x01h\x00R0" * 20 for function in (
         name("collections", "OrderedDict"), name("builtins", "set"), name("torch", "device"),

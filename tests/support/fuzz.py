@@ -84,7 +84,7 @@ def measure(arguments: list[str]) -> Done:
     """Run the command and measure the time that it takes and the memory by which this process grows meanwhile."""
     out, err, escaped, code = io.StringIO(), io.StringIO(), "", -1
     rss = _forget_peak()
-    began = time.perf_counter()
+    start = time.perf_counter()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = cli.main(arguments)
@@ -92,7 +92,7 @@ def measure(arguments: list[str]) -> Done:
             raise
         except BaseException as error:
             escaped = f"{type(error).__name__} came out: {error}"
-    seconds, growth = time.perf_counter() - began, max(0, _memory("VmHWM") - rss)
+    seconds, growth = time.perf_counter() - start, max(0, _memory("VmHWM") - rss)
     return Done(code, _parsed(out.getvalue()), err.getvalue(), escaped, seconds, growth)
 
 
@@ -137,17 +137,17 @@ def _parsed(out: str) -> dict:
 def _complaint(done: Done, causes: list[str], folder: Path, before: dict) -> str:
     """Return which promise was broken, or nothing."""
     code, err = done.code, done.err
-    says = [cause["message"] for cause in done.document.get("causes", ())]
+    messages = [cause["message"] for cause in done.document.get("causes", ())]
     broken = {
         f"exit status {code}": code not in (0, 1, 2),
         "stdout is no JSON document": done.document.get("schema") != 1,
         "a fault of the tool": "internal" in causes or "Traceback" in err,
-        "no message": code != 0 and not (all(says) and says and err.strip()),
+        "no message": code != 0 and not (all(messages) and messages and err.strip()),
         "the source changed": {path.name: path.read_bytes() for path in (folder / "run").iterdir()} != before,
         "something was left": {path.name for path in folder.iterdir()} - {"run", "out", "out.failed"},
         "published without success": code == 2 and (folder / "out").exists(),
     }
-    return "; ".join(f"{what}: {says[:1]}" for what, so in broken.items() if so)
+    return "; ".join(f"{promise}: {messages[:1]}" for promise, is_broken in broken.items() if is_broken)
 
 
 def _forget_peak() -> int:
@@ -216,7 +216,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="where to leave its files")
     args = parser.parse_args()
     numbers = range(args.mutants) if args.only is None else range(args.only, args.only + 1)
-    outcomes, began = [], time.perf_counter()
+    outcomes, start = [], time.perf_counter()
     folder = args.keep or Path(tempfile.mkdtemp(dir=ASIDE))
     measure(["inspect", str(seeds.run_folder(folder / "run"))])  # what is loaded once is no mutant's growth
     for outcome in campaign(args.seed, numbers, folder):
@@ -224,8 +224,8 @@ def main() -> int:
         if outcome.complaint:
             print(f"mutant {outcome.number} ({outcome.kind}): {outcome.complaint}", flush=True)
         elif len(outcomes) % 10_000 == 0:
-            print(f"{len(outcomes):,} in {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    print(summary(outcomes) + f"\n{time.perf_counter() - began:.0f} s")
+            print(f"{len(outcomes):,} in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    print(summary(outcomes) + f"\n{time.perf_counter() - start:.0f} s")
     if not args.keep:
         shutil.rmtree(folder)
     return int(any(outcome.complaint for outcome in outcomes))

@@ -85,11 +85,11 @@ def read(path: Path) -> None:
 
     size = path.stat().st_size
     with contextlib.suppress(ConversionError):
-        found = archive.read_archive(path)
-        for record in found.tensors:
+        checkpoint = archive.read_archive(path)
+        for record in checkpoint.tensors:
             assert 0 <= record.storage_start <= record.storage_start + record.storage_bytes <= size, record
             assert record.offset + record.bytes <= record.storage_bytes or not record.contiguous, record
-        ledger = build_ledger(found.tensors, same_bytes)
+        ledger = build_ledger(checkpoint.tensors, same_bytes)
         read_architecture(ledger.written)
         reader.read_tensors(ledger.written, lambda _: None)
     with contextlib.suppress(ConversionError):
@@ -144,12 +144,12 @@ def _peak() -> int:
 
 def lines(corpus: Path) -> None:
     """Print which share of the lines of each module the inputs of the corpus reach."""
-    seen: dict[str, set[int]] = collections.defaultdict(set)
+    reached_lines: dict[str, set[int]] = collections.defaultdict(set)
 
     def trace(frame, event, _):
         if "/checkpoint/" not in frame.f_code.co_filename:
             return None
-        seen[frame.f_code.co_filename].add(frame.f_lineno)
+        reached_lines[frame.f_code.co_filename].add(frame.f_lineno)
         return trace
 
     harness = Harness(corpus.with_suffix(".replayed"))
@@ -159,15 +159,15 @@ def lines(corpus: Path) -> None:
         harness(data)
     sys.settrace(None)
     print(f"{len(inputs):,} inputs")
-    for name, reached in sorted(seen.items()):
-        there = _lines_of(compile(Path(name).read_text(), name, "exec"), inside=False)
-        print(f"{Path(name).name}: {len(reached & there)} of {len(there)} lines in functions")
+    for name, reached in sorted(reached_lines.items()):
+        all_lines = _lines_of(compile(Path(name).read_text(), name, "exec"), inside=False)
+        print(f"{Path(name).name}: {len(reached & all_lines)} of {len(all_lines)} lines in functions")
 
 
 def _lines_of(code, inside: bool) -> set[int]:
-    own = {line for _, _, line in code.co_lines() if line and line != code.co_firstlineno} if inside else set()
+    own_lines = {line for _, _, line in code.co_lines() if line and line != code.co_firstlineno} if inside else set()
     nested = [const for const in code.co_consts if hasattr(const, "co_lines")]
-    return own.union(*(_lines_of(const, not const.co_name[0].isupper()) for const in nested))
+    return own_lines.union(*(_lines_of(const, not const.co_name[0].isupper()) for const in nested))
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def use_true_stderr() -> None:
 
 
 def close_log() -> None:
-    """Let nothing that is said later into the log of the run."""
+    """Close the log of the run, so that later messages do not go into it."""
     log = logging.getLogger("trainer")
     for handler in [handler for handler in log.handlers if isinstance(handler, logging.FileHandler)]:
         log.removeHandler(handler)

@@ -22,7 +22,7 @@ TINY_CONFIG = {
 
 
 def tensor_record(key: str, **changes) -> TensorRecord:
-    """Return the record of a tensor of eight bytes that stands in no file."""
+    """Return the record of a tensor of eight bytes that is in no file."""
     values = {
         "dtype": "float32",
         "shape": (2,),
@@ -108,7 +108,7 @@ def run_cli(capsys, *arguments):
 
 
 def assert_fault(
-    capsys, source: Path, exit_code: int, *says: str, options=(), output: Path | None = None, command=()
+    capsys, source: Path, exit_code: int, *texts: str, options=(), output: Path | None = None, command=()
 ) -> dict:
     """Run the main job on a bad input and hold every invariant of faults.md; return the JSON document."""
     folder = (source if source.is_dir() else source.parent) if output is None else output.parent
@@ -123,7 +123,7 @@ def assert_fault(
     document = json.loads(out)
     assert document["schema"] == 1
     assert document["verdict"] == ("error" if exit_code == 2 else "fail")
-    for text in says:
+    for text in texts:
         assert text in err, f"{text!r} is not said in: {err}"
     assert fingerprint(source) == before_input, "the source changed"
     after = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []

@@ -1,6 +1,6 @@
-"""Files that would run a command if they were loaded with `torch.load(weights_only=False)` or pickle, or that hide one.
+"""Files that run a command when loaded with `torch.load(weights_only=False)` or pickle, or that hide such a pickle.
 
-Each is one way past a scanner that lists what is bad. None is ever loaded here; the command would only make a file.
+Each is a way past a scanner with a deny list. None is ever loaded here; the command would only create a file.
 """
 
 import io
@@ -23,23 +23,25 @@ def short(value: str) -> bytes:
     return b"\x8c" + bytes([len(value)]) + value.encode()
 
 
-def called(module: str, name: str, argument: str = COMMAND, stacked: bool = False) -> bytes:
-    """Return opcodes that call a name with one text."""
-    asked = short(module) + short(name) + b"\x93" if stacked else f"c{module}\n{name}\n".encode()
-    return asked + text(argument) + b"\x85R"
+def called(module: str, attribute: str, argument: str = COMMAND, stacked: bool = False) -> bytes:
+    """Return the opcodes of a call with one string argument."""
+    function = short(module) + short(attribute) + b"\x93" if stacked else f"c{module}\n{attribute}\n".encode()
+    return function + text(argument) + b"\x85R"
 
 
 SYSTEM = called("posix", "system")
 
 
 def index(body: bytes, protocol: int = 2) -> bytes:
-    """Return the index of a sound checkpoint of one tensor that holds the body, a value, under a name of its own."""
+    """Return the index of a valid checkpoint of one tensor, with the value of the opcodes `body` under the key `extra`."""
     model = seeds.pickled({"xtts.mel_stats": seeds.Tensor("0", (80,))}, 2)[2:-1]
     return b"\x80" + bytes([protocol]) + b"}(" + text("extra") + body + text("model") + model + b"u."
 
 
-def container(pickled: bytes, storage: bytes | None = None, **more: bytes) -> bytes:
-    return seeds.zipped({"x/data.pkl": pickled, "x/data/0": storage or seeds.floats(80), **more, "x/version": b"3\n"})
+def container(pickled: bytes, storage: bytes | None = None, **members: bytes) -> bytes:
+    return seeds.zipped(
+        {"x/data.pkl": pickled, "x/data/0": storage or seeds.floats(80), **members, "x/version": b"3\n"}
+    )
 
 
 # --- names that deny lists forget ---------------------------------------------------------------------------------
@@ -99,19 +101,19 @@ OPCODES = {
 
 
 def _patched(data: bytes, signature: bytes, offset: int, new: bytes) -> bytes:
-    """Return the container with a field of the first record of a kind changed."""
+    """Return the container with a field changed in the first record of this signature."""
     at = data.find(signature) + offset
     return data[:at] + new + data[at + len(new) :]
 
 
 def encrypted_flag() -> bytes:
-    """Return a container whose index says that it is encrypted; torch does not look."""
+    """Return a container whose index has the encrypted flag, which torch ignores."""
     data = _patched(container(index(SYSTEM)), b"PK\x03\x04", 6, b"\x01\x00")
     return _patched(data, b"PK\x01\x02", 8, b"\x01\x00")
 
 
 def bad_crc() -> bytes:
-    """Return a container whose index has a wrong CRC-32; torch does not look."""
+    """Return a container whose index has a wrong CRC-32, which torch ignores."""
     data = _patched(container(index(SYSTEM)), b"PK\x03\x04", 14, b"\1\2\3\4")
     return _patched(data, b"PK\x01\x02", 16, b"\1\2\3\4")
 
@@ -147,7 +149,7 @@ def tarred() -> bytes:
 
 
 def seven_zipped() -> bytes:
-    """Return a 7z archive of one stored pickle: models were published so, and no scanner looked into them."""
+    """Return a 7z archive of one stored pickle: such models were published, and scanners did not open them."""
     data, name = b"\x80\x02" + SYSTEM + b".", "data.pkl\0".encode("utf-16-le")
     streams = (
         b"\x04\x06\x00\x01\x09" + bytes([len(data)]) + b"\x00\x07\x0b\x01\x00\x01\x01\x00\x0c" + bytes([len(data)])
@@ -164,10 +166,10 @@ def legacy() -> bytes:
 
 
 def all_files() -> dict[str, tuple[str, bytes]]:
-    """Return what it is -> (file name, bytes)."""
-    files = {what: ("model.pth", container(index(called(*name)))) for what, name in NAMES.items()}
-    files |= {what: ("model.pth", container(index(called(*name, stacked=True), 4))) for what, name in DOTTED.items()}
-    files |= {what: ("model.pth", container(pickled)) for what, pickled in OPCODES.items()}
+    """Return title -> (file name, bytes) of every hostile file."""
+    files = {title: ("model.pth", container(index(called(*name)))) for title, name in NAMES.items()}
+    files |= {title: ("model.pth", container(index(called(*name, stacked=True), 4))) for title, name in DOTTED.items()}
+    files |= {title: ("model.pth", container(pickled)) for title, pickled in OPCODES.items()}
     bare = b"\x80\x02" + SYSTEM + b"."
     return files | {
         "a bare pickle called .bin": ("model.bin", bare),
@@ -185,7 +187,7 @@ def all_files() -> dict[str, tuple[str, bytes]]:
 
 
 def harmless() -> dict[str, tuple[str, bytes]]:
-    """Return files that hide a pickle where nothing would load it, and sound ones: to see who cries wolf."""
+    """Return valid files, and one with a pickle where nothing would load it, to count false alarms."""
     bare = (b"\x80\x02" + SYSTEM + b".").ljust(320, b"\0")
     return {
         "sound: a trainer's checkpoint": ("model.pth", seeds.checkpoint()),

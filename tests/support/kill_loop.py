@@ -1,4 +1,4 @@
-"""Kill conversions of a small run with SIGKILL at every kind of moment, and look at what is left: needs fork.
+"""Kill conversions of a small run with SIGKILL at every kind of moment, and check what is left; needs fork.
 
     python -m tests.support.kill_loop --kills 200
 
@@ -66,8 +66,8 @@ def count_renames(then) -> None:
     sys.addaudithook(lambda event, _: then() if event == "os.rename" else None)
 
 
-def forked(run: Path, out: Path, count, last: int) -> tuple[int, int]:
-    """Convert in a forked child that kills itself at point `last`; return its status and how many points it passed."""
+def forked(run: Path, out: Path, count, last_point: int) -> tuple[int, int]:
+    """Convert in a forked child that kills itself at point `last_point`; return its status and how many points it passed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -75,7 +75,7 @@ def forked(run: Path, out: Path, count, last: int) -> tuple[int, int]:
 
         def point():
             passed[0] += 1
-            if passed[0] == last:
+            if passed[0] == last_point:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         count(point)
@@ -84,8 +84,8 @@ def forked(run: Path, out: Path, count, last: int) -> tuple[int, int]:
         os.write(writing, str(passed[0]).encode())
         os._exit(code)
     os.close(writing)
-    if last < 0:  # killed from outside, after as many microseconds
-        time.sleep(-last / 1e6)
+    if last_point < 0:  # killed from outside, after as many microseconds
+        time.sleep(-last_point / 1e6)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     with open(reading, "rb") as pipe:
@@ -103,12 +103,12 @@ def contents(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def look(out: Path, whole: list[dict], had_output: bool) -> str:
+def remaining_output(out: Path, whole: list[dict], had_output: bool) -> str:
     """Return what stands at the name after a kill, having shown that it is whole, or waits whole for the next run."""
     if out.exists():
-        found = contents(out)
-        assert found in whole, "a mixed or broken output"
-        return "old" if found == whole[0] else "new"
+        hashes = contents(out)
+        assert hashes in whole, "a mixed or broken output"
+        return "old" if hashes == whole[0] else "new"
     if not had_output:
         return "nothing"
     waiting = [left / "replaced" for left in out.parent.glob(".out.staging-*") if (left / "replaced").exists()]
@@ -125,7 +125,7 @@ def make_runs(folder: Path) -> list[Path]:
 
 def loop(kills: int, seed: int, folder: Path) -> dict[str, int]:
     """Kill so many conversions below `folder` and return what was seen after them."""
-    generator, seen = random.Random(seed), collections.Counter()
+    generator, counts = random.Random(seed), collections.Counter()
     old, new = make_runs(folder)
     place = folder / "place"
     place.mkdir()
@@ -133,13 +133,13 @@ def loop(kills: int, seed: int, folder: Path) -> dict[str, int]:
     for run in (new, old):
         assert convert(run, out) == 0
         whole.insert(0, contents(out))
-    began = time.perf_counter()
+    start = time.perf_counter()
     convert(new, place / "count")
     points = {count: forked(new, place / "count", count, 0)[1] for count in (count_lines, count_files, count_renames)}
-    usual = time.perf_counter() - began
+    usual = time.perf_counter() - start
     shutil.rmtree(place / "count")
-    while seen["kills"] < kills:
-        had_output = seen["runs"] % 4 != 3
+    while counts["kills"] < kills:
+        had_output = counts["runs"] % 4 != 3
         if had_output:
             assert convert(old, out) == 0, "a run after a killed one failed"
             assert [path.name for path in place.iterdir()] == ["out"], "something was left after a run that succeeded"
@@ -147,19 +147,19 @@ def loop(kills: int, seed: int, folder: Path) -> dict[str, int]:
             shutil.rmtree(place)
             place.mkdir()
         count = generator.choice((count_lines, count_lines, count_files, count_files, count_renames))
-        last = generator.randint(1, points[count])
-        if seen["runs"] % 2 and count is not count_renames:  # the end, where the new output takes the name, is short
-            last = points[count] - generator.randint(0, 120 if count is count_lines else 12)
-        if seen["runs"] % 5 == 0:
-            last = -int(generator.uniform(0, usual / 2) * 1e6)
-        code, _ = forked(new, out, count, last)
-        seen["runs"] += 1
-        seen["kills"] += code == -signal.SIGKILL
-        seen[f"after: {look(out, whole, had_output)}"] += 1
-        seen[f"killed: {count.__name__}" if last > 0 else "killed: by the clock"] += code == -signal.SIGKILL
+        last_point = generator.randint(1, points[count])
+        if counts["runs"] % 2 and count is not count_renames:  # the end, where the new output takes the name, is short
+            last_point = points[count] - generator.randint(0, 120 if count is count_lines else 12)
+        if counts["runs"] % 5 == 0:
+            last_point = -int(generator.uniform(0, usual / 2) * 1e6)
+        code, _ = forked(new, out, count, last_point)
+        counts["runs"] += 1
+        counts["kills"] += code == -signal.SIGKILL
+        counts[f"after: {remaining_output(out, whole, had_output)}"] += 1
+        counts[f"killed: {count.__name__}" if last_point > 0 else "killed: by the clock"] += code == -signal.SIGKILL
     assert convert(old, out) == 0
     assert [path.name for path in place.iterdir()] == ["out"]
-    return dict(seen)
+    return dict(counts)
 
 
 def race(runs: list[Path], out: Path, force: bool) -> list[int]:
@@ -180,7 +180,7 @@ def race(runs: list[Path], out: Path, force: bool) -> list[int]:
 
 def races(count: int, folder: Path) -> dict[str, int]:
     """Let two runs race for one output so often, half of them with --force, and return how they ended."""
-    seen = collections.Counter()
+    counts = collections.Counter()
     runs = make_runs(folder)
     place = folder / "place"
     place.mkdir()
@@ -195,8 +195,8 @@ def races(count: int, folder: Path) -> dict[str, int]:
         codes = race(runs, place / "out", force)
         assert contents(place / "out") in whole, "a mixed output"
         assert [path.name for path in place.iterdir()] == ["out"], "something was left"
-        seen[f"{'--force' if force else 'new'}: {' and '.join(map(str, codes))}"] += 1
-    return dict(seen)
+        counts[f"{'--force' if force else 'new'}: {' and '.join(map(str, codes))}"] += 1
+    return dict(counts)
 
 
 def main() -> None:
@@ -207,9 +207,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="an empty folder to work in")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(dir=IN_MEMORY))
-    began = time.perf_counter()
-    seen = races(args.races, folder) if args.races else loop(args.kills, args.seed, folder)
-    print(json.dumps(seen | {"seconds": round(time.perf_counter() - began)}))
+    start = time.perf_counter()
+    counts = races(args.races, folder) if args.races else loop(args.kills, args.seed, folder)
+    print(json.dumps(counts | {"seconds": round(time.perf_counter() - start)}))
     shutil.rmtree(folder)
 
 

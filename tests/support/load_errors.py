@@ -92,10 +92,12 @@ def make(state, raw, vocab: Path, training_state, folder: Path) -> dict[str, str
         name: load_checkpoint(shell, state, _config(raw, **args), vocab, folder) for name, args in WRONG_CONFIGS.items()
     }
     texts["vocabulary"] = load_checkpoint(shell, state, _config(raw), _longer(vocab, folder), folder)
-    lost = {key: value for key, value in state.items() if not key.startswith("hifigan_decoder.waveform_decoder.")}
-    texts["no vocoder"] = load_checkpoint(shell, lost, _config(raw), vocab, folder)
-    one = {key: value for key, value in state.items() if key != "gpt.gpt.h.1.mlp.c_fc.weight"}
-    texts["a tensor lost"] = load_checkpoint(shell, one, _config(raw), vocab, folder)
+    without_vocoder = {
+        key: value for key, value in state.items() if not key.startswith("hifigan_decoder.waveform_decoder.")
+    }
+    texts["no vocoder"] = load_checkpoint(shell, without_vocoder, _config(raw), vocab, folder)
+    without_tensor = {key: value for key, value in state.items() if key != "gpt.gpt.h.1.mlp.c_fc.weight"}
+    texts["a tensor lost"] = load_checkpoint(shell, without_tensor, _config(raw), vocab, folder)
     prompted = {**state, "gpt.gpt.h.0.attn.bias": torch.ones(1), "gpt.gpt.h.1.attn.masked_bias": torch.ones(1)}
     texts["masks"] = printed(lambda: model.load_state_dict(prompted))
     texts["raw training"] = printed(lambda: model.load_state_dict(training_state))

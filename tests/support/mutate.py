@@ -223,13 +223,13 @@ def change_json(random: Random, value) -> bytes:
 
 def _container(random: Random, value):
     """Return a random non-empty dictionary or list in the value, itself included."""
-    found, waiting = [], [value]
-    while waiting:
-        item = waiting.pop()
+    containers, pending = [], [value]
+    while pending:
+        item = pending.pop()
         if isinstance(item, (dict, list)) and item:
-            found.append(item)
-            waiting.extend(item.values() if isinstance(item, dict) else item)
-    return random.choice(found) if found else {"": value}
+            containers.append(item)
+            pending.extend(item.values() if isinstance(item, dict) else item)
+    return random.choice(containers) if containers else {"": value}
 
 
 def _safetensors(random: Random) -> dict[str, bytes]:

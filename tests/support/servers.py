@@ -81,14 +81,14 @@ def s3_server():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    ours = {
+    variables = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
     }
     try:
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in ours.items():
+            for name, value in variables.items():
                 patch.setenv(name, value)
             yield
     finally:
