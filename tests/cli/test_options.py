@@ -186,7 +186,7 @@ def test_sentences_are_read_in_every_encoding_that_a_shell_writes(encoding, tmp_
 
 
 def test_an_error_pasted_from_an_old_console_is_read_in_its_code_page(monkeypatch):
-    from verify.diagnosis.error_text import decode
+    from verify.diagnosis.pasted_text import decode
 
     monkeypatch.setattr("verify.files.text.code_page", lambda: "cp850")
     assert decode("Fehler für size mismatch".encode("cp850")) == "Fehler für size mismatch"
