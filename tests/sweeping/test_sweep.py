@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,10 @@ import pytest
 import soundfile
 
 from tests.support.helpers import ROOT, fingerprint, run_cli
-from verify import Job, resources
+from verify import Job, options, resources
+from verify.audio.prompts import Script
 from verify.errors import OutputError
+from verify.option import option, whole_number
 from verify.progress import Silent
 from verify.report import curve, sweep_page
 from verify.resources import load
@@ -27,6 +29,7 @@ from verify.results.sweep import SweepReport, SweptCheckpoint
 from verify.sweeping import candidates, ranking, store, workers
 from verify.sweeping.run_task import run_task
 from verify.sweeping.sweep import Workers, sweep
+from verify.sweeping.sweep import _settings as sweep_settings
 from verify.sweeping.task import Outcome, Task
 
 SAID = {"texts": ("yes.",), "device": "cpu", "expect": "sound"}
@@ -202,6 +205,23 @@ def test_what_ranks_first_decides_and_less_than_a_step_does_not():
     assert order(swept_one("far", alike=0.5, loss=1.0), swept_one("near", alike=0.8, loss=2.0)) == ["near", "far"]
     assert order(swept_one("none", ovrl=None), swept_one("some", ovrl=1.0)) == ["some", "none"]
     assert order(swept_one("early", step=5), swept_one("late", step=9)) == ["late", "early"]
+
+
+def test_a_new_option_of_how_it_speaks_parts_a_sweep_from_one_without_it():
+    """What was spoken before with other sampling must not be taken up again as if it were the same."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class LaterJob(Job):
+        top_k: int = option("--top-k N", 50, ("sweep",), options.SPEECH, parse=whole_number(1, 100), help="")
+
+    script = Script(texts=("Hello.",), language="en", clips=(), reference="")
+    settings = [sweep_settings(LaterJob(source="run", top_k=count), script, Workers()) for count in (3, 50)]
+    assert [found["top_k"] for found in settings] == [3, 50]
+    json.dumps(settings)  # it is kept as JSON
+    by_script = {"reference", "whisper", "base", "threads", "packages"}
+    assert set(sweep_settings(Job(source="run"), script, Workers())) - by_script == {
+        "texts", "seeds", "language", "expect", "device",
+    }  # fmt: skip
 
 
 def test_the_loss_that_ranks_is_of_one_kind_for_all():

@@ -12,7 +12,8 @@ from verify.commands.compare import require_sayable
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
 from verify.files.location import local_path
-from verify.options import Job, Workers
+from verify.option import options_of
+from verify.options import CHECKS, SPEECH, Job, Workers
 from verify.progress import Silent, Watch
 from verify.report import sweep_page
 from verify.result import Result
@@ -26,6 +27,8 @@ from verify.sweeping.task import Outcome, Task
 from verify.sweeping.workers import environment_of, gpus_for, job_count, run_tasks, worker_bytes
 
 FOLDER = "sweep"
+# Options that are settled before the first word: the script says what came of them.
+SETTLED = {"speaker_wavs", "texts", "language", "seed", "seeds", "transcribe"}
 
 
 def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None = None) -> SweepReport:
@@ -70,6 +73,11 @@ def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
     voice = sha256()
     for clip in script.clips:
         voice.update(str(clip.rate_hz).encode() + clip.samples.tobytes())
+    asked = {
+        item.name: getattr(job, item.name)
+        for item, option in options_of(job)
+        if "sweep" in option.commands and option.group in (SPEECH, CHECKS) and item.name not in SETTLED
+    }
     packages = {name: version for name, version in environment.versions().items() if name != "python"}
     return {
         "texts": list(script.texts),
@@ -78,8 +86,7 @@ def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
         "reference": voice.hexdigest(),
         "whisper": str(script.whisper) if script.whisper else None,
         "base": str(job.base) if job.base else None,
-        "expect": job.expect,
-        "device": job.device,
+        **asked,
         "threads": workers.threads,
         "packages": packages,
     }
