@@ -9,7 +9,7 @@ from TTS.tts.models.xtts import Xtts
 from verify import resources
 from verify.audio.clips import Sample
 from verify.checks import Check
-from verify.coqui.synthesis import Voice, device_faults, encode
+from verify.coqui.synthesis import Voice, device_faults, encode, speaker_embedding
 
 
 @torch.inference_mode()
@@ -74,5 +74,5 @@ def speaker_similarity(model: Xtts, voice: Voice, sample: Sample) -> float | Non
 
 def _likeness(model: Xtts, voice: Voice, samples: np.ndarray, rate_hz: int) -> float:
     with device_faults(model):
-        embedding = model.get_speaker_embedding(torch.from_numpy(samples).unsqueeze(0).to(model.device), rate_hz)
+        embedding = speaker_embedding(model, torch.from_numpy(samples).unsqueeze(0).to(model.device), rate_hz)
     return float(torch.nn.functional.cosine_similarity(embedding.flatten(), voice.embedding.flatten(), dim=0))

@@ -55,7 +55,7 @@ def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
         audio = audio[:, : CONDITIONING_RATE_HZ * config.max_ref_len].clamp(-1, 1)
         if config.sound_norm_refs:
             audio = audio / audio.abs().max() * 0.75
-        embeddings.append(model.get_speaker_embedding(audio, CONDITIONING_RATE_HZ))
+        embeddings.append(speaker_embedding(model, audio, CONDITIONING_RATE_HZ))
         audios.append(audio)
     latents = model.get_gpt_cond_latents(
         torch.cat(audios, dim=-1),
@@ -64,6 +64,11 @@ def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
         chunk_length=config.gpt_cond_chunk_len,
     )
     return Voice(latents=latents, embedding=torch.stack(embeddings).mean(dim=0))
+
+
+def speaker_embedding(model: Xtts, audio: torch.Tensor, rate_hz: int) -> torch.Tensor:
+    """Return what the model's speaker encoder makes of audio `(1, samples)`: `(1, 512, 1)`."""
+    return model.get_speaker_embedding(audio, rate_hz)
 
 
 def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
