@@ -59,14 +59,14 @@ class Loss:
         self.update_finite(slice(0), old, new, dtype, scratch)
 
     def update_finite(
-        self, odd: np.ndarray | slice, old: np.ndarray, new: np.ndarray, dtype: str, scratch: "Scratch"
+        self, excluded: np.ndarray | slice, old: np.ndarray, new: np.ndarray, dtype: str, scratch: "Scratch"
     ) -> None:
-        """Add the loss of elements that stayed finite, except those at the indices `odd`."""
+        """Add the loss of elements that stayed finite, except those at the indices `excluded`."""
         count = len(old)
         difference, size, mask = scratch.difference[:count], scratch.size[:count], scratch.mask[:count]
         np.abs(np.subtract(new, old, out=difference), out=difference)
         np.abs(old, out=size)
-        difference[odd] = size[odd] = 0
+        difference[excluded] = size[excluded] = 0
         self.squares += float(np.dot(size, size))
         self.lost_squares += float(np.dot(difference, difference))
         np.putmask(size, np.less(size, _SMALLEST_NORMAL[dtype], out=mask), np.inf)  # these do not count as worst

@@ -93,7 +93,7 @@ def read_beside(
 ) -> tuple[dict[str, np.ndarray], Scan, Difference]:
     """Read the tensors into memory as bytes `(bytes,)`; one that is the other model's byte for byte becomes that array.
 
-    Every byte is read and compared once; a tensor takes memory of its own from the first byte that differs.
+    Every byte is read and compared once; a tensor gets its own memory only if a byte differs.
 
     Raises:
         ArchiveError: the source is damaged or changed while it was read.

@@ -49,7 +49,7 @@ class Format(ABC):
 
         Args:
             path: a new file.
-            progress: told of the tensor bytes done.
+            progress: called with the number of tensor bytes done.
             dtype: what the floats are cast to, or `keep`.
 
         Raises:

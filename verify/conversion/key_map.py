@@ -160,7 +160,7 @@ def is_buffer(name: str) -> bool:
 
 
 def names_of(layers: int, version: str | None) -> frozenset[str]:
-    """Return the names that every XTTS of so many GPT layers has, except those that depend on other numbers."""
+    """Return the names that every XTTS with this number of GPT layers has, except those that depend on other numbers."""
     of_other_version = {"v1": ("gpt.conditioning_perceiver.",), "v2": ("gpt.prompt_",)}
     left_out = of_other_version.get(version or "", ("gpt.conditioning_perceiver.", "gpt.prompt_"))
     names = {name for _, pattern in KEPT if "#" not in pattern for name in expand(pattern)}

@@ -75,7 +75,7 @@ class ProvenFile:
             written += self.file.write(data[written:])
 
     def read_back(self, buffer: memoryview) -> None:
-        """Fill `buffer` with what the file now holds where so many bytes were just written."""
+        """Fill `buffer` with the bytes that the file now holds in place of those just written."""
         filled = 0
         while filled < len(buffer) and (count := self.back.readinto(buffer[filled:])):  # type: ignore[attr-defined]
             filled += count

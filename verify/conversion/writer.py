@@ -48,7 +48,7 @@ def write_model(
         path: a new file.
         tensors: name in the new file to record in the file that holds it.
         config: plain values only.
-        progress: told of the tensor bytes done.
+        progress: called with the number of tensor bytes done.
         dtype: what the floats are cast to.
 
     Raises:

@@ -62,7 +62,7 @@ def with_lost_layers(architecture: Architecture, config: Args, embedded: Args | 
 
     One config may be another run's; where the one that was saved with the weights says the same, the layers are lost.
     """
-    layer_counts = [_model_args(each).get("gpt_layers") for each in (config, embedded)]
+    layer_counts = [_model_args(either).get("gpt_layers") for either in (config, embedded)]
     present = architecture.fields.get("gpt_layers")
     if (
         present

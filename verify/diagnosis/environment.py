@@ -103,7 +103,7 @@ def _next_step(match: symptoms.Match | None, wrong: tuple[packages.Package, ...]
 
 
 def speaking_fault(error: Exception) -> ConversionError:
-    """Return what an exception means that coqui, torch or transformers raised while a loaded model was to speak."""
+    """Return the error for an exception that coqui, torch or transformers raised while a loaded model spoke."""
     match = symptoms.of_error(error)
     if isinstance(error, _OF_ANOTHER_AGE) or (match and match.symptom.kind == "environment"):
         return fault("coqui-tts and transformers do not fit together", error)

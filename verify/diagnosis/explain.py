@@ -38,7 +38,7 @@ def explain(text: str | bytes) -> Explanation:
     """Explain the pasted text: the names of a load error, a symptom that is known, or at least its last error.
 
     Raises:
-        ConversionError: no error stands in it (`no-load-error`).
+        ConversionError: the text contains no error (`no-load-error`).
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     decoded = decode(data)
@@ -55,7 +55,7 @@ def explain_load(model: Any, state_dict: Mapping[str, Any]) -> Explanation:
     """Explain what `model.load_state_dict(state_dict, strict=True)` complains about, whatever state the model is in.
 
     A model that `eval()` or `init_gpt_for_inference()` has put in inference mode wants second names that no file
-    holds: they are told from the true ones.
+    holds: they are separated from the real ones.
 
     Args:
         model: an `Xtts`, or anything with a `state_dict()` of tensors.
@@ -204,7 +204,7 @@ def _parts(names: Unexplained) -> None:
 
 
 def _is_absent(prefix: str, missing: dict[str, str]) -> bool:
-    """Whether every unnumbered weight of the part is missing, and as many others again."""
+    """Whether every unnumbered weight of the part is missing, and at least as many others."""
     sure = [
         name for _, pattern in KEPT if pattern.startswith(prefix) and "#" not in pattern for name in expand(pattern)
     ]

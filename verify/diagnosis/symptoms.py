@@ -2,12 +2,12 @@
 
 A row of the table:
 
-    says       phrases of which one must stand in the text; white space and case do not count, `*` stands for some
+    says       phrases of which one must occur in the text; white space and case do not count, `*` stands for some
                words, and a name in braces for what PLACEHOLDERS says, which `means` may repeat
-    where      frames of the traceback, or other words, of which one must stand there too
+    where      frames of the traceback, or other words, of which one must also occur
     only       how what a placeholder caught must begin
     code, means, next, otherwise
-               what is told, and what takes the place of a placeholder that caught nothing
+               the cause, and what takes the place of a placeholder that caught nothing
     install    packages whose tested versions take the place of {install} in `next`
     broken     versions that are known not to work together, so that `env` needs no error to tell
     met        where it was met

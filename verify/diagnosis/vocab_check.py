@@ -41,7 +41,7 @@ def _named(tokens: list[tuple[int, str]]) -> str:
 
 
 def _special(vocabulary: Vocabulary, name: str) -> list[Cause]:
-    """Return an error where `[START]`, `[STOP]` or a language cannot be told from one another (`vocab-special`)."""
+    """Return an error where `[START]`, `[STOP]` or a language cannot be distinguished (`vocab-special`)."""
     special = ["[START]", "[STOP]", *(f"[{language}]" for language in vocabulary.languages)]
     by_id: dict[int, list[str]] = {}
     for token in special:

@@ -16,7 +16,7 @@ from verify.files.remote import RemotePath
 
 CHUNK_BYTES = 2**19  # read at a time
 
-Stamp = tuple[int, int, int]  # size, time of change in ns, inode: what tells one version of a file from the next
+Stamp = tuple[int, int, int]  # size, time of change in ns, inode: they identify one version of a file
 
 
 def open_regular(path: Location) -> BinaryIO:

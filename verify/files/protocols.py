@@ -47,7 +47,7 @@ _LOGGERS = ("gcsfs", "s3fs", "fsspec", "aiohttp", "asyncio")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What is known of those who serve a protocol, beside what fsspec knows."""
+    """What this project knows about a protocol beyond fsspec."""
 
     extra: str = ""  # the extra of this project that brings what reads such URLs
     permission: str = (

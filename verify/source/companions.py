@@ -100,10 +100,8 @@ def _vocab_places(job: Job, checkpoint: Location, config: dict[str, Any]) -> Ite
     yield checkpoint.parent / "vocab.json", "beside the checkpoint"
     if job.base is not None:
         yield job.base / "vocab.json", "--base"
-    local_checkpoint = local_path(checkpoint)
-    for parent in (
-        local_checkpoint.resolve().parents[:3] if local_checkpoint else ()
-    ):  # what lies above a remote folder is not searched
+    local = local_path(checkpoint)
+    for parent in local.resolve().parents[:3] if local else ():  # folders above a remote one are not searched
         for folder in sorted(parent.glob("XTTS_*_original_model_files")):
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
