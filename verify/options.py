@@ -199,6 +199,8 @@ class CommandLine:
     dry_run: bool = option("--dry-run", False, MAIN, OUTPUT,
         help="say what would happen and write nothing",
         more="as `inspect` does")
+    details: bool = option("--details", False, (*MAIN, "verify", "compare", "judge", "demo"), SHOWN,
+        help="show every check with its figure and its limit, and what became of the tensors")
     json: bool = option("--json", False, EVERY, SHOWN,
         help="print the report as one JSON document on stdout")
     quiet: bool = option("--quiet", False, EVERY, SHOWN,

@@ -90,14 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         args = parse(words)
     except OptionError as error:
-        from verify.report import terminal
+        from verify.report import screen as screens
 
-        return _refuse(error.cause, error.exit_code, argparse.Namespace(json="--json" in words), terminal.console())
+        return _refuse(error.cause, error.exit_code, argparse.Namespace(json="--json" in words), screens.console())
     from verify.progress import Silent
+    from verify.report import screen as screens
     from verify.report import terminal
 
-    screen = terminal.console()
-    watch = terminal.TerminalWatch(screen)
+    screen = screens.console()
+    watch = terminal.TerminalWatch(screen, has_details=_wants_details(args))
     try:
         require_memory(args.command)
         report = _do(args, _Attentive(Silent() if args.quiet else watch))
@@ -120,12 +121,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return report.exit_code
 
 
+def _wants_details(args: argparse.Namespace) -> bool:
+    """Whether to show all that was found; what only reads a checkpoint is asked for nothing else."""
+    return args.command == "inspect" or getattr(args, "dry_run", False) or getattr(args, "details", False)
+
+
 def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
     from verify.report import terminal
 
     if args.command in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
-        import_module(f"verify.report.{_SHOWN_BY[args.command]}").show(report, watch.screen, args.quiet)
+        room = import_module(f"verify.report.{_SHOWN_BY[args.command]}")
+        details = {"has_details": True} if getattr(args, "details", False) else {}
+        room.show(report, watch.screen, args.quiet, **details)
     elif not args.quiet:
         terminal.show(report, watch)
     elif report.verdict != "pass":
@@ -142,7 +150,7 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any) -> int:
-    from verify.report.terminal import show_cause
+    from verify.report.screen import show_cause
     from verify.result import document
 
     show_cause(cause, screen)

@@ -1,5 +1,7 @@
 """The comparison for a terminal: which models, how their tensors differ, and the judge's figures side by side."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -7,15 +9,17 @@ from rich.text import Text
 from verify.conversion.diff import Difference, LayerChange
 from verify.diagnosis.attribution import summary
 from verify.errors import counted
-from verify.report.terminal import check_cell, facts, show_cause, show_failures, show_verdict, table
+from verify.report.details import check_cell, facts
+from verify.report.screen import show_cause, show_verdict, table
+from verify.report.terminal import show_failures
 from verify.report.words import number, percent, printable
-from verify.results.comparison import ComparedModel, ComparisonReport, changed_share, figures, rows
+from verify.results.comparison import ComparedModel, ComparisonReport, Row, changed_share, figures, rows
 
 PAGE = "compare.html"
 
 
-def show(report: ComparisonReport, screen: Console, is_quiet: bool) -> None:
-    """Print the whole comparison; quiet, only what is wrong."""
+def show(report: ComparisonReport, screen: Console, is_quiet: bool, has_details: bool = False) -> None:
+    """Print the comparison, of the checks those that a model fails, with details all; quiet, only what is wrong."""
     if not is_quiet:
         screen.print(_heads(report))
         for model in report.models:
@@ -24,7 +28,7 @@ def show(report: ComparisonReport, screen: Console, is_quiet: bool) -> None:
         if report.heard:
             _show_said(report, screen)
         if any(model.checks for model in report.models):
-            screen.print(_figures(report))
+            _show_figures(report, screen, has_details)
         screen.print()
     if not is_quiet or report.verdict not in ("pass", "warn"):
         show_outcome(report, screen)
@@ -118,9 +122,18 @@ def _show_said(report: ComparisonReport, screen: Console) -> None:
     screen.print(Text("in the voice of ") + printable(report.reference or ""), soft_wrap=True)
 
 
-def _figures(report: ComparisonReport) -> Table:
-    """Return figures and checks as rows, models as columns."""
+def _show_figures(report: ComparisonReport, screen: Console, has_details: bool) -> None:
+    """Print figures and checks side by side; without details only the checks that a model fails."""
     models = [model for model in report.models if model.checks]
+    found = rows(models)
+    wanted = [row for row in found if has_details or any(check and not check.ok for check in row.cells)]
+    screen.print(_figures(models, wanted))
+    if len(wanted) < len(found):
+        screen.print(Text(f"{len(found) - len(wanted)} of {len(found)} checks pass in every model that has them"))
+
+
+def _figures(models: Sequence[ComparedModel], checks: Sequence[Row]) -> Table:
+    """Return figures and checks as rows, models as columns."""
     names = [model.name for model in models]
     shown = table("check", *names, "limit", "unit", right=(*names, "limit"))
     values = [figures(model) for model in models]
@@ -130,7 +143,7 @@ def _figures(report: ComparisonReport) -> Table:
                 Text(f"{figure_in_words(name, of[name], model)}  ") for of, model in zip(values, models, strict=True)
             ]
             shown.add_row(name, *cells, "", "")
-    for row in rows(models):
+    for row in checks:
         cells = [
             check_cell(check, check is not None and model.demands(check))
             for model, check in zip(models, row.cells, strict=True)

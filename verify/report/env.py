@@ -12,7 +12,8 @@ from verify.checks import Check
 from verify.diagnosis import environment
 from verify.diagnosis.packages import Package
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, any_error
-from verify.report.terminal import checks_table, show_cause
+from verify.report.details import checks_table
+from verify.report.screen import show_cause
 from verify.report.words import VERDICTS
 from verify.result import check_as_json, document, verdict
 
@@ -56,7 +57,8 @@ def show(report: EnvironmentReport, screen: Console, is_quiet: bool) -> None:
         screen.print(_packages(report))
         for device in report.devices:
             screen.print(Text(f"device: {device}"))
-        screen.print(checks_table(report.checks, frozenset(check.name for check in report.checks)))
+        if report.checks:
+            screen.print(checks_table(report.checks, frozenset(check.name for check in report.checks)))
     for cause in report.causes:
         if not is_quiet or cause.severity == "error":
             show_cause(cause, screen)

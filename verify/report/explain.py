@@ -8,7 +8,7 @@ from rich.text import Text
 
 from verify.diagnosis.explain import Explanation
 from verify.errors import EXIT_CODES, Cause, counted
-from verify.report.terminal import show_cause
+from verify.report.screen import show_cause
 from verify.report.words import VERDICTS
 from verify.result import document, verdict
 

@@ -6,45 +6,62 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from verify.report.terminal import check_cell, show_cause, show_sound_cause, show_verdict, table
+from verify.report.details import check_cell
+from verify.report.screen import say, show_cause, show_verdict, table
+from verify.report.terminal import show_sound_cause
 from verify.report.words import check_state, number, printable
 from verify.results.clips import ClipsReport, JudgedClip
 
 SIDE_BY_SIDE = 4  # more clips than this get one line each
 
 
-def show(report: ClipsReport, screen: Console, is_quiet: bool) -> None:
-    """Print the checks of each clip, side by side for a few, one line each for many; quiet, only what is wrong."""
+def show(report: ClipsReport, screen: Console, is_quiet: bool, has_details: bool = False) -> None:
+    """Print the clips side by side for a few, one line each for many; quiet, only what is wrong.
+
+    Args:
+        has_details: show every check and hint, not only the checks that a clip failed and the one cause.
+    """
     heard = [clip for clip in report.clips if not clip.cause]
     if heard and not is_quiet:
-        screen.print(_table(report, heard) if len(heard) <= SIDE_BY_SIDE else _lines(report, heard))
+        if len(heard) > SIDE_BY_SIDE:
+            screen.print(_lines(report, heard))
+        elif has_details or any(not check.ok for clip in heard for check in clip.checks):
+            screen.print(_table(report, heard, has_details))
     if not is_quiet or report.verdict != "pass":
-        show_outcome(report, screen)
+        show_outcome(report, screen, has_hints=is_quiet or has_details)
 
 
-def show_outcome(report: ClipsReport, screen: Console) -> None:
-    """Print what decides: files that could not be read, failed checks with their hints, the verdict."""
+def show_outcome(report: ClipsReport, screen: Console, has_hints: bool = True) -> None:
+    """Print what decides: files that could not be read, the cause of what is heard or the failed checks, the verdict.
+
+    Args:
+        has_hints: tell each failed check with its hint also where a cause explains them.
+    """
     for clip in report.clips:
         if clip.cause:
             show_cause(clip.cause, screen)
-        if cause := report.sound_cause(clip):
+        cause = report.sound_cause(clip)
+        if cause:
             show_sound_cause(cause, screen, before=f"{clip.path}: ")
-        for check in report.failed(clip):
+        for check in report.failed(clip) if has_hints or not cause else ():
             line = f": {check.name} {number(check.measured)} ({check.limit} {check.unit}): {check.hint}"
-            screen.print(printable(str(clip.path), "red") + Text(line, "red"), soft_wrap=not screen.is_terminal)
+            say(printable(str(clip.path), "red") + Text(line, "red"), screen)
     failed = sum(bool(clip.cause or report.failed(clip)) for clip in report.clips)
-    count = f"{len(report.clips) - failed} of {len(report.clips)} pass"
+    made = max((len(clip.checks) for clip in report.clips), default=0)
+    count = f"{len(report.clips) - failed} of {len(report.clips)} pass, {made} checks each"
     show_verdict(report.verdict, f", {count}", screen)
 
 
-def _table(report: ClipsReport, clips: Sequence[JudgedClip]) -> Table:
-    """Return checks as rows, clips as columns."""
+def _table(report: ClipsReport, clips: Sequence[JudgedClip], has_details: bool) -> Table:
+    """Return checks as rows, clips as columns; without details only what a clip failed."""
     names = [clip.path.name for clip in clips]
     rows = table("check", *names, "limit", "unit", right=(*names, "limit"))
     length = [Text(f"{clip.seconds:.2f}") for clip in clips]
     rows.add_row("length", *length, "", "s")
     for row in zip(*(clip.checks for clip in clips), strict=True):
         name = row[0].name
+        if not has_details and all(check.ok for check in row):
+            continue
         note = "" if report.demands(row[0]) else "  (not demanded by --expect sound)"
         limits = dict.fromkeys(check.limit for check in row)
         rows.add_row(

@@ -5,8 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.errors import Cause, counted
+from verify.report.screen import show_cause, show_verdict, table
 from verify.report.sweep_page import PAGE
-from verify.report.terminal import show_cause, show_verdict, table
 from verify.report.words import VERDICTS, number, printable
 from verify.results.sweep import SweepReport
 

@@ -18,6 +18,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 PAGE = "report.html"
+UNCHECKED_WORDS = "words not checked: add --transcribe to hold what was said against the text"
 VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}
 
 
