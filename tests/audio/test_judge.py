@@ -1,6 +1,7 @@
 """The judge: real speech passes, each damage is caught by the check that names it, the command answers as it says."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -219,8 +220,18 @@ def run(capsys, *words):
 def test_one_clip_of_speech_passes(capsys, clips):
     code, out, err = run(capsys, REFERENCE)
     assert (code, out) == (0, "")
-    assert "DNSMOS overall" in err
-    assert "verdict: pass, 1 of 1 pass" in err
+    assert "DNSMOS overall" not in err  # of the checks only what failed
+    assert re.fullmatch(r"verdict: pass, 1 of 1 pass, \d+ checks each", err.strip())
+    assert "DNSMOS overall" in run(capsys, REFERENCE, "--details")[2]
+
+
+def test_a_clip_that_fails_shows_its_cause_and_only_the_checks_that_failed(capsys, clips):
+    code, _, err = run(capsys, clips / "noise.wav")
+    assert code == 1
+    assert "noise.wav: heard: " in err
+    assert "speech share" in err
+    assert "finite" not in err
+    assert "finite" in run(capsys, clips / "noise.wav", "--details")[2]
 
 
 def test_json_is_one_document(capsys, clips):

@@ -131,7 +131,7 @@ def test_everything_to_see_is_told_in_words(written):
     assert all(image["alt"] for image in elements.all("img"))
     pictured = [svg for svg in elements.all("svg") if "aria-hidden" not in svg]
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in pictured)
-    assert pictured[0]["aria-label"] == "Waveform of 3.5 s, loudest -8 dBFS"
+    assert pictured[0]["aria-label"] == "Waveform of 2.0 s, loudest -8 dBFS"
     assert all(cell["scope"] in ("col", "row") for cell in elements.all("th"))
     names = {attributes.get("id") for _, attributes in elements.found}
     for _, attributes in elements.found:
@@ -158,6 +158,35 @@ def test_the_verdict_comes_with_the_one_cause_and_the_next_step(folder):
         document = {**DOCUMENT, **changes}
         assert page.headline(document) == title
         assert (page.reason(document) or {}).get("what") == what
+
+
+def test_verdict_cause_and_player_come_before_failed_checks_and_those_before_all_else(folder):
+    text = made(folder, sound={"code": "sound-noise", "message": "It is noise.", "hint": "Train on."})
+    order = ["Verdict: fail", "<h1>", "It is noise.", "Train on.", ">Listen<", "<audio", "<audio",
+             ">Failed checks<", ">All causes<", ">Pictures of the sound<", "<details>", ">All checks: 1 of 3 pass<"]  # fmt: skip
+    found = 0
+    for piece in order:
+        found = text.index(piece, found) + 1
+    body = text[text.index("<body>") :]
+    for digest in ("ab" * 32, "cd" * 32):
+        assert body.index("<details>") < body.index(digest)
+    failed = text[text.index(">Failed checks<") : text.index(">All causes<")]
+    assert (">level<" in failed, ">finite<" in failed, ">pitch<" in failed) == (True, False, False)
+
+
+def test_the_page_says_where_words_were_not_checked(folder):
+    silent = {name: value for name, value in SAMPLE.items() if name not in ("transcript", "character_error_rate")}
+    assert "Words not checked: add --transcribe" in made(folder, sample=silent, samples=[silent])
+    assert "Words not checked" not in made(folder)
+    assert "Words not checked" not in made(folder, sample=None, samples=None)
+
+
+def test_a_page_that_passes_says_how_to_use_the_folder(folder):
+    output = {"directory": "runs/a voice", "files": DOCUMENT["output"]["files"]}
+    says = "TTS(model_path='runs/a voice', config_path='runs/a voice/config.json')"
+    assert says in Elements(made(folder, verdict="pass", checks=CHECKS[:1], output=output)).text
+    assert says not in Elements(made(folder, output=output)).text
+    assert says not in Elements(made(folder, verdict="pass", output={**output, "directory": "s3://runs/a"})).text
 
 
 def test_a_run_without_a_sample_has_a_page_without_a_player(tmp_path):
@@ -321,11 +350,36 @@ def wait_until(tab, expression):
     pytest.fail(f"never came true: {expression}")
 
 
+def unfold(tab):
+    """Open all that is folded away."""
+    tab.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844)], ids=["laptop", "phone"])
+def test_the_verdict_its_cause_and_both_players_are_on_the_first_screen(open_page, size):
+    tab = open_page(viewport={"width": size[0], "height": size[1]})
+    shown = (
+        "[...document.querySelectorAll('.verdict, .players audio')].map(part => part.getBoundingClientRect().bottom)"
+    )
+    bottoms = tab.evaluate(shown)
+    assert len(bottoms) == 3
+    assert max(bottoms) <= size[1]
+
+
+def test_what_is_folded_away_opens_from_the_keyboard(open_page):
+    tab = open_page()
+    assert tab.evaluate("document.querySelectorAll('details[open]').length") == 0
+    tab.locator("summary").first.focus()
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.querySelector('details').open")
+    assert tab.locator("summary h2").count() == tab.locator("details").count() == 6
+
+
 def test_it_plays_from_the_keyboard(open_page):
     tab = open_page()
     wait_until(tab, "[...document.querySelectorAll('audio')].every(audio => audio.readyState > 0)")
     durations = tab.evaluate("[...document.querySelectorAll('audio')].map(audio => audio.duration)")
-    assert durations == pytest.approx([3.5, 2.0, 2.0], abs=0.05)
+    assert durations == pytest.approx([2.0, 3.5, 2.0], abs=0.05)  # the sample, the voice beside it, the other take
     reached = []
     for _ in range(30):
         tab.keyboard.press("Tab")
@@ -349,6 +403,7 @@ def test_its_pictures_are_drawn(open_page):
 @pytest.mark.parametrize("width", [360, 1100])
 def test_it_never_scrolls_sideways(open_page, width):
     tab = open_page(viewport={"width": width, "height": 700})
+    unfold(tab)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -378,7 +433,9 @@ CONTRASTS = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_in_light_and_dark(open_page, scheme):
-    found = open_page(color_scheme=scheme).evaluate(CONTRASTS)
+    tab = open_page(color_scheme=scheme)
+    unfold(tab)
+    found = tab.evaluate(CONTRASTS)
     assert len(found) > 100
     assert [text for ratio, text in found if ratio < 4.5] == []
 

@@ -1,9 +1,12 @@
 """What the terminal shows: text and no markup, bars on terminals only, sizes in decimal units."""
 
 import io
+import json
+import re
 
 from rich.console import Console
 
+from verify.cli.main import main
 from verify.errors import Cause
 from verify.report import terminal
 from verify.report.words import size
@@ -28,3 +31,56 @@ def test_a_bar_shows_on_a_terminal_only():
 
 def test_sizes_are_decimal():
     assert [size(n) for n in (0, 999, 1000, 1_813_566_312)] == ["0 B", "999 B", "1.00 kB", "1.81 GB"]
+
+
+# --- about eight lines, and all with details ---------------------------------------------------------------------------
+
+
+def printed(capsys, *words):
+    """Return the exit status and the lines that people see; the tests' width is that of a log."""
+    code = main([str(word) for word in words])
+    return code, [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+
+
+def test_a_pass_takes_about_eight_lines_and_ends_with_how_to_use_the_folder(genuine_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, lines = printed(capsys, genuine_run, "-o", out, "--expect", "sound", "--text", "Hi.")
+    assert code == 0
+    assert len(lines) <= 10, lines
+    verdict = next(place for place, line in enumerate(lines) if line.startswith("verdict: "))
+    assert verdict == 2  # after the file and the load
+    assert re.fullmatch(r"verdict: (pass|warn), \d+ of \d+ checks pass, \d+ more not demanded, in .* s", lines[verdict])
+    assert any(line.startswith("said: “Hi.” (en, ") for line in lines)
+    assert "words not checked: add --transcribe to hold what was said against the text" in lines
+    assert lines[-2:] == [f"listen: {out}/report.html", f"use: TTS(model_path={str(out)!r}, config_path={str(out) + '/config.json'!r})"]  # fmt: skip
+
+
+def test_a_fail_says_verdict_cause_and_next_step_at_once_and_no_check_that_passed(genuine_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, lines = printed(capsys, genuine_run, "-o", out, "--text", "Hi.")
+    assert code == 1
+    assert len(lines) <= 11, lines
+    assert re.match(r"verdict: fail, \d+ of \d+ checks pass", lines[2])
+    assert lines[3].startswith("heard: ")
+    assert lines[4].startswith("  → ")
+    assert lines[5].startswith("  failed: ")
+    assert not any("✓" in line for line in lines[2:])
+    assert lines[-1] == f"It loads but sounds wrong: listen to {out}/report.html before you use it."
+
+
+def test_details_show_every_check_and_what_became_of_the_tensors(genuine_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    _, lines = printed(capsys, genuine_run, "-o", out, "--text", "Hi.", "--details")
+    checks = json.loads((out / "report.json").read_text(encoding="utf-8"))["checks"]
+    assert len(checks) > 25
+    table = [line.split() for line in lines if line.startswith(("  ✓", "  ✗", "  –"))]
+    assert [" ".join(row[1:]).startswith(check["name"]) for row, check in zip(table, checks, strict=True)] == [True] * len(checks)  # fmt: skip
+    assert any("load_state_dict(strict=True)" in line for line in lines)
+    assert any(line.startswith("dropped") for line in lines)
+
+
+def test_without_verification_there_is_no_table(genuine_run, tmp_path, capsys):
+    code, lines = printed(capsys, genuine_run, "-o", tmp_path / "out", "--no-verify")
+    assert code == 0
+    assert not any("measured" in line or "said: " in line or "words not checked" in line for line in lines)
+    assert len(lines) <= 6, lines

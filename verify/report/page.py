@@ -10,7 +10,7 @@ import soxr
 
 from verify.audio.clips import dbfs
 from verify.report import pictures, templating
-from verify.report.words import PAGE, number
+from verify.report.words import PAGE, UNCHECKED_WORDS, number, opened
 
 PLAYER_HZ = 24000
 LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a reference may be
@@ -43,6 +43,8 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         mark=_MARKS[document["verdict"]],
         title=headline(document),
         reason=reason(document),
+        unchecked=UNCHECKED_WORDS if samples and not any("transcript" in sample for sample in samples) else "",
+        use=use(document),
         clips=_clips(folder, samples[:MOST_SAMPLES]),
         unheard=len(samples[MOST_SAMPLES:]),
         ticks=pictures.ticks(),
@@ -64,6 +66,14 @@ def headline(document: dict[str, Any]) -> str:
     if heard and any(not check["ok"] and not check["demanded"] for check in document["checks"]):
         told = "It loads and makes sound, and no more was asked of it"
     return f"{told}, with a warning" if document["verdict"] == "warn" else told
+
+
+def use(document: dict[str, Any]) -> str:
+    """Return how Python opens the folder, where it may be used."""
+    output = document["output"]
+    if document["verdict"] == "fail" or not output:
+        return ""
+    return opened(output["directory"], {file["name"] for file in output["files"]})
 
 
 def reason(document: dict[str, Any]) -> dict[str, str] | None:
@@ -91,12 +101,13 @@ def _with_bars(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _clips(folder: Path, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the reference and each sample with its sound and its pictures, as far as the page has room for them."""
-    names = ["reference.wav", *(sample["path"] or "" for sample in samples)]
+    """Return the first sample, the reference and the other samples with sound and pictures, as far as there is room."""
+    takes = [*samples[:1], None, *samples[1:]]
+    names = [sample["path"] or "" if sample else "reference.wav" for sample in takes]
     lengths = [_seconds(folder / name) if name else 0.0 for name in names]
     form = "wav" if sum(lengths) <= WAV_SECONDS else "mp3"
     clips, room = [], WAV_SECONDS if form == "wav" else MP3_SECONDS
-    for name, seconds, sample in zip(names, lengths, [None, *samples], strict=True):
+    for name, seconds, sample in zip(names, lengths, takes, strict=True):
         room -= seconds
         sound = _sounding(folder / name, form) if seconds and room >= 0 else {"file": seconds and name, "audio": None}
         if seconds or sample:

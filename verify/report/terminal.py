@@ -10,12 +10,11 @@ from verify.audio.causes import SoundCause, evidence
 from verify.checks import SCALE, TRAINED, ZEROED, Check
 from verify.report.details import checks_table, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
-from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, printable, size
+from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, opened, printable, size
 from verify.result import Result
 
 VALUE_CHECKS = (ZEROED, TRAINED, SCALE)  # their hints name tensors, so they are told beside what is heard
 MOST_NAMES, MOST_TEXTS = 6, 2  # of failed checks and of sentences; the rest is counted
-_MODEL_FILES = ("model.pth", "model.safetensors")
 
 
 class TerminalWatch:
@@ -137,9 +136,10 @@ def _found(report: Result) -> Text:
 
 def _about(report: Result) -> str:
     """Return what goes with the verdict: how many checks pass, whether it was loaded at all, and the time it took."""
+    if not report.load:
+        return f" by what is in the file; nothing was loaded or heard in {sum(report.seconds.values()):.1f} s"
     checks = passing(report)
-    unloaded = "" if report.load else " by what is in the file; nothing was loaded or heard"
-    return f"{unloaded}{f', {checks},' if checks else ''} in {sum(report.seconds.values()):.1f} s"
+    return f"{f', {checks},' if checks else ''} in {sum(report.seconds.values()):.1f} s"
 
 
 def _show_details(report: Result, screen: Console) -> None:
@@ -176,14 +176,13 @@ def _show_said(report: Result, screen: Console) -> None:
     for text in texts[:MOST_TEXTS]:
         takes = [sample for sample in report.samples if sample.text == text]
         times = f"{len(takes)} times, the first " if len(takes) > 1 else ""
-        say(printable(f"said: “{text}” ({takes[0].language}, {times}{takes[0].seconds:.1f} s)"), screen)
+        voice = f" in the voice of {takes[0].reference}" if text == texts[0] else ""
+        say(printable(f"said: “{text}” ({takes[0].language}, {times}{takes[0].seconds:.1f} s){voice}"), screen)
         if takes[0].transcript is not None:
             error = f"character error rate {takes[0].character_error_rate or 0:.2f}"
             say(printable(f"heard: “{takes[0].transcript}”, {error}"), screen)
     if len(texts) > MOST_TEXTS:
         say(f"and {len(texts) - MOST_TEXTS} more sentences", screen)
-    if report.sample:
-        say(Text("in the voice of ") + printable(report.sample.reference), screen)
 
 
 def _show_where(report: Result, screen: Console) -> None:
@@ -209,13 +208,6 @@ def _show_use(report: Result, screen: Console) -> None:
         for line in rest:
             say(printable(f"  {line}"), screen)
         return
-    written = {file.name for file in report.files}
-    if report.output and "://" not in report.output and report.verdict != "fail" and written.intersection(_MODEL_FILES):
-        say(printable(f"use: {_opened(report.output, 'model.pth' in written)}"), screen)
-
-
-def _opened(folder: str, is_pth: bool) -> str:
-    """Return the Python that opens the folder: coqui-tts reads a .pth, this project also safetensors."""
-    return (
-        f"TTS(model_path={folder!r}, config_path={folder + '/config.json'!r})" if is_pth else f"load_xtts({folder!r})"
-    )
+    line = opened(report.output or "", {file.name for file in report.files}) if report.verdict != "fail" else ""
+    if line:
+        say(printable(f"use: {line}"), screen)

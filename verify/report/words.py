@@ -1,6 +1,7 @@
 """Words and numbers as people read them: sizes, losses, values, verdicts."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,3 +65,15 @@ def loss_words(loss: Any) -> str:
     return ", ".join(
         f"{str(name)[:40].replace('_', ' ')} {value[:40]}" for name, value in words.items() if isinstance(value, str)
     )
+
+
+def opened(folder: str, files: Collection[str]) -> str:
+    """Return the Python that opens a model folder; nothing where there is none, or it lies at a URL.
+
+    coqui-tts reads model.pth alone, this project model.safetensors too.
+    """
+    if not folder or "://" in folder:
+        return ""
+    if "model.pth" in files:
+        return f"TTS(model_path={folder!r}, config_path={folder + '/config.json'!r})"
+    return f"verify.load_xtts({folder!r})" if "model.safetensors" in files else ""
