@@ -452,4 +452,6 @@ def test_it_prints_without_its_players(open_page):
     tab.emulate_media(media="print")
     assert not tab.locator("audio").first.is_visible()
     assert tab.locator("svg.wave").first.is_visible()
+    shown = "[...document.querySelectorAll('details table')].map(t => t.checkVisibility({contentVisibilityAuto: true}))"
+    assert set(tab.evaluate(shown)) == {True}  # paper unfolds nothing
     assert tab.pdf(format="A4").startswith(b"%PDF")
