@@ -101,7 +101,7 @@ def shared_nesting() -> bytes:
             + b"lq\x01]q\x03("
             + b"h\x00h\x01\x85R" * 200_000
             + b"e.",
-            "does not end with one value",
+            "more than 1,000,000 opcodes",
         ),
         (shared_nesting(), "in place of a state dict"),
     ],
@@ -150,11 +150,15 @@ def test_numbers_and_shapes_of_any_size(tmp_path, capsys):
         2,
         "no valid offset, shape and stride",
     )
-    for number, key in enumerate(("xtts.gpt.gpt.h." + "9" * 5000 + ".ln_1.weight", "foo." + "9" * 5000 + ".bar")):
-        path = write(tmp_path / str(number) / "x.pth", root([(KEY, tensor()), (key, tensor())]))
-        code, _, err = run_cli(capsys, "inspect", path)
-        assert code == 1
-        assert "to no XTTS" in err
+    for digits, status, says in ((400, 1, "to no XTTS"), (5000, 2, "[key-limit]")):
+        for name, key in (
+            ("layer", f"xtts.gpt.gpt.h.{'9' * digits}.ln_1.weight"),
+            ("other", f"foo.{'9' * digits}.bar"),
+        ):
+            path = write(tmp_path / f"{name}-{digits}" / "x.pth", root([(KEY, tensor()), (key, tensor())]))
+            code, _, err = run_cli(capsys, "inspect", path)
+            assert code == status
+            assert says in err
 
 
 @pytest.mark.parametrize("dtype", [["F32"], {}, 3, None])

@@ -682,7 +682,7 @@ LIMITED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))
-from verify.cli import main
+from verify.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

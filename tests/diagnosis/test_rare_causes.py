@@ -107,9 +107,9 @@ def test_a_disk_that_changes_what_was_written_is_found_before_anybody_uses_it(ma
 
 
 def test_a_fault_of_ours_is_no_traceback_and_says_how_to_get_one(make_run, capsys, monkeypatch):
-    from verify import plan
+    from verify.commands import inspect
 
-    monkeypatch.setattr(plan, "inspect", lambda job: 1 // 0)
+    monkeypatch.setattr(inspect, "inspect", lambda job: 1 // 0)
     code, _, err = run_cli(capsys, "inspect", make_run())
     assert code == 2
     assert "unexpected ZeroDivisionError" in err

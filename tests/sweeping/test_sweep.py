@@ -415,7 +415,7 @@ def test_a_cluster_that_loses_a_node_says_the_same_bit_for_bit(swept, run, tmp_p
     def lose():
         raylet = psutil.Process(second.all_processes["raylet"][0].process.pid)
         for _ in range(1200):
-            if any(one.name().startswith("ray::do") for one in raylet.children(recursive=True)):
+            if any(one.name().startswith("ray::run_task") for one in raylet.children(recursive=True)):
                 cluster.remove_node(second, allow_graceful=False)
                 lost.append(second)
                 return

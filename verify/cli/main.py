@@ -161,11 +161,7 @@ def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any)
 
 def _shown(path: str) -> str:
     """Return the path as it is where a program reads it; on a terminal its control characters must move no cursor."""
-    return (
-        "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in path)
-        if sys.stdout.isatty()
-        else path
-    )
+    return "".join(char if char.isprintable() else "\ufffd" for char in path) if sys.stdout.isatty() else path
 
 
 def _emit(text: str) -> None:

@@ -14,7 +14,7 @@ _WORDS = re.compile(
     r"(?i)\b(?:error|failed|failure|fatal|cannot|can't|could ?n[o']t|unable to|not found|aborted|killed|segmentation fault|core dumped|panicked|missing|unrecognized|unsupported|is not supported)\b"
 )
 _FRAME = re.compile(r'File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,7})(?:, in (?P<function>[\w<>.]{1,80}))?')
-_LOOKS_LIKE_LOG = re.compile(r"(?i)error|fail|exception|traceback|warn|❌|\[!\]|fatal|killed|abort|fault")
+_LOOKS_LIKE_LOG = re.compile(r"(?i)error|fail|exception|traceback|warn|\u274c|\[!\]|fatal|killed|abort|fault")
 MOST_LINES = 4000  # from the end
 SHOWN_CHARACTERS = 300
 
@@ -66,7 +66,7 @@ def find(text: str) -> LastError | None:
 
 def _is_error(match: re.Match[str], line: str) -> bool:
     """Whether it is the class of an exception as Python prints it, and no word of a sentence."""
-    is_whole_line = match.end() == len(line) and not line[: match.start()].strip("│| >-*!❌[]():")
+    is_whole_line = match.end() == len(line) and not line[: match.start()].strip("│| >-*!\u274c[]():")
     return bool(_IS_CLASS.fullmatch(match["type"])) and (match["words"] is not None or is_whole_line)
 
 

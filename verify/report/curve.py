@@ -94,5 +94,5 @@ def _values(checkpoints: Sequence[SweptCheckpoint], panel: Criterion) -> list[fl
 
 def _plain(name: str) -> str:
     """Return a name that matplotlib takes for no formula and does not hide."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in name)
     return (shown if len(shown) <= 80 else f"…{shown[-79:]}").replace("$", r"\$").lstrip("_") or "?"

@@ -55,7 +55,7 @@ def visible(value: Any) -> Any:
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     cut = value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]} ... ({len(value):,} characters)"
-    return "".join(char if char.isprintable() or char in _KEPT else "\N{REPLACEMENT CHARACTER}" for char in cut)
+    return "".join(char if char.isprintable() or char in _KEPT else "\ufffd" for char in cut)
 
 
 def markup(text: str) -> Any:

@@ -45,7 +45,7 @@ def check_state(ok: bool, demanded: bool) -> CheckState:
 
 def printable(text: str, style: str = "") -> Text:
     """Return text with control characters made visible: a name in a file must not move a terminal's cursor."""
-    return Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text), style)
+    return Text("".join(char if char.isprintable() else "\ufffd" for char in text), style)
 
 
 def size(number: float) -> str:
