@@ -57,7 +57,7 @@ def show(report: Result, watch: TerminalWatch) -> None:
         screen.print(_load_line(report, "loaded strictly: {} tensors"))
     screen.print()
     show_verdict(report.verdict, _about(report), screen)
-    show_reasons(report, screen)
+    show_reasons(report, screen, MOST_NAMES)
     if not watch.has_details:
         _show_said(report, screen)
     if report.samples and all(sample.transcript is None for sample in report.samples):
@@ -73,23 +73,23 @@ def show_outcome(report: Result, screen: Console) -> None:
     _show_where(report, screen)
 
 
-def show_reasons(report: Result, screen: Console) -> None:
+def show_reasons(report: Result, screen: Console, most_names: int | None = None) -> None:
     """Print the causes, the most severe first, and why checks failed: the one cause of what is heard before the others."""
     errors = [cause for cause in report.causes if cause.severity == "error"]
     for cause in errors:
         show_cause(cause, screen)
-    show_failures(report, screen)
+    show_failures(report, screen, most_names)
     for cause in report.causes:
         if cause not in errors:
             show_cause(cause, screen)
 
 
-def show_failures(report: Result, screen: Console) -> None:
+def show_failures(report: Result, screen: Console, most_names: int | None = None) -> None:
     """Print why the checks failed: the one cause of what is heard, with the names of its checks, then the others."""
     cause, failed = report.sound_cause, report.failed_checks
     if cause:
         show_sound_cause(cause, screen)
-        say(failed_names(failed), screen)
+        say(failed_names(failed, most_names or len(failed)), screen)
     for check in failed:
         if not cause or check.name in VALUE_CHECKS or check.name not in evidence():
             show_failed(check, screen)
@@ -101,10 +101,10 @@ def show_sound_cause(cause: SoundCause, screen: Console, before: str = "") -> No
     say(f"  → {cause.next}", screen)
 
 
-def failed_names(failed: tuple[Check, ...]) -> str:
+def failed_names(failed: tuple[Check, ...], most: int) -> str:
     """Return the names of the failed checks in a line; of many, the first and how many more."""
-    names = ", ".join(check.name for check in failed[:MOST_NAMES])
-    more = f" and {len(failed) - MOST_NAMES} more" if len(failed) > MOST_NAMES else ""
+    names = ", ".join(check.name for check in failed[:most])
+    more = f" and {len(failed) - most} more" if len(failed) > most else ""
     return f"  failed: {names}{more}"
 
 
