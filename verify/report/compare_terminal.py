@@ -86,9 +86,9 @@ def _show_difference(model: ComparedModel, found: Difference, screen: Console) -
     for keys, what in ((found.only_here, model.name), (found.only_there, model.against)):
         if keys:
             screen.print(printable(f"only in {what}: {counted(len(keys), 'tensor')}: {summary(keys)}"), soft_wrap=True)
-    for one in found.other_shapes[:10]:
-        here, there = list(one.here), list(one.there)
-        screen.print(printable(f"another shape: {one.key} is {here} in {model.name}, {there} in {model.against}"))
+    for tensor in found.other_shapes[:10]:
+        here, there = list(tensor.here), list(tensor.there)
+        screen.print(printable(f"another shape: {tensor.key} is {here} in {model.name}, {there} in {model.against}"))
     if len(found.other_shapes) > 10:
         screen.print(Text(f"and {counted(len(found.other_shapes) - 10, 'tensor')} more of another shape"))
 
@@ -107,10 +107,10 @@ def _parts(head: str, found: Difference) -> Table:
 def layers_in_words(layers: tuple[LayerChange, ...]) -> str:
     """Return each layer with how far it moved; of many, only the few that moved furthest, and the span of the rest."""
     if len(layers) <= 6:
-        return ", ".join(f"{one.layer} by {percent(one.relative_change)}" for one in layers)
-    ranked = sorted(layers, key=lambda one: -(one.relative_change or 0.0))
+        return ", ".join(f"{change.layer} by {percent(change.relative_change)}" for change in layers)
+    ranked = sorted(layers, key=lambda change: -(change.relative_change or 0.0))
     least = ranked[-1]
-    furthest = ", ".join(f"{one.layer} by {percent(one.relative_change)}" for one in ranked[:4])
+    furthest = ", ".join(f"{change.layer} by {percent(change.relative_change)}" for change in ranked[:4])
     return f"{len(layers)}; furthest {furthest}; least {least.layer} by {percent(least.relative_change)}"
 
 

@@ -20,13 +20,14 @@ COLOURS = {
 def drawable(checkpoints: Sequence[SweptCheckpoint]) -> list[SweptCheckpoint]:
     """Return those that have a place on the curve: they spoke, and the file says after how many steps."""
     return sorted(
-        (one for one in checkpoints if one.samples and one.found["step"] is not None), key=lambda one: one.found["step"]
+        (checkpoint for checkpoint in checkpoints if checkpoint.samples and checkpoint.found["step"] is not None),
+        key=lambda checkpoint: checkpoint.found["step"],
     )
 
 
 def words(checkpoints: Sequence[SweptCheckpoint], ranking: Sequence[Criterion]) -> str:
     """Return in words what the curve shows."""
-    steps = [one.found["step"] for one in checkpoints]
+    steps = [checkpoint.found["step"] for checkpoint in checkpoints]
     names = ", ".join(criterion.name for criterion in ranking)
     return f"{names} of {counted(len(steps), 'checkpoint')}, step {min(steps):,} to {max(steps):,}"
 
@@ -42,8 +43,8 @@ def draw(checkpoints: Sequence[SweptCheckpoint], ranking: Sequence[Criterion], t
     from matplotlib.figure import Figure
 
     runs: dict[str, list[SweptCheckpoint]] = {}
-    for one in checkpoints:
-        runs.setdefault(one.run, []).append(one)
+    for checkpoint in checkpoints:
+        runs.setdefault(checkpoint.run, []).append(checkpoint)
     panels = [panel for panel in ranking if {*_values(checkpoints, panel)} - {None}]
     rows = -(-len(panels) // COLUMNS)
     ink = INKS[theme]
@@ -71,7 +72,7 @@ def _panel(axis: Any, panel: Criterion, runs: dict[str, list[SweptCheckpoint]], 
     for number, (run, checkpoints) in enumerate(runs.items()):
         colours = COLOURS[theme]
         axis.plot(
-            [one.found["step"] for one in checkpoints],
+            [checkpoint.found["step"] for checkpoint in checkpoints],
             [float("nan") if value is None else value for value in _values(checkpoints, panel)],
             color=colours[number % len(colours)],
             linestyle=LINES[number % len(LINES)],
@@ -89,7 +90,7 @@ def _panel(axis: Any, panel: Criterion, runs: dict[str, list[SweptCheckpoint]], 
 
 
 def _values(checkpoints: Sequence[SweptCheckpoint], panel: Criterion) -> list[float | None]:
-    return [one.figures[panel.name] for one in checkpoints]
+    return [checkpoint.figures[panel.name] for checkpoint in checkpoints]
 
 
 def _plain(name: str) -> str:

@@ -30,16 +30,16 @@ def put_sound(folder: Path, voices: list[dict[str, Any]]) -> Any:
         voices: those that come first are served first.
     """
     left, chosen = MOST_SECONDS, []
-    for one in voices:
-        left -= one["sample"]["seconds"]
+    for entry in voices:
+        left -= entry["sample"]["seconds"]
         if left >= 0:
-            chosen.append(one)
-    paths = [folder / "reference.wav", *(one["file"] for one in chosen)]
+            chosen.append(entry)
+    paths = [folder / "reference.wav", *(entry["file"] for entry in chosen)]
     clips = [soundfile.read(path, dtype="float32") for path in paths]
     gains = matching_gains(clips)
     sounds = [_flac(samples * gain, rate_hz) for (samples, rate_hz), gain in zip(clips, gains, strict=True)]
-    for one, sound in zip(chosen, sounds[1:], strict=True):
-        one["sound"] = sound
+    for entry, sound in zip(chosen, sounds[1:], strict=True):
+        entry["sound"] = sound
     return sounds[0]
 
 

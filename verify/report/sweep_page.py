@@ -33,8 +33,8 @@ def render(report: SweepReport, folder: Path) -> str:
         title=f"{counted(len(report.checkpoints), 'checkpoint')} by rank",
         best=next(iter(report.heard), None),
         ranked=report.heard,
-        unranked=[one for one in report.checkpoints if not one.rank],
-        failed=[one for one in report.heard if one.failed],
+        unranked=[checkpoint for checkpoint in report.checkpoints if not checkpoint.rank],
+        failed=[checkpoint for checkpoint in report.heard if checkpoint.failed],
         figures=report.ranking,
         curve=_curve(report),
         takes=takes,
@@ -46,7 +46,7 @@ def render(report: SweepReport, folder: Path) -> str:
 def _curve(report: SweepReport) -> dict[str, Any] | None:
     """Return the curve for light and for dark pages, and in words; None where a single point would be all."""
     shown = curve.drawable(report.checkpoints)
-    if len({one.found["step"] for one in shown}) < 2:
+    if len({checkpoint.found["step"] for checkpoint in shown}) < 2:
         return None
     drawn = {
         theme: templating.data_uri("image/svg+xml", curve.draw(shown, report.ranking, theme)) for theme in curve.INKS
@@ -57,22 +57,22 @@ def _curve(report: SweepReport) -> dict[str, Any] | None:
 def _takes(heard: tuple[SweptCheckpoint, ...], folder: Path) -> list[dict[str, Any]]:
     """Return each sentence and seed with those that said it, the best first."""
     takes = []
-    for place in range(max((len(one.samples) for one in heard), default=0)):
-        said = [(one, one.samples[place]) for one in heard if place < len(one.samples)]
+    for place in range(max((len(checkpoint.samples) for checkpoint in heard), default=0)):
+        said = [(checkpoint, checkpoint.samples[place]) for checkpoint in heard if place < len(checkpoint.samples)]
         voices = [
-            listen_page.voice(one.name, _about(one), sample, folder / path, path)
-            for one, sample in said
-            for path in [f"{one.folder}/{sample['path']}"]
+            listen_page.voice(checkpoint.name, _about(checkpoint), sample, folder / path, path)
+            for checkpoint, sample in said
+            for path in [f"{checkpoint.folder}/{sample['path']}"]
         ]
         takes.append(listen_page.take(said[0][1], voices))
     return takes
 
 
-def _about(one: SweptCheckpoint) -> str:
+def _about(checkpoint: SweptCheckpoint) -> str:
     """Return in words what ranks a checkpoint first, and its loss."""
-    names = list(one.figures)
+    names = list(checkpoint.figures)
     first = [*names[:MOST_TOLD], *(name for name in names[MOST_TOLD:] if name.endswith("loss"))]
-    known = [f"rank {one.rank}"]
-    known += [f"step {one.found['step']:,}"] if one.found["step"] is not None else []
-    known += [f"{name} {number(one.figures[name])}" for name in first]
+    known = [f"rank {checkpoint.rank}"]
+    known += [f"step {checkpoint.found['step']:,}"] if checkpoint.found["step"] is not None else []
+    known += [f"{name} {number(checkpoint.figures[name])}" for name in first]
     return ", ".join(known)

@@ -21,9 +21,9 @@ def show(report: SweepReport, screen: Console, is_quiet: bool) -> None:
             screen.print(Text("in the voice of ") + printable(report.reference), soft_wrap=True)
         if report.heard:
             screen.print(_ranks(report))
-        for one in report.checkpoints:
-            if one.copy_of:
-                same = f"{one.name} holds the same tensors as {one.copy_of}: not spoken twice"
+        for checkpoint in report.checkpoints:
+            if checkpoint.copy_of:
+                same = f"{checkpoint.name} holds the same tensors as {checkpoint.copy_of}: not spoken twice"
                 screen.print(printable(same), soft_wrap=True)
         screen.print()
     if not is_quiet or report.verdict not in ("pass", "warn"):
@@ -32,13 +32,13 @@ def show(report: SweepReport, screen: Console, is_quiet: bool) -> None:
 
 def show_outcome(report: SweepReport, screen: Console) -> None:
     """Print what decides: why checkpoints have no rank, the verdict, the first in rank, and where to listen."""
-    for one in report.checkpoints:
-        if one.rank or one.copy_of:
+    for checkpoint in report.checkpoints:
+        if checkpoint.rank or checkpoint.copy_of:
             continue
-        screen.print(printable(one.name, "bold"), soft_wrap=True)
-        for cause in one.causes:
+        screen.print(printable(checkpoint.name, "bold"), soft_wrap=True)
+        for cause in checkpoint.causes:
             show_cause(Cause(**{**cause, "keys": tuple(cause["keys"])}), screen)
-    before = sum(one.resumed for one in report.checkpoints)
+    before = sum(checkpoint.resumed for checkpoint in report.checkpoints)
     known = f", {before} known from before" if before else ""
     spoke = f"{len(report.heard)} of {counted(len(report.checkpoints), 'checkpoint')} spoke{known}"
     show_verdict(report.verdict, f" ({spoke}) in {report.seconds:.1f} s", screen)
@@ -51,9 +51,9 @@ def show_outcome(report: SweepReport, screen: Console) -> None:
 def _ranks(report: SweepReport) -> Table:
     names = [criterion.name for criterion in report.ranking]
     rows = table("rank", "checkpoint", "step", *names, "verdict", right=("rank", "step", *names))
-    for one in report.heard:
-        step = "–" if one.found["step"] is None else f"{one.found['step']:,}"
-        values = [number(one.figures[name]) for name in names]
-        verdict = Text(one.verdict, VERDICTS[one.verdict])
-        rows.add_row(str(one.rank), printable(one.name), step, *values, verdict)
+    for checkpoint in report.heard:
+        step = "–" if checkpoint.found["step"] is None else f"{checkpoint.found['step']:,}"
+        values = [number(checkpoint.figures[name]) for name in names]
+        verdict = Text(checkpoint.verdict, VERDICTS[checkpoint.verdict])
+        rows.add_row(str(checkpoint.rank), printable(checkpoint.name), step, *values, verdict)
     return rows
