@@ -24,6 +24,12 @@ def start(*arguments, **options) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+def hear_every_signal() -> None:
+    """Undo what `nohup` did to the tests themselves, for the program that they start."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -94,7 +100,7 @@ def test_e7_ctrl_c_leaves_nothing(genuine_run, tmp_path, moment):
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_e7_each_signal_that_asks_for_an_end_removes_the_staging_folder(genuine_run, tmp_path, name, code):
     """`docker stop` and `kill` send SIGTERM, a terminal that closes SIGHUP: neither may leave a folder of the model's size."""
-    process = start(genuine_run, "-o", tmp_path / "out", "--expect", "sound")
+    process = start(genuine_run, "-o", tmp_path / "out", "--expect", "sound", preexec_fn=hear_every_signal)
     while not list(tmp_path.glob(".out.staging-*")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
