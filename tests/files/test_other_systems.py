@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from verify.errors import OutputError
-from verify.files import output, staging
+from verify.files import local, output, staging
 from verify.files.location import parse_location
 
 
@@ -104,7 +104,7 @@ def test_drive_letters_and_shares_are_paths_and_no_urls(text):
 
 def test_json_has_the_same_bytes_on_each_system(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "linesep", "\r\n")
-    staging.write_json(tmp_path / "x.json", {"a": 1})
+    local.write_json(tmp_path / "x.json", {"a": 1})
     assert (tmp_path / "x.json").read_bytes() == b'{\n  "a": 1\n}\n'
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"a": 1}
 

@@ -17,7 +17,7 @@ from verify.commands import steps
 from verify.conversion import diff
 from verify.conversion.diff import Difference, Held
 from verify.errors import Cause, ConversionError, EnvironmentFault, cause_of
-from verify.files import staging
+from verify.files import local, staging
 from verify.files.location import Location
 from verify.options import Job
 from verify.plan import Plan, plan
@@ -234,7 +234,7 @@ def _report(models: Sequence[ComparedModel], candidates: Sequence[_Candidate]) -
 def _publish(report: ComparisonReport, job: Job, stage: staging.Stage) -> ComparisonReport:
     """Write compare.json and compare.html beside the clips, and move the folder to its final name."""
     report = replace(report, output=str(stage.target))
-    staging.write_json(stage.folder / "compare.json", report.to_json())
+    local.write_json(stage.folder / "compare.json", report.to_json())
     compare_page.write_page(report, stage.folder)
     staging.publish(stage, stage.target, replace=job.force)
     return report

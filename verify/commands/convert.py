@@ -9,7 +9,7 @@ from verify.conversion import formats, safetensors_writer, writer
 from verify.conversion.cast import Losses
 from verify.diagnosis import environment, weights_check
 from verify.errors import Cause, any_error
-from verify.files import output, staging
+from verify.files import local, output, staging
 from verify.files.local import open_regular
 from verify.files.location import Location
 from verify.files.output import default_output
@@ -110,7 +110,7 @@ def _write(plan: Plan, folder: Path, digest: Background | None, clock: Stopwatch
     model = formats.Model(tensors=plan.ledger.written, config=plan.config, metadata=metadata)
     with clock.step("write", f"writing {format_.file_name}", plan.ledger.written_bytes, "bytes") as progress:
         written = format_.write(folder / format_.file_name, model, progress, job.dtype)
-    staging.write_json(folder / "config.json", plan.config)
+    local.write_json(folder / "config.json", plan.config)
     with open_regular(plan.vocab) as vocab:
         (folder / "vocab.json").write_bytes(vocab.read(MAX_VOCAB_BYTES))
     if plan.voices:

@@ -14,7 +14,7 @@ from verify.checkpoint.tensor_stats import Scan, Values
 from verify.diagnosis import components, environment, weights_check
 from verify.diagnosis.vocab_check import no_vocab
 from verify.errors import Cause, any_error
-from verify.files import output, staging
+from verify.files import local, output, staging
 from verify.files.local import CHUNK_BYTES
 from verify.files.location import local_path
 from verify.findings import OutputFile
@@ -87,7 +87,7 @@ def hashing(plan: Plan) -> Background | None:
     """Start hashing the source in the background; None for a remote source, which would have to be downloaded."""
     path = local_path(plan.archive.path)
     piece_bytes = _PIECE_BYTES if plan.job.verify else CHUNK_BYTES
-    return Background(staging.sha256, path, piece_bytes) if path else None
+    return Background(local.sha256, path, piece_bytes) if path else None
 
 
 def hashed(digest: Background, clock: Stopwatch) -> str:
@@ -144,7 +144,7 @@ def publish(
             document = with_seconds(result, clock).to_json()
             path = page.write_page(stage.folder, document, options.command(job, command))
         result = replace(result, files=(*files, _listed(path, stage.folder, hashes)))
-    staging.write_json(stage.folder / "report.json", with_seconds(result, clock).to_json())
+    local.write_json(stage.folder / "report.json", with_seconds(result, clock).to_json())
     with clock.timed("publish"):
         staging.publish(stage, target, replace=job.force or not publishable, watch=clock.watch)
     return with_seconds(result, clock)
@@ -152,4 +152,4 @@ def publish(
 
 def _listed(file: Path, folder: Path, hashes: Mapping[str, str]) -> OutputFile:
     name = file.relative_to(folder).as_posix()
-    return OutputFile(name=name, bytes=file.stat().st_size, sha256=hashes.get(name) or staging.sha256(file))
+    return OutputFile(name=name, bytes=file.stat().st_size, sha256=hashes.get(name) or local.sha256(file))

@@ -116,6 +116,7 @@ def load_planned(plan: Plan) -> Xtts:
         raise no_vocab(plan.architecture, plan.source.searched)
 
     def state() -> StateDict:
+        """Return the tensors, read from the source, whose values can be used."""
         data, scan = reader.read_tensors(plan.ledger.written, lambda _: None)
         _require(value_causes(scan))
         return models.from_bytes(data, plan.ledger.written)

@@ -1,6 +1,8 @@
 """Open a regular file without blocking, and detect whether it was replaced or changed since."""
 
 import contextlib
+import hashlib
+import json
 import os
 import re
 import stat
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from verify.errors import MissingError, SourceError
+from verify.errors import MissingError, SourceError, source_changed
 from verify.files import protocols
 from verify.files.location import Location, refresh
 from verify.files.remote import RemotePath
@@ -131,3 +133,28 @@ except ImportError:  # no wheel for this processor
     from zlib import crc32
 
 __all__ = ["crc32"]
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON in ASCII, which holds any file name; NaN is refused, as no other reader takes it."""
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def sha256(path: Location, piece_bytes: int = CHUNK_BYTES) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Args:
+        piece_bytes: read at a time. While another thread imports, each piece costs a wait for the interpreter of up to
+            5 ms (`sys.getswitchinterval`), in which as much as 8 MB could be hashed.
+
+    Raises:
+        ArchiveError: the file changed while it was read.
+    """
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(piece_bytes))
+    with open_regular(path) as file:
+        before = stamp_of(file)
+        while count := file.readinto(buffer):  # type: ignore[attr-defined]
+            digest.update(buffer[:count])
+    if stamp_at(path) != before:
+        raise source_changed(path)
+    return digest.hexdigest()

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import gc
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -23,8 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from verify.errors import OutputError, source_changed
-from verify.files.local import CHUNK_BYTES, open_regular, stamp_at, stamp_of
+from verify.errors import OutputError
 from verify.files.location import Location
 from verify.files.output import foreign, refuse_inputs, refuse_what_stands
 from verify.files.remote import RemotePath
@@ -261,28 +259,3 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a value as indented JSON in ASCII, which holds any file name; NaN is refused, as no other reader takes it."""
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
-
-
-def sha256(path: Location, piece_bytes: int = CHUNK_BYTES) -> str:
-    """Return the SHA-256 of a file, in hexadecimal.
-
-    Args:
-        piece_bytes: read at a time. While another thread imports, each piece costs a wait for the interpreter of up to
-            5 ms (`sys.getswitchinterval`), in which as much as 8 MB could be hashed.
-
-    Raises:
-        ArchiveError: the file changed while it was read.
-    """
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(piece_bytes))
-    with open_regular(path) as file:
-        before = stamp_of(file)
-        while count := file.readinto(buffer):  # type: ignore[attr-defined]
-            digest.update(buffer[:count])
-    if stamp_at(path) != before:
-        raise source_changed(path)
-    return digest.hexdigest()

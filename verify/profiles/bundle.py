@@ -13,9 +13,9 @@ from verify.checkpoint.archive import read_archive
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import dtypes, formats, safetensors_writer, torch_zip, writer
 from verify.errors import SourceError
-from verify.files.local import CHUNK_BYTES, missing
+from verify.files.local import CHUNK_BYTES, missing, write_json
 from verify.files.location import Location, local_path
-from verify.files.staging import Stage, write_json
+from verify.files.staging import Stage
 from verify.findings import ProfileResult
 from verify.options import Job
 from verify.plan import Plan

@@ -12,8 +12,7 @@ from verify.audio.prompts import Script
 from verify.commands.compare import follow
 from verify.commands.steps import script_of
 from verify.errors import Cause, ConversionError, cause_of
-from verify.files.local import stamp_at
-from verify.files.staging import sha256
+from verify.files.local import sha256, stamp_at
 from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Watch

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import OutputError
-from verify.files import output, staging
+from verify.files import local, output, staging
 from verify.files.location import Location
 from verify.sweeping.task import Outcome
 
@@ -53,7 +53,7 @@ class Store:
                 (new / name).write_bytes(data)
             elif not (self.folder / REFERENCE).exists():
                 self.write(REFERENCE, data)
-        staging.write_json(new / RESULT, {"identity": dict(identity), "found": outcome.found})
+        local.write_json(new / RESULT, {"identity": dict(identity), "found": outcome.found})
         for file in new.iterdir():
             staging.flush(file)
         shutil.rmtree(folder, ignore_errors=True)
