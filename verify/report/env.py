@@ -13,8 +13,7 @@ from verify.diagnosis import environment
 from verify.diagnosis.packages import Package
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, any_error
 from verify.report.details import checks_table
-from verify.report.screen import show_cause
-from verify.report.words import VERDICTS
+from verify.report.screen import show_cause, show_verdict, table
 from verify.result import check_as_json, document, verdict
 
 
@@ -63,20 +62,17 @@ def show(report: EnvironmentReport, screen: Console, is_quiet: bool) -> None:
         if not is_quiet or cause.severity == "error":
             show_cause(cause, screen)
     if not is_quiet or report.verdict == "fail":
-        words = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
-        screen.print(Text.assemble(words, " of the environment; no checkpoint was read"))
+        show_verdict(report.verdict, " of the environment; no checkpoint was read", screen)
 
 
 def _packages(report: EnvironmentReport) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("", "package", "installed", "tested with", "works with"):
-        table.add_column(name, overflow="fold")
-    table.add_row("", "python", environment.versions()["python"], "", resources.python_range())
+    rows = table("", "package", "installed", "tested with", "works with")
+    rows.add_row("", "python", environment.versions()["python"], "", resources.python_range())
     for package in report.packages:
-        table.add_row(
+        rows.add_row(
             _mark(package), package.name, package.installed or "missing", package.tested or "", package.wanted or "any"
         )
-    return table
+    return rows
 
 
 def _mark(package: Package) -> Text:

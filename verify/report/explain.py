@@ -8,8 +8,7 @@ from rich.text import Text
 
 from verify.diagnosis.explain import Explanation
 from verify.errors import EXIT_CODES, Cause, counted
-from verify.report.screen import show_cause
-from verify.report.words import VERDICTS
+from verify.report.screen import show_cause, show_verdict
 from verify.result import document, verdict
 
 
@@ -70,5 +69,4 @@ def show(report: ExplanationReport, screen: Console, is_quiet: bool) -> None:
         if not is_quiet or cause.severity != "note":
             show_cause(cause, screen)
     if not is_quiet or report.verdict != "pass":
-        words = (f"verdict: {report.verdict}", VERDICTS[report.verdict])
-        screen.print(Text.assemble(words, " by what the text says; no file was read"))
+        show_verdict(report.verdict, " by what the text says; no file was read", screen)
