@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from verify.errors import OptionError
 from verify.files.location import parse_location
-from verify.option import require_known
 from verify.options import AnyPath, Expect, Job, JudgeOptions, Options, SourceOptions, Workers, job_of, names_of
+from verify.options.option import require_known
 from verify.progress import Silent, Watch
 from verify.result import Result
 

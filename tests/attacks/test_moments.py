@@ -18,7 +18,7 @@ from verify.checkpoint import archive
 from verify.conversion import writer
 from verify.conversion.torch_zip import index_pickle as index
 from verify.errors import OutputError
-from verify.files import staging
+from verify.files import locking, staging
 from verify.files.local import require_regular_file
 from verify.source import config
 from verify.sweeping import store
@@ -204,7 +204,7 @@ def test_case_an_input_in_the_output_is_found_by_what_it_is_and_not_by_its_spell
 
 
 def test_case_two_spellings_share_their_lock_and_leftovers_where_the_system_takes_them_for_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(staging, "CASE_BLIND", True)
+    monkeypatch.setattr(locking, "CASE_BLIND", True)
     left = tmp_path / ".inference.staging-0123abcd" / "replaced"
     left.mkdir(parents=True)
     with staging.staging(tmp_path / "Inference"):
@@ -222,8 +222,8 @@ import sys
 from pathlib import Path
 from tests.support import seeds
 from tests.support.fuzz import measure
-from verify.files import staging
-staging.CASE_BLIND = True
+from verify.files import locking, staging
+locking.CASE_BLIND = True
 place = Path(sys.argv[1]) / "d"
 run = seeds.run_folder(place / "run")
 (run / "vocab.json").rename(run / "Vocab.JSON")

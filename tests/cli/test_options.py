@@ -15,8 +15,8 @@ from tests.test_house import ROOT
 from verify import ConversionError, Job
 from verify.cli import main, parser
 from verify.files.remote import RemotePath
-from verify.option import options_of
 from verify.options import HOLDERS, AnyPath, JudgeOptions, Options, SourceOptions
+from verify.options.option import options_of
 
 WRONG = [
     ("format", "onnx", "--format 'onnx' is none of pth, safetensors", ""),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from verify.errors import OutputError
-from verify.files import local, output, staging
+from verify.files import local, locking, output, staging
 from verify.files.location import parse_location
 
 
@@ -80,14 +80,14 @@ def test_a_path_too_long_for_windows_is_told_with_its_length(tmp_path, monkeypat
         raise FileNotFoundError(3, "The system cannot find the path specified")
 
     monkeypatch.setattr(sys, "platform", "win32")
-    with staging.locked(target):  # filelock chose its system when it was imported
+    with locking.locked(target):  # filelock chose its system when it was imported
         monkeypatch.setattr(Path, "mkdir", too_long)
         with pytest.raises(OutputError, match="Windows takes 259"):
             staging._make(target / "files")
 
 
 def test_an_accent_is_one_however_it_is_written_where_the_system_takes_it_for_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(staging, "CASE_BLIND", True)
+    monkeypatch.setattr(locking, "CASE_BLIND", True)
     composed, apart = (unicodedata.normalize(form, "Modèle") for form in ("NFC", "NFD"))
     left = tmp_path / unicodedata.normalize("NFD", ".modèle.staging-0123abcd") / "files"
     left.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
 from tests.test_house import ROOT
 from verify import options
-from verify.option import Option, options_of
+from verify.options.option import Option, options_of
 
 README, LIBRARY = ROOT / "README.md", ROOT / "docs" / "library.md"
 

@@ -21,7 +21,7 @@ from tests.support.helpers import ROOT, fingerprint, run_cli
 from verify import Job, options, resources
 from verify.audio.prompts import Script
 from verify.errors import OutputError
-from verify.option import option, whole_number
+from verify.options.option import option, whole_number
 from verify.progress import Silent
 from verify.report import curve, sweep_page
 from verify.resources import load

@@ -1,6 +1,5 @@
 """Read a checkpoint without torch: names, dtypes, shapes and positions of its tensors, and the plain data beside them."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -8,10 +7,11 @@ from verify.checkpoint import allowlist, file_type, safetensors, unpickle, zip_d
 from verify.checkpoint.budget import Budget
 from verify.checkpoint.file_type import explain_truncation, list_blocked, no_index
 from verify.checkpoint.layout import split
-from verify.checkpoint.tensors import STORAGES, TensorRecord, row_major
+from verify.checkpoint.records import record_of
+from verify.checkpoint.tensors import TensorRecord, row_major
 from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, TruncatedError, counted, crc_error
 from verify.files.local import crc32, open_regular, require_regular_file, stamp_of
-from verify.files.location import Location, local_path
+from verify.files.location import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def read_archive(path: Location) -> Archive:
 def _read_zip(path: Location, file: BinaryIO, size: int, budget: Budget) -> Archive:
     directory, prefix, root = _read_root(path, file, size, budget)
     contents = split(path, root, budget)
-    tensors = tuple(_record(path, file, directory, prefix, key, spec) for key, spec in contents["state"].items())
+    tensors = tuple(record_of(path, file, directory, prefix, key, spec) for key, spec in contents["state"].items())
     return Archive(
         path=path,
         bytes=size,
@@ -108,7 +108,7 @@ def read_voices(path: Location) -> dict[str, dict[str, TensorRecord]]:
             for part, spec in voice.items():
                 if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, allowlist.TensorSpec)):
                     raise ArchiveError("not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor")
-                voices.setdefault(name, {})[part] = _record(path, file, directory, prefix, f"{name}.{part}", spec)
+                voices.setdefault(name, {})[part] = record_of(path, file, directory, prefix, f"{name}.{part}", spec)
         return voices
 
 
@@ -149,65 +149,6 @@ def _small_member(file: BinaryIO, directory: zip_directory.Directory, name: str)
         return None
     file.seek(zip_directory.data_offset(file, member))
     return file.read(min(member.bytes, 16))
-
-
-def _record(
-    path: Location, file: BinaryIO, directory: zip_directory.Directory, prefix: str, key: str, spec: Any
-) -> TensorRecord:
-    """Return the record of one tensor, after checking its shape against its storage and its storage against its member."""
-    kind = spec.kind if isinstance(spec, allowlist.OddTensor) else spec.storage.kind
-    if isinstance(spec, allowlist.OddTensor) or kind not in STORAGES:
-        raise ArchiveError(
-            "tensor-kind",
-            f"{key} is a {kind} tensor; only dense tensors of the usual dtypes are read",
-            "Convert it where it was made: tensor.dequantize(), .to_dense() or .float() before saving.",
-            (key,),
-        )
-    dtype, item_bytes = STORAGES[kind]
-    member = _member(directory, prefix, key, spec.storage, item_bytes)
-    usual = None if local_path(path) else zip_directory.usual_offset(member)
-    elements = math.prod(spec.shape)
-    last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
-    if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
-        raise ArchiveError(
-            "tensor-shape",
-            f"{key} has shape {list(spec.shape)} ({elements:,} elements) from element {spec.offset:,} on, "
-            f"its storage holds {spec.storage.elements:,}",
-            keys=(key,),
-        )
-    return TensorRecord(
-        path=path,
-        key=key,
-        dtype=dtype,
-        shape=spec.shape,
-        stride=spec.stride,
-        offset=spec.offset * item_bytes,
-        storage=member.name,
-        storage_start=usual or zip_directory.data_offset(file, member),
-        unread_header=member if usual else None,
-        storage_bytes=member.bytes,
-        crc=member.crc,
-        stamp=stamp_of(file),
-    )
-
-
-def _member(
-    directory: zip_directory.Directory, prefix: str, key: str, storage: allowlist.Storage, item_bytes: int
-) -> zip_directory.Member:
-    """Return the member that holds a tensor's storage, after checking its size against the index."""
-    name = f"{prefix}data/{storage.member}"
-    member = directory.members.get(name)
-    if member is None:
-        raise ArchiveError("missing-member", f"{key}: member {name} is missing", TRUNCATED_HINT, (key,))
-    declared = storage.elements * item_bytes
-    if declared != member.bytes:
-        raise ArchiveError(
-            "member-size",
-            f"{key}: the index declares {declared:,} bytes, member {name} stores {member.bytes:,}",
-            "torch.load would read a neighbour's bytes here. Get the file again.",
-            (key,),
-        )
-    return member
 
 
 def _warnings(directory: zip_directory.Directory, tensors: tuple[TensorRecord, ...]) -> tuple[Cause, ...]:

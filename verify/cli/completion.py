@@ -6,8 +6,8 @@ from typing import Any
 import shtab
 
 from verify import resources
-from verify.option import options_of
 from verify.options import HOLDERS
+from verify.options.option import options_of
 
 _FILES = {"FILE", "SOURCE", "MODEL", "RUN", "WAV"}
 

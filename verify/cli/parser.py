@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from verify import __version__, shell
 from verify.errors import OptionError
-from verify.option import Option, nearest, options_of, require_known
 from verify.options import GROUPS, HOLDERS
+from verify.options.option import Option, nearest, options_of, require_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

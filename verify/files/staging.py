@@ -1,13 +1,11 @@
 """Write beside the target, and rename to the target only when everything is complete and flushed.
 
-A lock on the target, held by the kernel for as long as the process lives, keeps two runs apart and shows
-whether a staging folder belongs to a dead run, so that the next run can remove it.
+The lock on the target shows whether a staging folder belongs to a dead run, so that the next run can remove it.
 """
 
 import contextlib
 import errno
 import gc
-import hashlib
 import os
 import re
 import secrets
@@ -15,21 +13,18 @@ import shutil
 import sys
 import tempfile
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from verify.errors import OutputError
 from verify.files.location import Location
+from verify.files.locking import composed, locked, short_name
 from verify.files.output import foreign, refuse_inputs, refuse_what_stands
 from verify.files.remote import RemotePath
 from verify.files.upload import upload
 from verify.progress import Silent, Watch
 
-CASE_BLIND = sys.platform in ("win32", "darwin")  # as these systems come; a volume may be formatted otherwise
 # Windows renames and removes nothing that somebody has open, and scanners open each new file for a moment.
 PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0) if os.name == "nt" else ()
 LONGEST_WINDOWS_PATH = 259  # characters, unless long paths are switched on
@@ -94,43 +89,8 @@ def staging(target: Location) -> Iterator[Stage]:
             _remove(root)
 
 
-@contextlib.contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Hold the lock file beside the target, which every run on every machine that sees the folder shares.
-
-    filelock checks after locking that the file still has its name, so that removing it before the release is safe.
-    """
-    path = target.parent / f".{_short(target)}.lock"
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise OutputError(
-            "busy", f"another run is writing {target}", "Wait for it, or write elsewhere with -o DIR."
-        ) from error
-    try:
-        yield
-    finally:
-        if os.name != "nt":
-            path.unlink(missing_ok=True)
-        lock.release()
-        if os.name == "nt":  # where an open file cannot be removed
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-
-
-def _short(target: Path) -> str:
-    """Return the target's name, or a hash of it where a few characters more would be too long for a file name.
-
-    Where the system takes `Out` and `out` for one folder, and an accent for one however it is written, they share a lock.
-    """
-    text = unicodedata.normalize("NFC", target.name).casefold() if CASE_BLIND else target.name
-    name = os.fsencode(text)
-    return text if len(name) <= 200 else hashlib.sha256(name).hexdigest()[:40]
-
-
 def _prefix(target: Path) -> str:
-    return f".{_short(target)}.staging-"
+    return f".{short_name(target)}.staging-"
 
 
 def _leftovers(target: Path) -> list[Path]:
@@ -139,9 +99,7 @@ def _leftovers(target: Path) -> list[Path]:
     folders = [
         path
         for path in target.parent.iterdir()
-        if pattern.fullmatch(unicodedata.normalize("NFC", path.name) if CASE_BLIND else path.name)
-        and path.is_dir()
-        and not path.is_symlink()
+        if pattern.fullmatch(composed(path.name)) and path.is_dir() and not path.is_symlink()
     ]
     return [path for path in folders if {entry.name for entry in path.iterdir()} <= {"files", _OLD}]
 

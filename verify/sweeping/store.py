@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import OutputError
-from verify.files import local, output, staging
+from verify.files import local, locking, output, staging
 from verify.files.location import Location
 from verify.sweeping.task import Outcome
 
@@ -87,7 +87,7 @@ def opened(target: Path, inputs: Sequence[Location], settings: Mapping[str, Any]
             another process is writing it.
     """
     output.refuse_inputs(target, inputs)
-    with staging.locked(target):
+    with locking.locked(target):
         _require_ours(target, settings, force)
         results = target / RESULTS
         if force and target.exists():

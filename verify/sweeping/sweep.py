@@ -12,8 +12,8 @@ from verify.commands.compare import require_sayable
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
 from verify.files.location import local_path
-from verify.option import options_of
 from verify.options import CHECKS, SPEECH, Job, Workers
+from verify.options.option import options_of
 from verify.progress import Silent, Watch
 from verify.report import sweep_page
 from verify.result import Result

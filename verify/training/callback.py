@@ -62,6 +62,7 @@ def _harmless(callback: Callable[["_Exporter", Any], None]) -> Callable[["_Expor
 
     @functools.wraps(callback)
     def guarded(exporter: "_Exporter", trainer: Any) -> None:
+        """Call the callback in the first process, and let no error out of it."""
         if trainer.args.rank not in (None, 0):
             return
         try:

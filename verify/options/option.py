@@ -88,6 +88,16 @@ def options_of(holder: Any) -> Iterator[tuple[Field[Any], Option]]:
         yield item, item.metadata["option"]
 
 
+def names_of(holder: type) -> set[str]:
+    """Return the names of the fields."""
+    return {item.name for item in fields(holder)}
+
+
+def given(holder: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments that are fields of the dataclass."""
+    return {name: value for name, value in arguments.items() if name in names_of(holder)}
+
+
 def check(holder: Any) -> None:
     """Parse every field of a frozen dataclass by its option: text becomes a path, a single clip a tuple.
 

@@ -1,36 +1,22 @@
-"""Every option, declared once, for the command line, the library, completion and the tables in the docs."""
+"""The options of the main job, each declared once; the other commands use some of them."""
 # ruff: noqa: RUF009 - `option` makes a dataclass's field, as `dataclasses.field` does
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
-from typing import Any, Literal, TypedDict, get_args
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass
+from typing import Any, Literal, get_args
 
-from verify import option as read
-from verify import resources, shell
+from verify import resources
 from verify.checks import Check
 from verify.files.location import Location
 from verify.files.names import ModelFormat
-from verify.option import check, option, options_of, require_known
+from verify.options import option as read
+from verify.options.option import check, option
+from verify.options.places import ALL_MODELS, CHECKS, MAIN, MODEL, ONE_OR_MORE, OUTPUT, SPEAKING, SPEECH
 
-AnyPath = str | Path
 Expect = Literal["speech", "sound"]
 Format = ModelFormat
 Dtype = Literal["keep", "float32", "float16", "bfloat16"]
-
-# Which commands take an option.
-MAIN = ("convert",)
-ONE_MODEL = (*MAIN, "inspect", "verify")
-ONE_OR_MORE = (*ONE_MODEL, "compare")
-ALL_MODELS = (*ONE_OR_MORE, "sweep")
-SPEAKING = (*MAIN, "verify", "compare", "sweep")
-EVERY = (*ALL_MODELS, "judge", "explain", "env", "profiles", "demo")
-
-# The groups in the help text.
-MODEL, SPEECH, CHECKS = "which model", "what it says, and how", "what is checked"
-OUTPUT, WORK, SHOWN = "what is written", "where the work goes on", "what is shown"
-GROUPS = MODEL, SPEECH, CHECKS, OUTPUT, WORK, SHOWN
 
 
 def _device(value: Any) -> str:
@@ -39,7 +25,8 @@ def _device(value: Any) -> str:
     return str(value)  # a torch.device converts to its name
 
 
-def _expect(*commands: str) -> Any:
+def expect_option(*commands: str) -> Any:
+    """Return the field of `--expect` for these commands."""
     return option(
         "--expect speech|sound", "speech", commands, CHECKS, parse=read.one_of(get_args(Expect)), choices=get_args(Expect),
         help="sound: barely trained weights may make noise",
@@ -48,11 +35,11 @@ def _expect(*commands: str) -> Any:
 
 
 # An option is read as a whole: flags, default, commands, group; then how it is read; then what it does.
-# fmt: off
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """The request of the user: the options of the main job; the other commands use some of them."""
 
+    # fmt: off
     source: Location = option("SOURCE", MISSING, (), "", parse=read.location,
         help=".pth, .safetensors or run folder, here or at a URL")
     checkpoint: str = option("--checkpoint best|last|STEP", "best", ONE_OR_MORE, MODEL, parse=read.text,
@@ -107,7 +94,7 @@ class Job:
         choices=("auto", "cpu", "cuda", "mps"), other_words={"gpu": "cuda", "nvidia": "cuda", "metal": "mps"},
         help="where to speak (default: auto)",
         more="`auto` takes CUDA where there is one")
-    expect: Expect = _expect(*SPEAKING)
+    expect: Expect = expect_option(*SPEAKING)
     sample: bool = option("--no-sample", True, ("convert", "verify", "compare"), CHECKS,
         help="load strictly, but do not speak")
     verify: bool = option("--no-verify", True, MAIN, CHECKS,
@@ -132,6 +119,7 @@ class Job:
         choices=resources.names("profiles"),
         help=f"make what this program needs, or say what the folder lacks for it: {', '.join(resources.names('profiles'))}",
         more="checked as that program does it")
+    # fmt: on
 
     def __post_init__(self) -> None:
         check(self)
@@ -146,152 +134,4 @@ class Job:
         return frozenset(check.name for check in checks if is_speech or check.basic)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
-    """Where the work of a sweep runs: in processes on this machine, or on a Ray cluster."""
-
-    jobs: int | None = option("--jobs N", None, ("sweep",), WORK, parse=read.whole_number(1, 1000),
-        help="worker processes (default: as many as cores, memory and GPUs allow)")
-    threads: int = option("--threads N", 1, ("sweep",), WORK, parse=read.whole_number(1, 1000),
-        help="threads of each worker; other samples (default: 1)",
-        more="the samples depend on it, so it does not follow the machine")
-    ray: str | None = option("--ray ADDRESS", None, ("sweep",), WORK, parse=read.text,
-        help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT",
-        more='needs `pip install "xtts-verify[cluster]"`')
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeOptions:
-    """The options of `judge`."""
-
-    text: str | None = option("--text TEXT", None, ("judge",), SPEECH, parse=read.text,
-        help="what is said in the clips: holds their length and pace against it")
-    language: str = option("--language CODE", "en", ("judge",), SPEECH, parse=read.text,
-        help="language of the text, such as en or zh-cn (default: en)")
-    expect: Expect = _expect("judge")
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
-    """The options of `demo`."""
-
-    output: Path = option("-o, --output DIR", Path("demo"), ("demo",), OUTPUT, parse=Path,
-        help="new folder for the run (default: demo)")
-    force: bool = option("--force", False, ("demo",), OUTPUT,
-        help="replace the demo that is there")
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandLine:
-    """Options of the command line only; in Python a function call or its result takes their place."""
-
-    texts_file: Path | None = option("--texts FILE", None, SPEAKING, SPEECH, parse=Path,
-        help="text file of sentences to say, one a line")
-    dry_run: bool = option("--dry-run", False, MAIN, OUTPUT,
-        help="say what would happen and write nothing",
-        more="as `inspect` does")
-    details: bool = option("--details", False, (*MAIN, "verify", "compare", "judge", "demo"), SHOWN,
-        help="show every check with its figure and its limit, and what became of the tensors")
-    json: bool = option("--json", False, EVERY, SHOWN,
-        help="print the report as one JSON document on stdout")
-    quiet: bool = option("--quiet", False, EVERY, SHOWN,
-        help="print only errors and the result")
-
-
 # fmt: on
-
-HOLDERS = (Job, JudgeOptions, Workers, DemoOptions, CommandLine)
-
-
-class SourceOptions(TypedDict, total=False):
-    """The fields of `Job` that help to read a source, for type checkers and editors."""
-
-    checkpoint: str  # "best", "last" or a step
-    config: AnyPath | None
-    vocab: AnyPath | None
-    base: AnyPath | None
-    speaker_wavs: AnyPath | Iterable[AnyPath]
-    speakers: str | Iterable[str]  # "NAME=FILE": voices to make
-    follow: bool
-    config_from_weights: bool
-
-
-class Options(SourceOptions, total=False):
-    """All fields of `Job` except the source, for type checkers and editors."""
-
-    output: AnyPath | None
-    texts: str | Iterable[str]
-    language: str | None
-    seed: int
-    seeds: int
-    transcribe: str | None
-    prove: bool
-    device: str
-    expect: Expect
-    sample: bool
-    verify: bool
-    force: bool
-    keep_failed: bool
-    format: Format
-    dtype: Dtype
-    profile: str | None  # the program that is to run the result
-
-
-def job_of(source: AnyPath, **options: Any) -> Job:
-    """Return the job of a source and keyword options, which are the fields of `Job`.
-
-    Raises:
-        OptionError: an option does not exist, or its value is invalid.
-    """
-    require_known(options, names_of(Job) - {"source"})
-    return Job(source=source, **options)  # type: ignore[arg-type]  # read by the field's own option
-
-
-def names_of(holder: type) -> set[str]:
-    """Return the names of the fields."""
-    return {item.name for item in fields(holder)}
-
-
-def given(holder: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those arguments that are fields of the dataclass."""
-    return {name: value for name, value in arguments.items() if name in names_of(holder)}
-
-
-def command(job: Job, name: str) -> str:
-    """Return the command with every option that differs from its default, quoted for the shell at hand.
-
-    Args:
-        name: the name of the command; `convert` is left out, as it is the default.
-    """
-    return shell.command(*([name] if name != "convert" else []), *words(job))
-
-
-def words(job: Job) -> list[str]:
-    """Return the arguments of the command: the source, and every option that differs from its default."""
-    source = str(job.source)
-    # `./`, because a folder may have the name of a command or begin with a dash.
-    first = source if "/" in source or "\\" in source else f"./{source}"
-    return [first, *_changed(job)]
-
-
-def _changed(job: Job) -> Iterator[str]:
-    """Yield the options for the fields that differ from their default."""
-    for item, declared in options_of(job):
-        value = getattr(job, item.name)
-        if item.default is MISSING or value == item.default:
-            continue
-        if isinstance(value, bool):
-            yield declared.flag
-            continue
-        for single in value if isinstance(value, tuple) else (value,):
-            # As one word where the value begins with a dash.
-            yield from [f"{declared.flag}={single}"] if str(single).startswith("-") else [declared.flag, str(single)]

@@ -1,0 +1,33 @@
+"""Every option, declared once, for the command line, the library, completion and the tables in the docs."""
+
+from verify.options.job import Dtype, Expect, Format, Job
+from verify.options.keywords import AnyPath, Options, SourceOptions, job_of
+from verify.options.option import given, names_of, options_of
+from verify.options.others import HOLDERS, CommandLine, DemoOptions, JudgeOptions, Workers
+from verify.options.places import CHECKS, EVERY, GROUPS, SPEECH
+from verify.options.reproduce import command, words
+
+__all__ = [
+    "CHECKS",
+    "EVERY",
+    "GROUPS",
+    "HOLDERS",
+    "SPEECH",
+    "AnyPath",
+    "CommandLine",
+    "DemoOptions",
+    "Dtype",
+    "Expect",
+    "Format",
+    "Job",
+    "JudgeOptions",
+    "Options",
+    "SourceOptions",
+    "Workers",
+    "command",
+    "given",
+    "job_of",
+    "names_of",
+    "options_of",
+    "words",
+]

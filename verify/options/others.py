@@ -1,0 +1,76 @@
+"""The options of the other commands, and those of the command line alone."""
+# ruff: noqa: RUF009 - `option` makes a dataclass's field, as `dataclasses.field` does
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from verify.options import option as read
+from verify.options.job import Expect, Job, expect_option
+from verify.options.option import check, option
+from verify.options.places import EVERY, MAIN, OUTPUT, SHOWN, SPEAKING, SPEECH, WORK
+
+
+# fmt: off
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Where the work of a sweep runs: in processes on this machine, or on a Ray cluster."""
+
+    jobs: int | None = option("--jobs N", None, ("sweep",), WORK, parse=read.whole_number(1, 1000),
+        help="worker processes (default: as many as cores, memory and GPUs allow)")
+    threads: int = option("--threads N", 1, ("sweep",), WORK, parse=read.whole_number(1, 1000),
+        help="threads of each worker; other samples (default: 1)",
+        more="the samples depend on it, so it does not follow the machine")
+    ray: str | None = option("--ray ADDRESS", None, ("sweep",), WORK, parse=read.text,
+        help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT",
+        more='needs `pip install "xtts-verify[cluster]"`')
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOptions:
+    """The options of `judge`."""
+
+    text: str | None = option("--text TEXT", None, ("judge",), SPEECH, parse=read.text,
+        help="what is said in the clips: holds their length and pace against it")
+    language: str = option("--language CODE", "en", ("judge",), SPEECH, parse=read.text,
+        help="language of the text, such as en or zh-cn (default: en)")
+    expect: Expect = expect_option("judge")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """The options of `demo`."""
+
+    output: Path = option("-o, --output DIR", Path("demo"), ("demo",), OUTPUT, parse=Path,
+        help="new folder for the run (default: demo)")
+    force: bool = option("--force", False, ("demo",), OUTPUT,
+        help="replace the demo that is there")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """Options of the command line only; in Python a function call or its result takes their place."""
+
+    texts_file: Path | None = option("--texts FILE", None, SPEAKING, SPEECH, parse=Path,
+        help="text file of sentences to say, one a line")
+    dry_run: bool = option("--dry-run", False, MAIN, OUTPUT,
+        help="say what would happen and write nothing",
+        more="as `inspect` does")
+    details: bool = option("--details", False, (*MAIN, "verify", "compare", "judge", "demo"), SHOWN,
+        help="show every check with its figure and its limit, and what became of the tensors")
+    json: bool = option("--json", False, EVERY, SHOWN,
+        help="print the report as one JSON document on stdout")
+    quiet: bool = option("--quiet", False, EVERY, SHOWN,
+        help="print only errors and the result")
+
+
+# fmt: on
+HOLDERS = (Job, JudgeOptions, Workers, DemoOptions, CommandLine)
