@@ -299,7 +299,9 @@ def test_the_last_error_is_told_with_its_file():
         + frames("/app/deep/second.py:b", error="BufferError: the other")
     )
     (cause,) = explain(text).causes
-    assert "BufferError: the other (app/deep/second.py, line 7, in b)" in cause.message
+    assert "BufferError: the other (/app/deep/second.py, line 7, in b)" in cause.message
+    (cause,) = explain(frames(f"/home/{'long' * 20}/TTS/api.py:a", error="BufferError: no")).causes
+    assert f"(…/{'long' * 20}/TTS/api.py, line 7, in a)" in cause.message
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from verify.conversion.formats import FILE_NAMES
 from verify.errors import SourceError
 from verify.source.find import find_checkpoint
 
@@ -34,3 +35,16 @@ def test_a_step_that_is_not_there_names_those_that_are(tmp_path):
     with pytest.raises(SourceError) as caught:
         find_checkpoint(tmp_path, "600")
     assert "Steps there: 500" in caught.value.cause.hint
+
+
+def test_where_nothing_is_found_every_name_that_is_looked_for_is_told(tmp_path):
+    (tmp_path / "letter.txt").write_bytes(b"x")
+    with pytest.raises(SourceError) as caught:
+        find_checkpoint(tmp_path)
+    message = str(caught.value)
+    assert "there is letter.txt" in message
+    for name in FILE_NAMES:  # each is one that is found
+        assert name in message
+        (tmp_path / name).write_bytes(b"x")
+        assert find_checkpoint(tmp_path).name == name
+        (tmp_path / name).unlink()

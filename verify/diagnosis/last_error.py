@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from verify import resources
 from verify.diagnosis import symptoms
 from verify.errors import Cause
 
@@ -17,22 +18,8 @@ _FRAME = re.compile(r'File "(?P<file>[^"\n]{1,300})", line (?P<line>\d{1,7})(?:,
 _LOOKS_LIKE_LOG = re.compile(r"(?i)error|fail|exception|traceback|warn|\u274c|\[!\]|fatal|killed|abort|fault")
 MOST_LINES = 4000  # from the end
 SHOWN_CHARACTERS = 300
+SHOWN_PATH_CHARACTERS = 60
 
-# What its frames and words say of the moment -> which moment it was, and the next step. The first that stands in it counts.
-_MOMENTS = (
-    (("load_checkpoint", "load_state_dict", "torch/serialization", "torch\\serialization", "safetensors", "torch.load", "load_fsspec", "state_dict"),
-     "it happened while a checkpoint was read or loaded, so it may be about the weights or a file beside them",
-     "Ask the file itself: verify DIR loads it strictly and names what is wrong (inspect FILE where it is no folder yet). If that passes, env looks at the packages."),
-    (("get_conditioning_latents", "inference", "tts_to_file", "synthesize", "generate", "get_speaker_embedding", "hifigan", "vocoder"),
-     "it happened while the model spoke: the weights were loaded before, so they fit",
-     "verify DIR loads the model strictly and lets it speak. If that passes, the program is at fault; if not, env tells whether the packages are."),
-    (("gpt_trainer", "trainer.py", "train_step", "trainer.fit", "optimizer", "load_tts_samples", "datasets"),
-     "it happened in training, not while a model was loaded",
-     "inspect RUN says which checkpoints of the run are whole; env looks at the packages."),
-    (("<module>", "importerror", "modulenotfounderror", "importlib", "no module named"),
-     "it happened while packages were imported: no checkpoint was read yet",
-     "env looks at the packages, and lets a tiny model speak with them."),
-)  # fmt: skip
 _ELSEWHERE = (
     "nothing in it says that it is about the weights",
     "Whether the model is whole and speaks: verify DIR. Whether the packages fit: env. If a program wants another folder: --profile NAME.",
@@ -75,16 +62,23 @@ def _at(lines: list[str], number: int, line: str) -> LastError:
     frame = ""
     if frames:
         last = frames[-1]
-        file = "/".join(re.split(r"[\\/]", last["file"])[-3:])
-        frame = f"{file}, line {last['line']}" + (f", in {last['function']}" if last["function"] else "")
+        frame = f"{_shown(last['file'])}, line {last['line']}" + (
+            f", in {last['function']}" if last["function"] else ""
+        )
     return LastError(line=line[:SHOWN_CHARACTERS], frame=frame, text="\n".join(lines[max(0, number - 60) : number + 1]))
+
+
+def _shown(file: str) -> str:
+    """Return the path of a file whole, or its last three parts where it is long."""
+    return file if len(file) <= SHOWN_PATH_CHARACTERS else "…/" + "/".join(re.split(r"[\\/]", file)[-3:])
 
 
 def cause(error: LastError, program: symptoms.Program | None) -> Cause:
     """Return the cause for an error that no symptom knows: what it is, where, whether it is about the weights, and where to go on."""
     lower = f"{error.text}\n{error.line}".lower()
+    rows = resources.load("symptoms/moments")["moment"]
     moment, hint = next(
-        ((moment, hint) for words, moment, hint in _MOMENTS if any(word in lower for word in words)), _ELSEWHERE
+        ((row["means"], row["next"]) for row in rows if any(word in lower for word in row["words"])), _ELSEWHERE
     )
     where = f" ({error.frame})" if error.frame else ""
     if program:

@@ -79,7 +79,7 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     if which not in ("best", "last"):
         listed = f"Steps there: {', '.join(steps)}" if steps else "Pass --checkpoint best, last or a step."
         return NoCheckpointError("no-checkpoint", f"{folder} holds no checkpoint of step {which}", listed)
-    looked = "best_model_N.pth, best_model.pth, checkpoint_N.pth, model.pth"
+    looked = ", ".join(("best_model_N.pth", "best_model.pth", "checkpoint_N.pth", *formats.FILE_NAMES))
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
     local_folder = local_path(folder)
     entries = local_folder.iterdir() if local_folder else []  # a bucket may hold thousands
