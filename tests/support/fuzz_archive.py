@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of the reader with atheris, which is no dependency: `pip install atheris numpy`, then
+"""Coverage-guided fuzzing of the reader with atheris, which is no dependency: `pip install atheris numpy "fsspec[http]"`, then
 
     python -m tests.support.fuzz_archive CORPUS -max_total_time=1800 -rss_limit_mb=1000 -timeout=60 -max_len=16384
 
@@ -19,7 +19,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.support import bombs, seeds
+from tests.support import bombs, fake_server, seeds
 
 MAX_SECONDS = 1.0  # of the processor, for an input of 16 kB under the instruments of atheris
 MAX_GROWTH_BYTES = 100e6
@@ -31,7 +31,13 @@ ERROR_TEXTS = (
     "the shape in current model is torch.Size([66, 128]).",
     "[rank1]: INFO | > > KeyError: 'model'\nModuleNotFoundError: No module named 'TTS'",
 )
-WHOLE, INDEX, VOICES, HEADER, ERROR_TEXT = range(5)  # the first byte of an input says what the rest of it is
+WHOLE, INDEX, VOICES, HEADER, ERROR_TEXT, RANGES = range(6)  # the first byte of an input says what the rest of it is
+# What a web server answers to one of the requests: its number, its status, headers; the others get what they ask for.
+ANSWERS = (
+    b"0 206", b"1 206\nContent-Range: bytes 0-0/99999999999", b"2 206\nContent-Length: 10000000000",
+    b"1 200\nContent-Type: text/html", b"3 206\nETag: \"2\"", b"1 206\nContent-Encoding: gzip", b"2 416", b"4 503",
+    b"1 302\nLocation: https://127.0.0.1/x?y", b"0 302\nLocation: //[::1", b"0 206\nContent-Range: bytes */*",
+)  # fmt: skip
 
 
 def seed_inputs() -> list[bytes]:
@@ -48,6 +54,7 @@ def seed_inputs() -> list[bytes]:
     inputs += [(INDEX, _index_of(trained)), (INDEX, _index_of(other)), (VOICES, _index_of(seeds.speakers()))]
     inputs += [(INDEX, index) for index in bombs.small_indexes()]
     inputs += [(ERROR_TEXT, text.encode()) for text in ERROR_TEXTS]
+    inputs += [(RANGES, answer + b"\n\n" + trained) for answer in ANSWERS]
     inputs += [(HEADER, header[8 : 8 + length]), (WHOLE, b"<!doctype html>"), (WHOLE, b"\x80\x02]q\x00.")]
     return [bytes([kind]) + data for kind, data in inputs]
 
@@ -62,7 +69,7 @@ def _index_of(container: bytes) -> bytes:
 
 def as_file(data: bytes) -> bytes:
     """Return the file that an input stands for: an index gets a sound container, a header its true length."""
-    kind, rest = (data[0] % 5, data[1:]) if data else (WHOLE, b"")
+    kind, rest = (data[0] % 6, data[1:]) if data else (WHOLE, b"")
     if kind in (INDEX, VOICES):
         members = {"x/data.pkl": rest, **{f"x/data/{n}": bytes(320) for n in range(12)}}
         return seeds.zipped(members)
@@ -115,8 +122,10 @@ class Harness:
     def __call__(self, data: bytes) -> None:
         before, began = _peak(), time.process_time()
         try:
-            if data and data[0] % 5 == ERROR_TEXT:
+            if data and data[0] % 6 == ERROR_TEXT:
                 explain(data[1:])
+            elif data and data[0] % 6 == RANGES:
+                fake_server.read(data[1:])
             else:
                 self.path.write_bytes(as_file(data))
                 read(self.path)
@@ -125,7 +134,7 @@ class Harness:
             self._keep(data, f"{type(error)}{place.filename}{place.lineno}", traceback.format_exc())
         seconds, growth = time.process_time() - began, _peak() - before
         if seconds > MAX_SECONDS or growth > MAX_GROWTH_BYTES:
-            self._keep(data, f"cost of kind {data[0] % 5}", f"{seconds:.1f} s, {growth / 1e6:.0f} MB")
+            self._keep(data, f"cost of kind {data[0] % 6}", f"{seconds:.1f} s, {growth / 1e6:.0f} MB")
 
     def _keep(self, data: bytes, what: str, words: str) -> None:
         """Write down a find, once for each place."""
@@ -177,6 +186,7 @@ def main() -> None:
 
     with atheris.instrument_imports(include=["verify"]):
         from verify.checkpoint import archive  # noqa: F401
+        from verify.files import remote_file  # noqa: F401
     corpus = Path(sys.argv[1])
     corpus.mkdir(exist_ok=True)
     for number, data in enumerate(seed_inputs()):
