@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.support.helpers import run_cli
+from tests.support.helpers import ROOT, run_cli
 from verify import resources
 from verify.audio import checks as judge
 from verify.audio import transcription
@@ -71,6 +73,23 @@ def test_demo_passes_because_it_speaks(spoken_demo):
     assert report["verdict"] == "pass"
     assert {"speech share", "DNSMOS overall", "stop token", "cached logits", "trained values"} <= demanded
     assert "--language de" in err
+
+
+def test_the_readme_shows_what_the_demo_prints(spoken_demo):
+    """`XTTS_VERIFY_WRITE_DOCS=1` writes it anew."""
+    folder, _, err = spoken_demo
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"```text\n(checkpoint_0.*?)```", page, re.DOTALL)[1]
+    printed = err.replace(str(folder), "demo") + "demo/inference\n"  # the last line is that of stdout
+    if os.environ.get("XTTS_VERIFY_WRITE_DOCS"):
+        (ROOT / "README.md").write_text(page.replace(shown, printed), encoding="utf-8")
+    else:
+        assert without_seconds(printed) == without_seconds(shown)
+
+
+def without_seconds(text):
+    """Return the text without the time of the run, and with the slashes of the README."""
+    return re.sub(r"\d+\.\d s$", "# s", text.replace("\\", "/"), flags=re.MULTILINE)
 
 
 def test_demo_makes_a_genuine_checkpoint_and_is_not_repeated_unasked(spoken_demo, capsys):

@@ -1,13 +1,13 @@
-"""The tables of options in README and docs/library.md, made from where the options are declared."""
+"""The tables of options in docs/options.md and docs/library.md, made from where the options are declared."""
 
 from tests.test_house import ROOT
 from verify import options
 from verify.options.option import Option, options_of
 
-README, LIBRARY = ROOT / "README.md", ROOT / "docs" / "library.md"
+OPTIONS, LIBRARY = ROOT / "docs" / "options.md", ROOT / "docs" / "library.md"
 
 
-def readme_table() -> str:
+def command_line_table() -> str:
     """Return a row for each option of the command line; one that means something else in `judge` or `demo` has two."""
     commands: dict[tuple[str, str], set[str]] = {}
     for group in options.GROUPS:
@@ -31,7 +31,7 @@ def library_table() -> str:
 
 def tables() -> dict:
     """Return each page with its table."""
-    return {README: readme_table(), LIBRARY: library_table()}
+    return {OPTIONS: command_line_table(), LIBRARY: library_table()}
 
 
 def of_page(text: str) -> str:
