@@ -21,7 +21,7 @@ from verify.source.base import Base, Likeness, fill, read_base
 from verify.source.base import likeness as likeness_to
 from verify.source.companions import Found, Source, gather
 from verify.source.config import inference_config
-from verify.source.find import find_checkpoint
+from verify.source.find import find_checkpoint, only_run_note, run_of
 from verify.source.vocabulary import Vocabulary, read_vocabulary
 
 Voices = dict[str, dict[str, TensorRecord]]
@@ -56,10 +56,27 @@ class Plan:
         return self.source.vocab.path
 
     def foreseen(self) -> tuple[Cause, ...]:
-        """The causes, with the keys that the file is known to lack even before a model is built."""
-        expected = names_of(self.architecture.fields.get("gpt_layers", 0), self.architecture.version)
-        missing = sorted(expected - self.ledger.written.keys())
-        return components.half_parts(explain(self.causes, missing, (), {}), self.base, self.ledger)
+        """The causes, with the keys that are known even before a model is built: those that the file lacks, and the vocabulary's."""
+        expected, written = (
+            names_of(self.architecture.fields.get("gpt_layers", 0), self.architecture.version),
+            self.ledger.written,
+        )
+        missing = sorted(expected - written.keys())
+        return components.half_parts(explain(self.causes, missing, (), self._wrong_rows()), self.base, self.ledger)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it cannot load for the vocabulary's sake alone, so that building a model would tell nothing more."""
+        wrong = {cause.code for cause in self.foreseen() if cause.severity == "error"}
+        return bool(wrong) and wrong <= vocab_check.ERRORS
+
+    def _wrong_rows(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Return the tensors that have another number of rows than the vocabulary has tokens: shape here, shape in the model."""
+        if self.vocabulary is None:
+            return {}
+        size = self.vocabulary.size
+        own = {name: self.ledger.written[name].shape for name in vocab_check.TENSORS if name in self.ledger.written}
+        return {name: (shape, (size, *shape[1:])) for name, shape in own.items() if shape[:1] != (size,)}
 
 
 def plan(job: Job) -> Plan:
@@ -69,7 +86,7 @@ def plan(job: Job) -> Plan:
         ConversionError: the source cannot be used.
     """
     start = time.perf_counter()
-    checkpoint = find_checkpoint(job.source, job.checkpoint)
+    checkpoint = find_checkpoint(run_of(job.source), job.checkpoint)
     archive = archives.read_archive(checkpoint)
     own_ledger, base = build_ledger(archive.tensors, same_bytes), read_base(job.base)
     components.require_xtts(archive, own_ledger, filling=base is not None)
@@ -84,6 +101,7 @@ def plan(job: Job) -> Plan:
         *components.missing_parts(ledger.written, job.base),
         *components.missing_layers(architecture),
         *config_causes,
+        *only_run_note(job.source, checkpoint),
         *redirect_notes(checkpoint),
     ]
     voices, refused = _readable_voices(source)

@@ -44,8 +44,17 @@ def test_a2_folder_without_checkpoint(tmp_path, capsys):
 
 
 def test_a2_folder_of_runs_names_them(tmp_path, capsys):
-    save_tiny(tmp_path / "XTTS_FT-1" / "best_model_3.pth")
-    assert_fault(capsys, tmp_path, 2, "Pass one of the run folders", "XTTS_FT-1")
+    for name in ("XTTS_FT-1", "run/training/XTTS_FT-2"):
+        save_tiny(tmp_path / name / "best_model_3.pth")
+    assert_fault(capsys, tmp_path, 2, "Pass one of the runs below it", "XTTS_FT-1", "training/XTTS_FT-2")
+
+
+def test_a2_out_path_of_the_trainer_means_the_only_run_below_it(tmp_path, capsys):
+    run = save_tiny(tmp_path / "run" / "training" / "XTTS_FT-1" / "best_model_3.pth").parent
+    save_tiny(tmp_path / "run" / "training" / "XTTS_v2.0_original_model_files" / "model.pth")
+    _, out, err = run_cli(capsys, "inspect", tmp_path, "--json")
+    assert json.loads(out)["source"]["path"] == str(run / "best_model_3.pth"), err
+    assert f"the only run below it is {run} [run-below]" in err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")

@@ -383,12 +383,24 @@ def test_a_named_voice_joins_those_that_are_there(voiced, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("speaker", "code"), [("Ana", "bad-speaker"), ("=a.wav", "bad-speaker"), ("Ana=not-there.wav", "missing")]
+    ("speaker", "code", "says"),
+    [
+        ("Ana", "bad-speaker", "Pass NAME=FILE."),
+        ("=a.wav", "bad-speaker", "Pass NAME=FILE."),
+        (
+            "me.wav",
+            "bad-speaker",
+            'Did you mean --speaker-wav me.wav? To keep the voice under a name: --speaker "me=me.wav".',
+        ),
+        ("Ana=not-there.wav", "missing", "not-there.wav is not there"),
+        ("Ana=memory://clips/not-there.wav", "missing", "memory://clips/not-there.wav is not there"),
+    ],
 )
-def test_a_speaker_that_is_none_is_refused(converted, tmp_path, capsys, speaker, code):
-    status, out, _ = run_cli(capsys, converted[0], "--speaker", speaker, "-o", tmp_path / "out", "--json")
+def test_a_speaker_that_is_none_is_refused(converted, tmp_path, capsys, speaker, code, says):
+    status, out, err = run_cli(capsys, converted[0], "--speaker", speaker, "-o", tmp_path / "out", "--json")
     assert status == 2
     assert json.loads(out)["causes"][0]["code"] == code
+    assert says in err
 
 
 def test_the_command_to_make_it_again_names_all_of_it():

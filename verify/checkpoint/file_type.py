@@ -2,6 +2,7 @@
 
 from typing import Any, BinaryIO
 
+from verify import shell
 from verify.checkpoint import allowlist, unpickle, zip_directory
 from verify.checkpoint.budget import Budget
 from verify.checkpoint.tensors import STORAGES
@@ -11,6 +12,7 @@ from verify.files.location import Location
 ZIP_MAGIC = b"PK\x03\x04"
 GIT_LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
 _HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+_SOUND_STARTS = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"FORM")
 
 # pieces that names of tensors have, all of which must occur -> what the file looks like; the first line that fits counts.
 # The models of coqui-tts were built with its own classes to read their names off (see tests/test_wrong_files.py).
@@ -74,7 +76,11 @@ def refuse_other_format(path: Location, head: bytes, size: int) -> None:
             "torch.save(torch.load(OLD, map_location='cpu', weights_only=True), NEW).",
         )
     if text.startswith(b"{"):
-        raise ArchiveError("not-a-checkpoint", f"{path} is a JSON file, not a checkpoint", TRAINING_FILE_HINT)
+        hint = f"Pass the folder that it lies in, {shell.quote(path.parent)}; another config or vocabulary goes with --config or --vocab."
+        raise ArchiveError("not-a-checkpoint", f"{path} is a JSON file, not a checkpoint", hint)
+    if head.startswith(_SOUND_STARTS) or (head.startswith(b"RIFF") and head[8:12] == b"WAVE"):
+        hint = f"To hear what is wrong with a clip: {shell.command('judge', path)}. A voice to speak in goes with --speaker-wav."
+        raise ArchiveError("not-a-checkpoint", f"{path} is a sound file, not a checkpoint", hint)
     reason = "it starts with zeros only" if not any(head) else f"it starts with {head[:8].hex(' ')}"
     raise ArchiveError("not-a-checkpoint", f"{path} is not a torch checkpoint: {reason}", TRAINING_FILE_HINT)
 

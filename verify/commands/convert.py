@@ -19,7 +19,7 @@ from verify.profiles import bundle
 from verify.progress import Silent, Stopwatch, Watch
 from verify.result import Result
 from verify.source.companions import MAX_VOCAB_BYTES
-from verify.source.find import input_paths
+from verify.source.find import input_paths, run_of
 
 NOT_VERIFIED = Cause(
     code="not-verified",
@@ -79,7 +79,7 @@ def dry_run(job: Job) -> Result:
 
 def _target(job: Job) -> Location:
     """Return the output folder, after refusing one that must not be replaced; nothing is read yet."""
-    target, inputs = job.output or default_output(job.source), input_paths(job)
+    target, inputs = job.output or default_output(run_of(job.source)), input_paths(job)
     staging.check_target(target, inputs, job.force)
     if job.keep_failed:
         staging.check_target(output.failed(target), inputs, force=True)
@@ -90,6 +90,8 @@ def _compare_only(result: Result, clock: Stopwatch) -> Result:
     """Return the comparison with a real Xtts for a file that is known not to load, without writing it."""
     if not result.plan.job.verify:
         return result
+    if result.plan.is_hopeless:
+        return replace(result, causes=result.plan.foreseen())
     coqui = steps.imported(steps.importing(), clock)
     return steps.with_seconds(coqui.load_and_speak(result, None, {}, clock), clock)
 

@@ -1,5 +1,7 @@
 """The command `verify`: load an existing model strictly and let it speak."""
 
+from dataclasses import replace
+
 from verify.background import Background
 from verify.checkpoint import reader
 from verify.commands import steps
@@ -25,6 +27,8 @@ def verify(job: Job, watch: Watch | None = None) -> Result:
     result = Result.of(planned)
     clock.watch.found(result)
     script = steps.script_of(planned)
+    if planned.is_hopeless:
+        return replace(result, causes=planned.foreseen())
     importing, digest = steps.importing(), steps.hashing(planned)
     with clock.step("scan", "reading the model", planned.ledger.written_bytes, "bytes") as progress:
         data, scan = reader.read_tensors(planned.ledger.written, progress)

@@ -11,6 +11,8 @@ from verify.source.companions import Found
 from verify.source.vocabulary import Vocabulary
 
 SHOWN = 3  # tokens named in a message
+ERRORS = frozenset({"vocab-rows", "vocab-special", "vocab-order"})  # what the vocabulary alone can make impossible
+TENSORS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")  # with a row for each token
 
 
 def vocabulary_causes(architecture: Architecture, vocabulary: Vocabulary, vocab: Found) -> list[Cause]:
@@ -122,5 +124,14 @@ def no_vocab(architecture: Architecture, searched: Sequence[str]) -> SourceError
     return SourceError(
         "no-vocab",
         f"no vocab.json was found{fits}. Looked at: {'; '.join(searched)}",
-        "Pass the vocab.json that the run was trained with: --vocab FILE.",
+        f"Pass the vocab.json that the run was trained with: --vocab FILE. {_published(base)}",
+    )
+
+
+def _published(base: str) -> str:
+    """Return where the vocabularies of the base models are to be had; of a version that is known, that one alone."""
+    versions = resources.load("xtts")["base_versions"]
+    fitting = [version for version in versions if version["name"] == base] or versions
+    return "; ".join(
+        f"{'that' if n else 'That'} of {item['name']} is {item['vocab']}" for n, item in enumerate(fitting)
     )

@@ -4,8 +4,9 @@ import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from verify import shell
 from verify.audio import clips, prompts
 from verify.audio.clips import Clip
 from verify.audio.prompts import Script
@@ -13,8 +14,8 @@ from verify.checkpoint.archive import read_archive
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import dtypes, formats, safetensors_writer, torch_zip, writer
 from verify.errors import SourceError
-from verify.files.local import CHUNK_BYTES, missing, write_json
-from verify.files.location import Location, local_path
+from verify.files.local import CHUNK_BYTES, missing, require_regular_file, write_json
+from verify.files.location import Location, local_path, parse_location
 from verify.files.staging import Stage
 from verify.findings import ProfileResult
 from verify.options import Job
@@ -84,14 +85,24 @@ def _named_voices(job: Job) -> dict[str, Sequence[Clip]]:
     named: dict[str, list[Clip]] = {}
     for text in job.speakers:
         name, _, file = text.partition("=")
-        if not (name.strip() and name.isprintable() and file):
-            raise SourceError("bad-speaker", f"--speaker {text[:60]!r} is not NAME=FILE", "Pass NAME=FILE.")
-        if not Path(file).exists():
-            raise missing(Path(file))
-        clip = clips.read_clip(Path(file))
+        if not (name.strip() and name.isprintable() and file) or "://" in name:
+            raise SourceError("bad-speaker", f"--speaker {text[:60]!r} is not NAME=FILE", _meant(text, name))
+        location = parse_location(file)
+        if not location.exists():
+            raise missing(location)
+        require_regular_file(location)
+        clip = clips.read_clip(location)
         clips.require_usable(clip)
         named.setdefault(name, []).append(clip)
     return dict(named)
+
+
+def _meant(text: str, name: str) -> str:
+    """Return the hint for a voice without a name or a file: a clip alone is what `--speaker-wav` takes."""
+    path = PurePath(text)
+    if text != name or not path.suffix:
+        return "Pass NAME=FILE."
+    return f'Did you mean --speaker-wav {shell.quote(text)}? To keep the voice under a name: --speaker "{path.stem}={text}".'
 
 
 def _require_model(job: Job, voices: Mapping[str, Sequence[Clip]]) -> None:

@@ -1,15 +1,18 @@
 """Find the checkpoint that the user means by a file or a run folder."""
 
+import os
 import re
 from pathlib import Path
 
 from verify.conversion import formats
-from verify.errors import NoCheckpointError, SourceError
+from verify.errors import Cause, NoCheckpointError, SourceError
 from verify.files.local import missing, require_regular_file
-from verify.files.location import Location, local_path, refresh
+from verify.files.location import Location, local_path, parse_location, refresh
 from verify.options import Job
 
 _BEST = re.compile(r"best_model_(\d+)\.pth")
+_DEEPEST = 3  # levels below the folder that a recipe calls OUT_PATH: some put a run into OUT_PATH/run/training
+_MOST_FOLDERS = 500  # that are looked into for runs
 STEP_NAME = re.compile(r"(?:best_model|checkpoint)_(\d+)\.pth")  # what the trainer calls the checkpoints of a step
 
 
@@ -32,12 +35,30 @@ def find_checkpoint(source: Location, which: str = "best") -> Location:
     return source / chosen
 
 
+def run_of(source: Location) -> Location:
+    """Return the only run below a folder that holds no checkpoint itself, as the trainer's OUT_PATH; else the source as it is."""
+    folder = local_path(source)
+    if folder is None or not folder.is_dir() or _choose(_names(folder), "best"):
+        return source
+    runs = _runs_below(folder)
+    return runs[0] if len(runs) == 1 else source
+
+
+def only_run_note(source: Location, checkpoint: Location) -> tuple[Cause, ...]:
+    """Return a note where the checkpoint was found in a run below the folder that the user named."""
+    if run_of(source) == source:
+        return ()
+    message = f"{source} holds no checkpoint itself; the only run below it is {checkpoint.parent}"
+    return (Cause(code="run-below", severity="note", message=message),)
+
+
 def checkpoints_of(source: Path) -> list[Path]:
     """Return every checkpoint of a run folder by its step, `best_model.pth` last; else the one that `source` means.
 
     Raises:
         SourceError: there is none.
     """
+    source = Path(str(run_of(source)))
     name = find_checkpoint(source).name
     if not source.is_dir():
         return [source]
@@ -53,6 +74,20 @@ def checkpoints_of(source: Path) -> list[Path]:
 
 def _names(folder: Location) -> list[str]:
     return [entry.name for entry in folder.iterdir()]
+
+
+def _runs_below(folder: Path) -> list[Path]:
+    """Return the folders below with checkpoints of a training, the newest first; links are not followed."""
+    runs = []
+    for looked_into, (place, folders, names) in enumerate(os.walk(folder)):
+        here = Path(place)
+        if looked_into >= _MOST_FOLDERS:
+            break
+        is_run = any(name == "best_model.pth" or STEP_NAME.fullmatch(name) for name in names)
+        runs += [here] if is_run else []
+        deeper = not is_run and len(here.relative_to(folder).parts) < _DEEPEST
+        folders[:] = [name for name in folders if deeper and not name.startswith(".")]
+    return sorted(runs, key=lambda run: run.stat().st_mtime, reverse=True)
 
 
 def _choose(names: list[str], which: str) -> str | None:
@@ -82,11 +117,11 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     looked = ", ".join(("best_model_N.pth", "best_model.pth", "checkpoint_N.pth", *formats.FILE_NAMES))
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
     local_folder = local_path(folder)
-    entries = local_folder.iterdir() if local_folder else []  # a bucket may hold thousands
-    runs = [entry.name for entry in entries if entry.is_dir() and _choose(sorted(_names(entry)), "best")]
+    runs = _runs_below(local_folder) if local_folder else []  # a bucket may hold thousands
     hint = "Pass the run folder that coqui's trainer wrote, or a .pth file."
     if runs:
-        hint = "Pass one of the run folders in it: " + ", ".join(str(folder / name) for name in sorted(runs)[:5])
+        more = f" and {len(runs) - 5} older ones" if len(runs) > 5 else ""
+        hint = f"Pass one of the runs below it, the newest first: {', '.join(map(str, runs[:5]))}{more}"
     return NoCheckpointError(
         "no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {listed}", hint
     )
@@ -94,6 +129,6 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
 
 def input_paths(job: Job) -> list[Location]:
     """Return every path that the user named as input: none of them may become the output."""
-    voices = [Path(spoken.partition("=")[2]) for spoken in job.speakers if "=" in spoken]
+    voices = [parse_location(spoken.partition("=")[2]) for spoken in job.speakers if "=" in spoken]
     named = [job.source, job.config, job.vocab, job.base, *job.speaker_wavs, *voices]
-    return [*(path for path in named if path is not None), find_checkpoint(job.source, job.checkpoint)]
+    return [*(path for path in named if path is not None), find_checkpoint(run_of(job.source), job.checkpoint)]
