@@ -1,6 +1,8 @@
 """Genuine runs, made once a session by coqui's own trainer, and how the tests are run."""
 
 import os
+import pickle
+import shutil
 import signal
 from pathlib import Path
 
@@ -68,6 +70,25 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.line("XTTS_VERIFY_WRITE_DOCS=1 python -m pytest -n auto writes what the code says today.")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Answer `-n auto` with a process more than there are cores: what waits for a program or a disk leaves room for it."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser; a test that wants it is skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the pip package playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no Chromium on this system: apt-get install chromium")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--mute-audio"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory) -> Path:
     """A folder of this test run, the same in each process of `pytest -n`."""
@@ -118,13 +139,20 @@ def genuine_checkpoint(genuine_run) -> Path:
 
 
 @pytest.fixture(scope="session")
-def converted(genuine_run, tmp_path_factory):
+def converted(genuine_run, shared_folder):
     """(folder, report) of the main job on the genuine run."""
-    from verify import Job, convert
 
-    folder = tmp_path_factory.mktemp("converted") / "inference"
-    report = convert(Job(source=genuine_run, output=folder, expect="sound", texts=("Hi.",)))
-    return folder, report
+    def make(folder: Path) -> Path:
+        from verify import Job, convert
+
+        (folder / "of").mkdir()  # for the output alone: a test looks what the job leaves beside it
+        output = folder / "of" / "inference"
+        report = convert(Job(source=genuine_run, output=output, expect="sound", texts=("Hi.",)))
+        (folder / "report.pickle").write_bytes(pickle.dumps(report))
+        return folder
+
+    folder = made_once(shared_folder, "converted", make)
+    return folder / "of" / "inference", pickle.loads((folder / "report.pickle").read_bytes())
 
 
 @pytest.fixture(scope="session")

@@ -201,10 +201,10 @@ def test_b3_compressed_member(tmp_path, capsys):
 def test_b4_a_compressed_bomb_is_refused_by_its_directory(tmp_path, capsys):
     path = tmp_path / "x.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x/data.pkl", "w") as member:
-        for _ in range(200):
+        for _ in range(40):
             member.write(bytes(10**7))
-    assert path.stat().st_size < 3_000_000
-    assert_fault(capsys, path, 2, "is compressed", "2,000,000,000 bytes")
+    assert path.stat().st_size < 600_000
+    assert_fault(capsys, path, 2, "is compressed", "400,000,000 bytes")
 
 
 def test_b5_member_shorter_than_its_tensor(tmp_path, capsys):
@@ -554,8 +554,10 @@ def test_d6_nan_or_inf_in_one_weight(make_run, capsys, value):
     assert document["causes"][0]["code"] == "non-finite"
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
-def test_d7_other_float_dtypes_are_kept_and_speak(make_run, tmp_path, capsys, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "speech"), [("float16", ("--text", "Hi.")), ("bfloat16", ("--no-sample",)), ("float64", ("--no-sample",))]
+)
+def test_d7_other_float_dtypes_are_kept_load_and_speak(make_run, tmp_path, capsys, dtype, speech):
     import torch
 
     dtype = getattr(torch, dtype)
@@ -563,9 +565,7 @@ def test_d7_other_float_dtypes_are_kept_and_speak(make_run, tmp_path, capsys, dt
     def cast(state):
         return {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
 
-    code, out, err = run_cli(
-        capsys, make_run(cast), "-o", tmp_path / "out", "--expect", "sound", "--text", "Hi.", "--json"
-    )
+    code, out, err = run_cli(capsys, make_run(cast), "-o", tmp_path / "out", "--expect", "sound", *speech, "--json")
     assert code == 0, err
     assert json.loads(out)["identical"]["ok"]
     assert (

@@ -32,9 +32,9 @@ def test_a_mutant_is_the_same_every_time():
     assert [mutate.mutant(5, number) for number in range(40)] == [mutate.mutant(5, number) for number in range(40)]
 
 
-def test_two_thousand_mutants_keep_every_promise(tmp_path):
+def test_hundreds_of_mutants_keep_every_promise(tmp_path):
     fuzz.measure(["inspect", str(seeds.run_folder(tmp_path / "warm"))])
-    outcomes = list(fuzz.campaign(2, range(2_000), tmp_path / "mutant"))
+    outcomes = list(fuzz.campaign(2, range(600), tmp_path / "mutant"))
     assert [outcome for outcome in outcomes if outcome.complaint] == []
     assert {outcome.exit_code for outcome in outcomes} == {0, 1, 2}
     assert {outcome.kind for outcome in outcomes} == set(mutate.KINDS)

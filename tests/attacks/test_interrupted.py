@@ -44,7 +44,7 @@ def test_e6_killed_anywhere_the_old_output_is_whole_and_the_next_run_cleans_up(g
     usual = time.perf_counter() - began
     generator = random.Random(0)
     killed = 0
-    for _ in range(8):
+    for _ in range(5):
         process = start(genuine_run, "-o", out, "--no-verify", "--force")
         time.sleep(generator.uniform(0.1, usual))
         process.send_signal(signal.SIGKILL)
@@ -55,7 +55,7 @@ def test_e6_killed_anywhere_the_old_output_is_whole_and_the_next_run_cleans_up(g
             assert any(
                 (left / "replaced" / "model.pth").read_bytes() == whole for left in tmp_path.glob(".out.staging-*")
             )
-    assert killed > 2
+    assert killed > 1
     assert start(genuine_run, "-o", out, "--no-verify", "--force").wait() == 0
     assert names(tmp_path) == ["out"]
     assert (out / "model.pth").read_bytes() == whole
@@ -84,7 +84,7 @@ def test_e6_killed_between_two_renames_the_old_output_gets_its_name_back(tmp_pat
 
 
 @posix
-@pytest.mark.parametrize("moment", [0.15, 0.5, 1.0, 3.0, 6.0])
+@pytest.mark.parametrize("moment", [0.15, 1.0, 5.0])
 def test_e7_ctrl_c_leaves_nothing(genuine_run, tmp_path, moment):
     process = start(genuine_run, "-o", tmp_path / "out", "--expect", "sound")
     time.sleep(moment)

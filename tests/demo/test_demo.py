@@ -177,9 +177,7 @@ def test_harm_that_is_heard_is_caught(spoken, harmed, name):
         assert failed(say(SENTENCES[0], listen()))
 
 
-@pytest.mark.parametrize(
-    "name", ["GPT: its two layers swapped", "GPT: text head zeroed", "all: through float16", "vocoder: noise of 1%"]
-)
+@pytest.mark.parametrize("name", ["GPT: its two layers swapped", "vocoder: noise of 1%"])
 def test_harm_that_nobody_hears_passes(spoken, harmed, name):
     _, listen, say = spoken
     with harmed(name):

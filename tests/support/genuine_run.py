@@ -11,6 +11,9 @@ from verify import resources
 from verify.demo import demo
 
 RATE_HZ = 22050
+LONGEST_CLIP_TOKENS = (
+    120  # 605 in a real run; barely trained weights never stop, and coqui's own programs speak that far
+)
 
 
 def write_dataset(folder: Path, count: int = 6) -> None:
@@ -69,7 +72,8 @@ def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
         write_dataset(out / "dataset")
         torch.save(trainer.small_dvae(demo.AUDIO_CODES).state_dict(), out / "dvae.pth")
         torch.save(torch.rand(80) + 0.5, out / "mel_stats.pth")
-        config = trainer.training_config(out, out, demo.SMALL_GPT, demo.AUDIO_CODES)
+        sizes = {**demo.SMALL_GPT, "gpt_max_audio_tokens": LONGEST_CLIP_TOKENS}
+        config = trainer.training_config(out, out, sizes, demo.AUDIO_CODES)
         config.output_path, config.run_name, config.epochs = str(out / "training"), "XTTS_FT", epochs
         config.batch_size = config.eval_batch_size = 2
         config.num_loader_workers = config.num_eval_loader_workers = 0
