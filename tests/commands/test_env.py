@@ -11,7 +11,11 @@ from tests.support.helpers import ROOT, run_cli
 from verify.diagnosis import environment, packages
 
 
-def test_env_prints_what_is_installed_and_lets_a_tiny_model_generate(capsys):
+def test_env_prints_what_is_installed_and_lets_a_tiny_model_generate(capsys, monkeypatch):
+    from verify.coqui import selftest
+
+    monkeypatch.setattr(selftest, "cuda_version", lambda: None)  # as the torch that pip installs on Windows
+    monkeypatch.setattr(selftest, "has_gpu", lambda: False)
     code, out, err = run_cli(capsys, "env", "--json")
     document = json.loads(out)
     assert code == 0, err
@@ -19,6 +23,7 @@ def test_env_prints_what_is_installed_and_lets_a_tiny_model_generate(capsys):
     assert [check["name"] for check in document["checks"]] == ["cached logits"]
     assert {"torch", "coqui-tts", "transformers"} <= {item["name"] for item in document["environment"]["packages"]}
     assert "device: cpu" in err
+    assert "is a build for the CPU: it sees no GPU" in " ".join(err.split())
     assert "verdict: pass of the environment" in err
 
 
