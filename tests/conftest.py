@@ -112,6 +112,16 @@ def record_causes(shared_folder):
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def hold_reports_against_the_schema():
+    """Hold every report that becomes JSON in this process against configs/report.schema.json."""
+    from tests.support import report_schema
+
+    with pytest.MonkeyPatch.context() as patch:
+        report_schema.hold_all(patch)
+        yield
+
+
 def made_once(shared_folder: Path, name: str, make) -> Path:
     """Return what `make(folder)` returns, made by the first process of `pytest -n` that asks for it."""
     folder, done = shared_folder / name, shared_folder / f"{name}.done"

@@ -1,5 +1,8 @@
 """The result of a run: one value that each stage adds to, and shares with none before it."""
 
+import pytest
+
+from tests.support import report_schema
 from verify import Job
 from verify.commands.steps import with_seconds
 from verify.plan import plan
@@ -25,3 +28,13 @@ def test_a_result_says_what_the_plan_says(genuine_checkpoint):
     assert [document[part] for part in ("load", "identical", "cast", "profile", "sample", "samples", "checks")] == [
         None
     ] * 7
+
+
+def test_the_schema_finds_a_field_that_it_does_not_describe_and_one_of_another_kind(genuine_checkpoint):
+    document = Result.of(plan(Job(source=genuine_checkpoint))).to_json()
+    report_schema.hold(document)
+    for part, value in (("source", {**document["source"], "colour": 1}), ("seconds", {"read": "long"}), ("novelty", 1)):
+        with pytest.raises(AssertionError, match="describe it in"):
+            report_schema.hold({**document, part: value})
+    with pytest.raises(AssertionError, match="'checks' is a required property"):
+        report_schema.hold({name: value for name, value in document.items() if name != "checks"})

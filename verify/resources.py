@@ -16,6 +16,7 @@ _ROOT = _HERE if (_HERE / "configs").is_dir() else _HERE.parent
 
 ASSETS = _ROOT / "assets"
 DEFAULT_REFERENCE = ASSETS / "reference.wav"
+REPORT_SCHEMA = _ROOT / "configs" / "report.schema.json"
 
 
 @cache
