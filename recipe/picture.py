@@ -20,13 +20,13 @@ from verify.result import Result
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "first-look.png"
 COMMAND = "python convert_and_verify.py demo"
-COLUMNS, WIDTH, HEIGHT = 80, 1320, 640  # of the terminal in characters, of the picture in pixels
-PAGE_WIDTH = 640
+COLUMNS, WIDTH, HEIGHT = 80, 1320, 560  # of the terminal in characters, of the picture in pixels
+PAGE_WIDTH = 760
 LOOK = f"""<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; width: {WIDTH}px; height: {HEIGHT}px; background: #d8dee6; overflow: hidden; }}
 pre, img {{ position: absolute; top: 24px; border-radius: 8px; box-shadow: 0 4px 16px #0006; }}
 pre {{ left: 24px; width: 600px; min-height: 250px; margin: 0; padding: 14px 18px; background: #1d1f21; color: #e6e6e6;
-  font: 12.2px/1.55 "DejaVu Sans Mono", monospace; }}
+  font: 12.2px/1.6 "DejaVu Sans Mono", monospace; white-space: pre-wrap; word-break: break-all; }}
 img {{ left: 684px; width: {WIDTH - 684 - 24}px; }}
 </style><pre>$ {COMMAND}
 %s</pre><img src="page.png">"""
@@ -47,7 +47,9 @@ def photograph(report: Result, folder: Path) -> None:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": PAGE_WIDTH, "height": HEIGHT - 24})
+        tab = browser.new_page(
+            viewport={"width": PAGE_WIDTH, "height": (HEIGHT - 48) * PAGE_WIDTH // (WIDTH - 684 - 24)}
+        )
         tab.goto((folder / "demo" / "inference" / "report.html").as_uri())
         tab.screenshot(path=folder / "page.png")
         (folder / "both.html").write_text(LOOK % printed(report), encoding="utf-8")

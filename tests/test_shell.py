@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -107,3 +108,9 @@ def test_an_installed_package_calls_itself_by_its_own_name(tmp_path):
     done = run("explain", "error.txt", "--json")
     hints = [cause["hint"] for cause in json.loads(done.stdout)["causes"]]
     assert any("xtts-verify RUN" in hint for hint in hints), hints
+
+
+def test_no_command_that_is_printed_stands_in_single_quotes_which_cmd_hands_on_to_the_program():
+    single = re.compile(r"(?:pip install|convert_and_verify\.py)[^\n\"]* '")
+    places = [*(ROOT / "verify").rglob("*.py"), *(ROOT / "configs").rglob("*.toml"), ROOT / "docs" / "causes.md"]
+    assert [path.name for path in places if single.search(path.read_text(encoding="utf-8"))] == []

@@ -4,11 +4,13 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from tests.support.helpers import ROOT, save_tiny
+from verify.cli import streams
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*3[0-7]m")
 needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
@@ -89,7 +91,7 @@ def test_forty_columns_hold_every_word_that_a_wide_terminal_shows(source, words,
     wide = on_a_terminal(*words, about, columns=400, TERM="dumb")
     assert max(map(len, narrow.splitlines())) <= 40
     assert "…" not in narrow
-    seconds = re.compile(r"in\d+\.\ds")
+    seconds = re.compile(r"\d+\.\ds")
     # A table's cells stand beside each other, so only the words are the same, not their order.
     assert sorted(seconds.sub("", words_of(narrow))) == sorted(seconds.sub("", words_of(wide)))
 
@@ -108,6 +110,16 @@ def test_help_and_completion_can_be_written_in_every_code_page(encoding):
     for words in (["--help"], ["convert", "--help"], ["judge", "--help"], ["--print-completion", "powershell"]):
         done = run(*words, PYTHONIOENCODING=encoding)
         assert (done.returncode, done.stderr) == (0, b""), done.stderr
+
+
+@pytest.mark.parametrize(("options", "seen"), [([], 0), (["default"], 1)])
+def test_warnings_of_other_packages_are_shown_only_where_python_was_asked_for_them(options, seen, monkeypatch):
+    monkeypatch.setattr(sys, "warnoptions", options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        streams.hush_warnings()
+        warnings.warn("`weight_norm` is deprecated", FutureWarning, stacklevel=1)
+    assert len(caught) == seen
 
 
 def test_every_sign_of_ours_has_plain_letters():

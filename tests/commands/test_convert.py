@@ -39,6 +39,7 @@ def test_the_folder_holds_what_was_promised(converted):
         "vocab.json",
         "reference.wav",
         "sample.wav",
+        "README.md",
         "report.json",
         "report.html",
     }

@@ -149,4 +149,4 @@ def test_a_whisper_that_is_not_here_is_refused_before_the_long_work_and_not_down
     (tmp_path / "empty").mkdir()
     assert_fault(capsys, run, 2, "model.bin is missing", options=("--transcribe", tmp_path / "empty"))
     monkeypatch.setattr(transcription, "find_spec", lambda name: None)
-    assert_fault(capsys, run, 2, "pip install 'xtts-verify[asr]'", options=("--transcribe", WHISPER))
+    assert_fault(capsys, run, 2, 'pip install "xtts-verify[asr]"', options=("--transcribe", WHISPER))

@@ -72,7 +72,8 @@ def test_both_base_versions_are_named_and_which_to_pass(make_run, capsys, rows, 
     _, causes, _ = inspect(capsys, run)
     assert f"{rows:,} rows, those of {says}" in causes["vocab-rows"]["message"]
     assert f"{tokens:,} tokens, those of v2.0." in causes["vocab-rows"]["message"]
-    assert causes["vocab-rows"]["hint"] == f"The rows match the {says} vocabulary: pass that vocab.json with --vocab."
+    hint = f"The rows match the {says} vocabulary: pass that vocab.json with --vocab; that of {says} is at https://huggingface.co/coqui/XTTS-v2/resolve/{says}/vocab.json"
+    assert causes["vocab-rows"]["hint"] == hint
 
 
 def test_another_vocabulary_that_fits_is_offered(make_run, base, capsys):

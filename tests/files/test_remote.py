@@ -106,7 +106,7 @@ def test_a_web_servers_run_folder_becomes_the_same_model_without_its_optimizer(
     report = json.loads(out)
     ours = {file.name: file.sha256 for file in converted[1].files}
     for file in report["output"]["files"]:
-        assert file["name"] in ("report.html", "vocab.json") or file["sha256"] == ours[file["name"]]
+        assert file["name"] in ("README.md", "report.html", "vocab.json") or file["sha256"] == ours[file["name"]]
     kept = sum(group["bytes"] for group in report["ledger"]["groups"] if group["fate"] == "kept")
     assert kept < server.sent_bytes < kept + 1_500_000
     assert server.sent_bytes < genuine_checkpoint.stat().st_size / 3
@@ -274,7 +274,7 @@ def test_a_flipped_bit_in_a_remote_checkpoint_is_found(served, server, genuine_c
 def test_a_missing_package_is_named_with_its_pip_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     code, _, hint = refusal(capsys, tmp_path, "gs://bucket/x.pth")
-    assert (code, hint) == ("missing-package", "pip install 'xtts-verify[gs]'")
+    assert (code, hint) == ("missing-package", 'pip install "xtts-verify[gs]"')
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_a_run_folder_on_s3_becomes_a_model_folder_on_s3(bucket, served, convert
     assert code == 0, err
     assert out.strip() == "s3://voices/models/mine"
     names = {path.rpartition("/")[2] for path in bucket.ls("voices/models/mine", detail=False, refresh=True)}
-    assert names == {"model.pth", "config.json", "vocab.json", "report.json", "report.html"}
+    assert names == {"model.pth", "config.json", "vocab.json", "README.md", "report.json", "report.html"}
     report = json.loads(bucket.cat_file("voices/models/mine/report.json"))
     assert report["output"]["directory"] == "s3://voices/models/mine"
     assert report["source"]["path"].startswith("s3://voices/run/best_model_")
@@ -322,7 +322,7 @@ def test_a_run_folder_on_s3_becomes_a_model_folder_on_s3(bucket, served, convert
     code, _, err = run_cli(capsys, *arguments, "--force", "--no-verify")
     assert code == 0, err
     names = {path.rpartition("/")[2] for path in bucket.ls("voices/models/mine", detail=False, refresh=True)}
-    assert names == {"model.pth", "config.json", "vocab.json", "report.json"}
+    assert names == {"model.pth", "config.json", "vocab.json", "README.md", "report.json"}
 
 
 def test_inspect_on_s3_reads_the_index_alone(bucket, monkeypatch):

@@ -307,6 +307,7 @@ def test_a_profile_that_is_none_is_named(converted, tmp_path):
     with pytest.raises(ConversionError, match="there is no profile 'alltalks'") as caught:
         convert(Job(source=converted[0], output=tmp_path / "out", profile="alltalks"))
     assert caught.value.cause.code == "no-profile"
+    assert caught.value.cause.hint.startswith("Did you mean alltalk? All of them: alltalk, ")
 
 
 # --- voices --------------------------------------------------------------------------------------------------------

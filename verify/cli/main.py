@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from verify.background import is_busy
 from verify.cli.limits import require_memory
 from verify.cli.parser import parse
-from verify.cli.streams import prepare_streams
+from verify.cli.streams import hush_warnings, prepare_streams
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, OptionError, cause_of
 
 # Commands whose reports have a room of their own.
@@ -114,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
         _show(report, args, watch)
+        if getattr(args, "open", False):
+            _open(report, args, screen)
     if args.json:
         _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
     elif getattr(report, "output", None):
@@ -138,6 +140,16 @@ def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
         terminal.show(report, watch)
     elif report.verdict != "pass":
         terminal.show_outcome(report, watch.screen)
+
+
+def _open(report: Any, args: argparse.Namespace, screen: Any) -> None:
+    """Open the page of the report in the browser, or say why that was not done."""
+    from verify.cli import browser
+    from verify.report.screen import say
+    from verify.report.words import printable
+
+    if problem := browser.open_page(report.output):
+        say(printable(problem), screen, whole=True)
 
 
 def _was_interrupted(error: BaseException | None) -> bool:
@@ -206,6 +218,7 @@ def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
     _listen_to_signals()
     prepare_streams()
+    hush_warnings()
     try:
         code = main()
     except KeyboardInterrupt as stop:

@@ -1,8 +1,9 @@
-"""What a stream writes where its encoding, that of an old Windows console say, has no sign for a character."""
+"""What goes to a stream: plain letters where its encoding, that of an old Windows console say, has no sign; no warnings of others."""
 
 import codecs
 import os
 import sys
+import warnings
 from typing import Any
 
 _PLAIN = {
@@ -18,6 +19,12 @@ def prepare_streams() -> None:
     for stream, errors in ((sys.stderr, "plain"), (sys.stdout, "as-in-the-file-system")):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=errors)
+
+
+def hush_warnings() -> None:
+    """Ignore the warnings of other packages, which a user can do nothing about, unless Python was told what to do with them."""
+    if not (sys.warnoptions or os.environ.get("XTTS_VERIFY_DEBUG")):
+        warnings.simplefilter("ignore")
 
 
 def plain(error: UnicodeError) -> tuple[str, int]:

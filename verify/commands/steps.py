@@ -1,6 +1,6 @@
 """Steps that several commands share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from verify.audio import transcription
 from verify.audio.prompts import Script, prepare
 from verify.background import Background
 from verify.checkpoint import reader
+from verify.checkpoint.archive import read_voices
 from verify.checkpoint.tensor_stats import Scan, Values
 from verify.diagnosis import components, environment, weights_check
 from verify.diagnosis.vocab_check import no_vocab
@@ -17,8 +18,10 @@ from verify.errors import Cause, any_error
 from verify.files import local, output, staging
 from verify.files.local import CHUNK_BYTES
 from verify.files.location import local_path
+from verify.files.names import CARD
 from verify.findings import OutputFile
 from verify.plan import Plan
+from verify.profiles import card
 from verify.progress import Stopwatch
 from verify.report import page
 from verify.result import Result
@@ -138,6 +141,8 @@ def publish(
     target = stage.target if publishable else output.failed(stage.target)
     staged = sorted(file for file in stage.folder.rglob("*") if file.is_file())
     files = tuple(_listed(file, stage.folder, hashes) for file in staged)
+    if command == "convert" and job.card == "yes" and publishable:
+        files = (*files, _listed(_write_card(result, files, stage.folder), stage.folder, hashes))
     result = replace(result, output=str(target), files=files)
     if job.verify:  # the page is for listening; it lists the other files, and report.json lists the page too
         with clock.timed("page"):
@@ -148,6 +153,14 @@ def publish(
     with clock.timed("publish"):
         staging.publish(stage, target, replace=job.force or not publishable, watch=clock.watch)
     return with_seconds(result, clock)
+
+
+def _write_card(result: Result, files: Sequence[OutputFile], folder: Path) -> Path:
+    """Write the model card and return its path."""
+    speakers, path = folder / "speakers_xtts.pth", folder / CARD
+    voices = tuple(read_voices(speakers)) if speakers.is_file() else ()
+    path.write_bytes(card.card(result, files, voices).encode("utf-8"))
+    return path
 
 
 def _listed(file: Path, folder: Path, hashes: Mapping[str, str]) -> OutputFile:

@@ -31,7 +31,8 @@ def check_original(plan: Plan, script: Script, sample: Sample, device: str, cloc
         with synthesis.device_faults(original):
             models.prepare_for_speech(original, device)
             voice = synthesis.condition(original, script.clips)
-    with clock.step("prove", "letting the original speak", sample.tokens + 2, "tokens") as progress:
+    steps = synthesis.speaking_steps(original, sample.text, sample.language)
+    with clock.step("prove", "letting the original speak", steps, "steps") as progress:
         original_sample = synthesis.speak(original, voice, sample.text, sample.language, sample.seed, progress)
     return same(sample, original_sample)
 

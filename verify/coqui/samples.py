@@ -145,8 +145,8 @@ def _speak_sample(
     model: Xtts, voice: Voice, text: str, language: str, seed: int, name: str, text_check: Check, clock: Stopwatch
 ) -> _Spoken:
     """Synthesize one sentence with one seed and judge it."""
-    steps = synthesis.token_bound(model, text, language) + 1  # the vocoder's work comes after the last token
-    with clock.step("speak", "speaking", steps, "tokens") as progress:
+    steps = synthesis.speaking_steps(model, text, language)
+    with clock.step("speak", "speaking", steps, "steps") as progress:
         sample = synthesis.speak(model, voice, text, language, seed, progress)
     with clock.step("judge", "judging the sound"):
         judged = judge_speech(sample.samples, sample.rate_hz, text, language)

@@ -93,7 +93,7 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
     config, bound = model.config, token_bound(model, text, language)
     torch.manual_seed(seed)
     start = time.perf_counter()
-    with _recorded_codes(model) as codes, device_faults(model):
+    with _recorded_codes(model, progress, bound) as codes, _reported_layers(model, progress), device_faults(model):
         result = model.inference(
             text,
             language,
@@ -139,13 +139,17 @@ def stop_check(sample: Sample) -> Check:
 
 
 @contextlib.contextmanager
-def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
-    """Record the codes `(1, tokens)` of `gpt.generate` inside `Xtts.inference`, which returns only the audio."""
+def _recorded_codes(model: Xtts, progress: Callable[[int], None], bound: int) -> Iterator[list[torch.Tensor]]:
+    """Record the codes `(1, tokens)` of `gpt.generate` inside `Xtts.inference`, which returns only the audio.
+
+    Tokens of the bound that were not needed are reported as progress.
+    """
     codes: list[torch.Tensor] = []
     generate = model.gpt.generate
 
     def recorded(*args: Any, **kwargs: Any) -> torch.Tensor:
         codes.append(generate(*args, **kwargs))
+        progress(max(bound - codes[-1].shape[-1], 0))
         return codes[-1]
 
     model.gpt.generate = recorded
@@ -153,6 +157,26 @@ def _recorded_codes(model: Xtts) -> Iterator[list[torch.Tensor]]:
         yield codes
     finally:
         del model.gpt.generate
+
+
+@contextlib.contextmanager
+def _reported_layers(model: Xtts, progress: Callable[[int], None]) -> Iterator[None]:
+    """Report each layer of the vocoder as progress: on a CPU it works for seconds after the last token."""
+
+    def report(*_: Any) -> None:  # what a hook returns would replace the layer's output
+        progress(1)
+
+    hooks = [layer.register_forward_hook(report) for layer in _vocoder_layers(model)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _vocoder_layers(model: Xtts) -> list[torch.nn.Module]:
+    convolutions = (torch.nn.Conv1d, torch.nn.ConvTranspose1d)
+    return [layer for layer in model.hifigan_decoder.waveform_decoder.modules() if isinstance(layer, convolutions)]
 
 
 @contextlib.contextmanager
@@ -213,6 +237,11 @@ def known_check(model: Xtts, ids: torch.Tensor) -> Check:
         unit="share of [UNK]",
         hint="vocab.json does not know these letters: another vocabulary, or another script than the language's.",
     )
+
+
+def speaking_steps(model: Xtts, text: str, language: str) -> int:
+    """Return how many steps `speak` reports: the bound of the tokens, and the layers of the vocoder."""
+    return token_bound(model, text, language) + len(_vocoder_layers(model))
 
 
 def token_bound(model: Xtts, text: str, language: str) -> int:

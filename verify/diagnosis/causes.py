@@ -5,7 +5,7 @@ from typing import Any
 
 from verify.diagnosis.architecture import EXPLAINS, PARTS
 from verify.errors import Cause
-from verify.source.vocabulary import base_version
+from verify.source.vocabulary import base_version, published
 
 OTHER_CONFIG = "Pass the config.json of the run that made this checkpoint: --config FILE."
 Shape = Sequence[int] | None
@@ -56,7 +56,7 @@ def _vocab_hint(rows: int, tokens: int) -> str:
             f"To speak with this checkpoint as it is, which knows none of them: the {fits} vocab.json, with --vocab."
         )
     if fits.startswith("v"):
-        return f"The rows match the {fits} vocabulary: pass that vocab.json with --vocab."
+        return f"The rows match the {fits} vocabulary: pass that vocab.json with --vocab; {published(fits)[0]}"
     if fits == "extended":
         return "The embedding was extended: pass the vocab.json that this run was trained with, with its new tokens: --vocab FILE."
     return "Pass the vocab.json that this run was trained with: --vocab FILE."

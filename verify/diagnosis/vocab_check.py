@@ -8,7 +8,7 @@ from verify.diagnosis.architecture import Architecture
 from verify.errors import Cause, SourceError, counted
 from verify.files.location import Location
 from verify.source.companions import Found
-from verify.source.vocabulary import Vocabulary
+from verify.source.vocabulary import Vocabulary, published
 
 SHOWN = 3  # tokens named in a message
 ERRORS = frozenset({"vocab-rows", "vocab-special", "vocab-order"})  # what the vocabulary alone can make impossible
@@ -124,14 +124,5 @@ def no_vocab(architecture: Architecture, searched: Sequence[str]) -> SourceError
     return SourceError(
         "no-vocab",
         f"no vocab.json was found{fits}. Looked at: {'; '.join(searched)}",
-        f"Pass the vocab.json that the run was trained with: --vocab FILE. {_published(base)}",
-    )
-
-
-def _published(base: str) -> str:
-    """Return where the vocabularies of the base models are to be had; of a version that is known, that one alone."""
-    versions = resources.load("xtts")["base_versions"]
-    fitting = [version for version in versions if version["name"] == base] or versions
-    return "; ".join(
-        f"{'that' if n else 'That'} of {item['name']} is {item['vocab']}" for n, item in enumerate(fitting)
+        f"Pass the vocab.json that the run was trained with, --vocab FILE; {', '.join(published(base))}",
     )

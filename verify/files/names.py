@@ -14,6 +14,7 @@ USUAL_CHECKPOINTS = ("best_model.pth", *MODEL_FILES.values())
 SUFFIXES = frozenset([*(PurePath(name).suffix for name in MODEL_FILES.values()), ".json", ".wav"])
 
 TRAINING_MARK = "training.json"  # in an export that the training callback made, and may take away again
+CARD = "README.md"  # a name that anybody may use: ours is known by its seal
 OUTPUT_NAMES = frozenset(
     [
         *MODEL_FILES.values(),

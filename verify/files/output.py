@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from verify.errors import OutputError
+from verify.files import seal
+from verify.files.local import open_regular
 from verify.files.location import Location, same_file
-from verify.files.names import OUTPUT_FOLDERS, OUTPUT_NAMES
+from verify.files.names import CARD, OUTPUT_FOLDERS, OUTPUT_NAMES
 from verify.files.protocols import STORES, WEB
 from verify.files.remote import RemotePath
 
@@ -97,8 +99,16 @@ def _not_ours(folder: Location, bundle: str) -> Iterator[str]:
         name = entry.name
         if name in OUTPUT_FOLDERS and entry.is_dir() and not entry.is_symlink():
             yield from (f"{name}/{inner.name}" for inner in entry.iterdir() if inner.name not in OUTPUT_FOLDERS[name])
-        elif not (name in OUTPUT_NAMES or name == bundle or _TAKE.fullmatch(name)):
+        elif not (name in OUTPUT_NAMES or name == bundle or _TAKE.fullmatch(name) or _is_our_card(entry)):
             yield name
+
+
+def _is_our_card(entry: Location) -> bool:
+    """Whether it is a model card of ours that nobody has edited since."""
+    if entry.name != CARD or not entry.is_file() or entry.stat().st_size > seal.LARGEST_BYTES:
+        return False
+    with open_regular(entry) as file:
+        return seal.is_untouched(file.read(seal.LARGEST_BYTES))
 
 
 def _holds(folder: Location, path: Location) -> bool:

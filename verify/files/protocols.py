@@ -128,7 +128,7 @@ def filesystem(path: Address) -> tuple[Any, str]:
         return fsspec.core.url_to_fs(path.url, **options)
     except ImportError as error:
         extra = _service(path).extra
-        hint = f"pip install 'xtts-verify[{extra}]'" if extra else " ".join(str(error).split())
+        hint = f'pip install "xtts-verify[{extra}]"' if extra else " ".join(str(error).split())
         message = f"{path}: a package that reads {path.scheme}:// is not installed"
         raise EnvironmentFault("missing-package", message, hint) from error
     except ValueError as error:

@@ -16,6 +16,7 @@ from verify.options.places import ALL_MODELS, CHECKS, MAIN, MODEL, ONE_OR_MORE, 
 
 Expect = Literal["speech", "sound"]
 Format = ModelFormat
+Card = Literal["yes", "no"]
 Dtype = Literal["keep", "float32", "float16", "bfloat16"]
 
 
@@ -115,6 +116,9 @@ class Job:
         other_words={"fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32", "float": "float32"},
         help="of the weights in the new file (default: keep); programs compute in float32 all the same",
         more="16 bits halve the file; rounded as torch rounds, and refused where a value does not fit")
+    card: Card = option("--card yes|no", "yes", MAIN, OUTPUT, parse=read.one_of(get_args(Card)), choices=get_args(Card),
+        help="write a model card, README.md, for hubs such as Hugging Face (default: yes)",
+        more="it says what was verified and names no path; one that you edited is never replaced")
     profile: str | None = option("--profile NAME", None, ("convert", "verify"), OUTPUT, parse=read.text,
         choices=resources.names("profiles"),
         help=f"make what this program needs, or say what the folder lacks for it: {', '.join(resources.names('profiles'))}",

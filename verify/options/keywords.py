@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypedDict
 
-from verify.options.job import Dtype, Expect, Format, Job
+from verify.options.job import Card, Dtype, Expect, Format, Job
 from verify.options.option import names_of, require_known
 
 AnyPath = str | Path
@@ -41,6 +41,7 @@ class Options(SourceOptions, total=False):
     keep_failed: bool
     format: Format
     dtype: Dtype
+    card: Card
     profile: str | None  # the program that is to run the result
 
 

@@ -66,6 +66,8 @@ class CommandLine:
         more="as `inspect` does")
     details: bool = option("--details", False, (*MAIN, "verify", "compare", "judge", "demo"), SHOWN,
         help="show every check with its figure and its limit, and what became of the tensors")
+    open: bool = option("--open", False, (*SPEAKING, "demo"), SHOWN,
+        help="open the page in the browser after the run")
     json: bool = option("--json", False, EVERY, SHOWN,
         help="print the report as one JSON document on stdout")
     quiet: bool = option("--quiet", False, EVERY, SHOWN,

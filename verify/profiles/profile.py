@@ -14,6 +14,7 @@ from verify.checkpoint.tensors import TensorRecord
 from verify.errors import Cause, ConversionError, SourceError
 from verify.files.local import CHUNK_BYTES, crc32
 from verify.files.location import Location
+from verify.options.option import nearest
 from verify.profiles import auralis
 from verify.source.companions import MAX_VOCAB_BYTES
 from verify.source.config import read_json
@@ -59,7 +60,13 @@ def read(name: str) -> Profile:
         SourceError: there is none of that name.
     """
     if name not in names():
-        raise SourceError("no-profile", f"there is no profile {name[:40]!r}", f"Pass one of: {', '.join(names())}.")
+        near = nearest(name, names())
+        hint = (
+            f"Did you mean {near}? All of them: {', '.join(names())}."
+            if near
+            else f"Pass one of: {', '.join(names())}."
+        )
+        raise SourceError("no-profile", f"there is no profile {name[:40]!r}", hint)
     table = resources.load(f"profiles/{name}")
     return Profile(name=name, **{field: table[field] for field in ("title", "put", "zip", "files")})
 

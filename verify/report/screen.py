@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
+from verify import shell
 from verify.diagnosis.attribution import summary
 from verify.errors import Cause, counted
 from verify.report.words import VERDICTS, printable
@@ -18,9 +19,32 @@ LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def say(line: str | Text, screen: Console) -> None:
-    """Print one line; in a log it stays one, however long it is."""
-    screen.print(Text(line) if isinstance(line, str) else line, soft_wrap=not screen.is_terminal)
+_INDENT = 4  # columns, of what does not fit into the first line
+_NARROW = 40  # columns; a terminal that has no more has none to spare
+
+
+def say(line: str | Text, screen: Console, *, whole: bool = False) -> None:
+    """Print one line; in a log it stays one, however long it is, and on a terminal its further lines are indented.
+
+    Args:
+        whole: on a terminal too, for it holds a path or a command that somebody may copy.
+    """
+    text = Text(line) if isinstance(line, str) else line
+    if whole or not screen.is_terminal:
+        screen.print(text, soft_wrap=True)
+        return
+    for part in _hanging(text, screen):
+        screen.print(part)
+
+
+def _hanging(text: Text, screen: Console) -> list[Text]:
+    """Return the text as lines of the terminal, all but the first indented."""
+    first = text.wrap(screen, screen.width)[0]
+    if len(first) >= len(text.plain.rstrip()) or screen.width <= _NARROW:
+        return [text]
+    rest = text[len(first) :]
+    rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
+    return [first, *(Text(" " * _INDENT) + line for line in rest.wrap(screen, screen.width - _INDENT))]
 
 
 def console() -> Console:
@@ -77,17 +101,14 @@ def table(*columns: str, right: Collection[str] = (), **options: Any) -> Table:
 def show_cause(cause: Cause, screen: Console) -> None:
     """Print one cause and its hint."""
     severity = (f"{cause.severity}: ", f"bold {_SEVERITIES[cause.severity]}")
-    screen.print(
-        Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")),
-        soft_wrap=not screen.is_terminal,
-    )
+    say(Text.assemble(severity, printable(cause.message), (f"  [{cause.code}]", "dim")), screen)
     if cause.keys and summary(cause.keys) not in cause.message:
-        names = f"  {counted(len(cause.keys), 'key')}: {summary(cause.keys)}"
-        screen.print(printable(names, "dim"), soft_wrap=not screen.is_terminal)
+        say(printable(f"  {counted(len(cause.keys), 'key')}: {summary(cause.keys)}", "dim"), screen)
     if cause.hint:
-        screen.print(Text("  → ") + printable(cause.hint), soft_wrap=not screen.is_terminal)
+        is_command = shell.program() in cause.hint or "pip install" in cause.hint
+        say(Text("  → ") + printable(cause.hint), screen, whole=is_command)
 
 
 def show_verdict(verdict: str, about: str, screen: Console) -> None:
     """Print the verdict and what goes with it."""
-    screen.print(Text.assemble((f"verdict: {verdict}", VERDICTS[verdict]), about))
+    say(Text.assemble((f"verdict: {verdict}", VERDICTS[verdict]), about), screen)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from verify.audio.causes import SoundCause, evidence
 from verify.checks import SCALE, TRAINED, ZEROED, Check
+from verify.errors import counted
 from verify.report.details import checks_table, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
 from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, opened, printable, size
@@ -62,6 +63,7 @@ def show(report: Result, watch: TerminalWatch) -> None:
         _show_said(report, screen)
     if report.samples and all(sample.transcript is None for sample in report.samples):
         say(UNCHECKED_WORDS, screen)
+    _show_notes(report, screen)
     _show_where(report, screen)
     _show_use(report, screen)
 
@@ -70,17 +72,18 @@ def show_outcome(report: Result, screen: Console) -> None:
     """Print what decides: the verdict, its causes and failed checks, and where to listen."""
     show_verdict(report.verdict, _about(report), screen)
     show_reasons(report, screen)
+    _show_notes(report, screen)
     _show_where(report, screen)
 
 
 def show_reasons(report: Result, screen: Console, most_names: int | None = None) -> None:
-    """Print the causes, the most severe first, and why checks failed: the one cause of what is heard before the others."""
+    """Print errors, then why checks failed, the one cause of what is heard before the others, then warnings."""
     errors = [cause for cause in report.causes if cause.severity == "error"]
     for cause in errors:
         show_cause(cause, screen)
     show_failures(report, screen, most_names)
     for cause in report.causes:
-        if cause not in errors:
+        if cause.severity == "warning":
             show_cause(cause, screen)
 
 
@@ -120,8 +123,19 @@ def passing(report: Result) -> str:
     if not checks:
         return ""
     passed = sum(check.ok for check in checks)
-    spared = len(checks) - passed - len(report.failed_checks)
-    return f"{passed} of {len(checks)} checks pass" + (f", {spared} more not demanded" if spared else "")
+    if passed == len(checks):
+        return f"all {counted(passed, 'check')} pass" if passed > 1 else "the one check passes"
+    counts = f"{passed} of {len(checks)} checks pass"
+    if passed + len(report.failed_checks) == len(checks):
+        return counts
+    asked = "--expect sound asks for" if report.samples else "is asked for without a sample"
+    return f"{counts}, {'but not ' if report.failed_checks else ''}all that {asked}"
+
+
+def _show_notes(report: Result, screen: Console) -> None:
+    for cause in report.causes:
+        if cause.severity == "note":
+            show_cause(cause, screen)
 
 
 def _found(report: Result) -> Text:
@@ -137,7 +151,7 @@ def _found(report: Result) -> Text:
 def _about(report: Result) -> str:
     """Return what goes with the verdict: how many checks pass, whether it was loaded at all, and the time it took."""
     if not report.load:
-        return f" by what is in the file; nothing was loaded or heard in {sum(report.seconds.values()):.1f} s"
+        return f", by what is in the file: nothing was loaded or heard ({sum(report.seconds.values()):.1f} s)"
     checks = passing(report)
     return f"{f', {checks},' if checks else ''} in {sum(report.seconds.values()):.1f} s"
 
@@ -192,10 +206,10 @@ def _show_where(report: Result, screen: Console) -> None:
         return
     if report.failed_checks and report.samples:
         where = printable(f"{report.output}/{PAGE if has_page else 'sample.wav'}")
-        say(Text("It loads but sounds wrong: listen to ") + where + Text(" before you use it."), screen)
+        say(Text("It loads but sounds wrong: listen to ") + where + Text(" before you use it."), screen, whole=True)
     elif has_page:
         verb = "listen" if report.samples else "read"
-        say(Text(f"{verb}: ") + printable(f"{report.output}/{PAGE}"), screen)
+        say(Text(f"{verb}: ") + printable(f"{report.output}/{PAGE}"), screen, whole=True)
 
 
 def _show_use(report: Result, screen: Console) -> None:
@@ -206,8 +220,8 @@ def _show_use(report: Result, screen: Console) -> None:
         first, *rest = lines(report.profile, report.output or str(report.archive.path.parent))
         say(Text("✓ ", "green") + printable(first), screen)
         for line in rest:
-            say(printable(f"  {line}"), screen)
+            say(printable(f"  {line}"), screen, whole=True)
         return
     line = opened(report.output or "", {file.name for file in report.files}) if report.verdict != "fail" else ""
     if line:
-        say(printable(f"use: {line}"), screen)
+        say(printable(f"use: {line}"), screen, whole=True)

@@ -88,3 +88,10 @@ def base_version(text_rows: int) -> str:
     versions = resources.load("xtts")["base_versions"]
     names_by_rows = {item["text_rows"]: item["name"] for item in versions}
     return names_by_rows.get(text_rows, "extended" if text_rows > max(names_by_rows) else "unknown")
+
+
+def published(name: str) -> tuple[str, ...]:
+    """Return for the base model of that name, or for all where there is none, where its vocab.json is to be had."""
+    versions = resources.load("xtts")["base_versions"]
+    fitting = [version for version in versions if version["name"] == name] or versions
+    return tuple(f"that of {version['name']} is at {version['vocab']}" for version in fitting)

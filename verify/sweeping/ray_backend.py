@@ -85,7 +85,7 @@ def _connected(address: str) -> Iterator[Any]:
     """
     if find_spec("ray") is None:
         raise EnvironmentFault(
-            "missing-package", "--ray needs ray, which is not installed", "pip install 'xtts-verify[cluster]'"
+            "missing-package", "--ray needs ray, which is not installed", 'pip install "xtts-verify[cluster]"'
         )
     _require_listener(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no usage reports to the makers of Ray
