@@ -229,7 +229,7 @@ def test_config_from_weights_mends_every_field_that_they_determine(make_run, mod
     config = json.loads((run / "config.json").read_text())
     config["model_args"]["gpt_layers"] = 5  # of another run: inside the checkpoint it is 2
     (run / "config.json").write_text(json.dumps(config))
-    code, out, err = run_cli(capsys, run, "--config-from-weights", "-o", out_folder, *SOUND, "--json")
+    code, out, err = run_cli(capsys, run, "--config-from-weights", "-o", out_folder, "--no-sample", "--json")
     assert code == 0, err
     note = causes_of(out)["config-from-weights"]
     assert "gpt_layers 5 → 2" in note["message"]
@@ -267,7 +267,7 @@ def test_d10_the_base_fills_what_is_missing_and_says_what_came_from_where(make_r
 
     run = make_run(without("xtts.hifigan_decoder.", "xtts.mel_stats"))
     assert_fault(capsys, run, 1, "holds no vocoder, speaker encoder or mel stats", "--base DIR")
-    code, out, err = run_cli(capsys, run, "--base", base, "-o", tmp_path / "out", *SOUND, "--json")
+    code, out, err = run_cli(capsys, run, "--base", base, "-o", tmp_path / "out", "--no-sample", "--json")
     assert code == 0, err
     document = json.loads(out)
     filled = {group["reason"]: group["tensors"] for group in document["ledger"]["groups"] if group["fate"] == "filled"}
@@ -444,7 +444,7 @@ def test_d9_weights_at_their_initial_values_fail_where_speech_is_expected(make_r
             elif ".gpt.gpt.h." in key and key.endswith(".bias"):
                 state[key] = torch.zeros_like(state[key])
 
-    code, out, err = run_cli(capsys, make_run(untrain), "-o", tmp_path / "out", "--json")
+    code, out, err = run_cli(capsys, make_run(untrain), "-o", tmp_path / "out", "--text", "Hi.", "--json")
     assert code == 1
     check = check_named(json.loads(out), "trained values")
     assert (check["ok"], check["demanded"]) == (False, True)
