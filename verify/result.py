@@ -192,6 +192,7 @@ def _source(source: Source, sha256: str | None, archive: Archive, ledger: Ledger
         "path": str(archive.path),
         "bytes": archive.bytes,
         "sha256": sha256,
+        "fingerprint": archive.fingerprint,
         "layout": layout(archive, ledger),
         "step": archive.step,
         "epoch": archive.epoch,

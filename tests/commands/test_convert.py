@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -87,11 +88,17 @@ def test_every_output_file_has_its_true_hash(converted):
         assert item.bytes == (folder / item.name).stat().st_size
 
 
-def test_the_report_holds_the_hash_of_the_source(converted, genuine_checkpoint, genuine_run, tmp_path, capsys):
+def test_the_report_knows_the_source_by_its_directory_and_by_a_hash_where_that_is_asked_for(
+    converted, genuine_checkpoint, genuine_run, tmp_path, capsys
+):
+    with zipfile.ZipFile(genuine_checkpoint) as archive:
+        lines = [f"{member.file_size} {member.CRC:08x} {member.filename}\n" for member in archive.infolist()]
+    fingerprint_ = hashlib.sha256("".join(lines).encode()).hexdigest()
+    source = json.loads((converted[0] / "report.json").read_text())["source"]
+    assert (source["fingerprint"], source["sha256"]) == (fingerprint_, None)
+    _, out, _ = run_cli(capsys, genuine_run, "--no-verify", "--hash-source", "-o", tmp_path / "out", "--json")
     sha256 = hashlib.sha256(genuine_checkpoint.read_bytes()).hexdigest()
-    assert json.loads((converted[0] / "report.json").read_text())["source"]["sha256"] == sha256
-    _, out, _ = run_cli(capsys, genuine_run, "--no-verify", "-o", tmp_path / "out", "--json")
-    assert json.loads(out)["source"]["sha256"] is None  # not made up: the bytes that are dropped were not read
+    assert json.loads(out)["source"]["sha256"] == sha256
 
 
 def test_no_path_of_the_training_machine_is_left(converted, genuine_run):

@@ -237,7 +237,8 @@ def test_a_safetensors_file_holds_the_tensors_and_says_where_they_are_from(safe,
     assert all(torch.equal(made[name], value) for name, value in whole.items())
     with safe_open(folder / "model.safetensors", "pt") as file:
         metadata = file.metadata()
-    assert metadata["source_sha256"] == report.source_sha256
+    assert metadata["source_fingerprint"] == report.archive.fingerprint
+    assert "source_sha256" not in metadata
     assert metadata["step"] == str(report.archive.step)
     assert metadata["format"] == "pt"
     assert {"xtts_verify_version", "coqui_tts_version", "date", "epoch"} <= metadata.keys()
@@ -297,6 +298,8 @@ def test_a_strangers_metadata_is_no_more_than_short_text(tmp_path):
     assert told == {"format": "pt", "source_sha256": "cd" * 32, "coqui_tts_version": "0.28.0"}
     known = dataclasses.replace(found, metadata={"source_sha256": "ef" * 32, "step": "7", "note": "mine"})
     assert safetensors_writer.metadata(known, "", {}) == {"source_sha256": "ef" * 32, "step": "7"}
+    known = dataclasses.replace(found, metadata={"source_fingerprint": "ef" * 32})
+    assert safetensors_writer.metadata(known, "cd" * 32, {}) == known.metadata
 
 
 def test_strided_and_empty_tensors_are_written_as_they_read(tmp_path):

@@ -112,8 +112,14 @@ def test_a_web_servers_run_folder_becomes_the_same_model_without_its_optimizer(
     assert server.sent_bytes < genuine_checkpoint.stat().st_size / 3
     assert report["load"]["strict"]
     assert report["identical"]["ok"]
+    assert report["source"]["fingerprint"] == read_archive(genuine_checkpoint).fingerprint
     assert report["source"]["sha256"] is None
-    assert [cause["code"] for cause in report["causes"]] == ["source-not-hashed"]
+    assert report["causes"] == []
+    code, out, _ = run_cli(
+        capsys, f"{server.url}/run/", "-o", tmp_path / "asked", "--json", "--no-verify", "--hash-source"
+    )
+    assert code == 0
+    assert "source-not-hashed" in [cause["code"] for cause in json.loads(out)["causes"]]
 
 
 def test_a_file_system_without_ranges_of_its_own_is_read_through_its_files(tmp_path):

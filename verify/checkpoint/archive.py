@@ -29,6 +29,7 @@ class Archive:
     loss: Any = None
     metadata: dict[str, str] = field(default_factory=dict)  # of a safetensors file
     warnings: tuple[Cause, ...] = field(default=())
+    fingerprint: str | None = None  # SHA-256 over the directory of the container
 
 
 def read_archive(path: Location) -> Archive:
@@ -62,6 +63,7 @@ def _read_zip(path: Location, file: BinaryIO, size: int, budget: Budget) -> Arch
         layout=contents["layout"],
         tensors=tensors,
         warnings=_warnings(directory, tensors),
+        fingerprint=directory.fingerprint(),
         **contents["plain"],
     )
 

@@ -47,7 +47,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
     writer.require_room(staging.workplace(target), extras.tensors(planned))
     with staging.staging(target) as stage:
         importing = steps.importing() if job.verify else None
-        digest = steps.hashing(planned) if job.verify or formats.of(job.format).names_source else None
+        digest = steps.hashing(planned)
         written = _write(planned, stage.folder, digest, clock)
         result = _with_losses(steps.judge_bytes(result, written.scan, clock), written.losses)
         if importing:
@@ -57,8 +57,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
             )
         else:
             result = replace(result, causes=(*result.causes, NOT_VERIFIED))
-        if job.verify or digest:
-            result = steps.with_hash(result, digest, clock)
+        result = steps.with_hash(result, digest, clock)
         if not any_error(result.causes):
             result = bundle.make(result, extras, stage, clock)
         return steps.publish(result, stage, {written.path.name: written.sha256}, clock)

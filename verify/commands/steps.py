@@ -12,6 +12,7 @@ from verify.background import Background
 from verify.checkpoint import reader
 from verify.checkpoint.archive import read_voices
 from verify.checkpoint.tensor_stats import Scan, Values
+from verify.conversion import formats
 from verify.diagnosis import components, environment, weights_check
 from verify.diagnosis.vocab_check import no_vocab
 from verify.errors import Cause, any_error
@@ -87,8 +88,8 @@ def imported(coqui: Background, clock: Stopwatch) -> Any:
 
 
 def hashing(plan: Plan) -> Background | None:
-    """Start hashing the source in the background; None for a remote source, which would have to be downloaded."""
-    path = local_path(plan.archive.path)
+    """Start hashing the whole source in the background, where that is wanted; a remote one would have to be downloaded."""
+    path = local_path(plan.archive.path) if _wants_hash(plan) else None
     piece_bytes = _PIECE_BYTES if plan.job.verify else CHUNK_BYTES
     return Background(local.sha256, path, piece_bytes) if path else None
 
@@ -103,15 +104,21 @@ def hashed(digest: Background, clock: Stopwatch) -> str:
         return digest.wait()
 
 
+def _wants_hash(plan: Plan) -> bool:
+    """Whether it is asked for, or the only way to tell the source from another: its container holds no checksums."""
+    job = plan.job
+    return job.hash_source or (plan.archive.fingerprint is None and (job.verify or formats.of(job.format).names_source))
+
+
 def with_hash(result: Result, digest: Background | None, clock: Stopwatch) -> Result:
-    """Return the result with the SHA-256 of the source, or with a note where it is not known.
+    """Return the result with the SHA-256 of the source, or with a note where it is wanted and not known.
 
     Raises:
         ArchiveError: it changed while it was read.
     """
-    if digest is None:
-        return replace(result, causes=(*result.causes, _not_hashed(result.plan)))
-    return replace(result, source_sha256=hashed(digest, clock))
+    if digest:
+        return replace(result, source_sha256=hashed(digest, clock))
+    return replace(result, causes=(*result.causes, _not_hashed(result.plan))) if _wants_hash(result.plan) else result
 
 
 def _not_hashed(plan: Plan) -> Cause:

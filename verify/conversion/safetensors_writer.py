@@ -17,8 +17,17 @@ from verify.conversion.dtypes import KEEP
 from verify.conversion.proven_file import ProvenFile
 from verify.conversion.writer import Written
 
-SOURCE_SHA256 = "source_sha256"
-_PASSED_ON = ("format", SOURCE_SHA256, "step", "epoch", "date", "xtts_verify_version", "coqui_tts_version")
+SOURCE_SHA256, SOURCE_FINGERPRINT = "source_sha256", "source_fingerprint"
+_PASSED_ON = (
+    "format",
+    SOURCE_SHA256,
+    SOURCE_FINGERPRINT,
+    "step",
+    "epoch",
+    "date",
+    "xtts_verify_version",
+    "coqui_tts_version",
+)
 _NAMES = {dtype: name for name, (dtype, _) in safetensors.DTYPES.items()}
 # The order in which the safetensors library lays tensors out, so that each is aligned: then by name.
 _LAYOUT = ("I64", "F64", "F32", "I32", "BF16", "F16", "I16", "I8", "U8", "BOOL")
@@ -70,16 +79,19 @@ def metadata(archive: Archive, sha256: str, versions: Mapping[str, str | None]) 
     """Return the text that a safetensors file carries: which checkpoint it was made of, and by what.
 
     Args:
-        sha256: of the source; empty where it is not known.
+        sha256: of the whole source; empty where it is not known: then the fingerprint of its directory stands for it.
 
     A file that has it already passes it on, so that converting a result again changes nothing; nothing else is passed on.
     """
-    if re.fullmatch("[0-9a-f]{64}", archive.metadata.get(SOURCE_SHA256, "")):
+    if any(
+        re.fullmatch("[0-9a-f]{64}", archive.metadata.get(name, "")) for name in (SOURCE_SHA256, SOURCE_FINGERPRINT)
+    ):
         return {name: archive.metadata[name] for name in _PASSED_ON if name in archive.metadata}
     facts = {"step": archive.step, "epoch": archive.epoch, "date": archive.date}
     makers = {f"{name.replace('-', '_')}_version": versions.get(name) for name in ("xtts-verify", "coqui-tts")}
     stated = {name: str(value) for name, value in {**facts, **makers}.items() if value is not None}
-    return {"format": "pt", **({SOURCE_SHA256: sha256} if sha256 else {}), **stated}
+    named = {SOURCE_SHA256: sha256, SOURCE_FINGERPRINT: archive.fingerprint}
+    return {"format": "pt", **{name: value for name, value in named.items() if value}, **stated}
 
 
 def header(tensors: Mapping[str, TensorRecord], metadata: Mapping[str, str]) -> bytes:

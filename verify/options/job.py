@@ -110,7 +110,10 @@ class Job:
     format: Format = option(f"--format {'|'.join(get_args(Format))}", "pth", MAIN, OUTPUT, parse=read.one_of(get_args(Format)),
         choices=get_args(Format),
         help="of the model file (default: pth, which coqui reads)",
-        more="`model.safetensors` names its source by hash, step and versions in its metadata")
+        more="`model.safetensors` names its source by fingerprint, step and versions in its metadata")
+    hash_source: bool = option("--hash-source", False, ("convert", "verify"), OUTPUT,
+        help="put the SHA-256 of the whole source into the report",
+        more="without it a fingerprint tells the source from others: the SHA-256 of the names, sizes and CRC-32s in its container")
     dtype: Dtype = option("--dtype keep|float32|float16|bfloat16", "keep", MAIN, OUTPUT,
         parse=read.one_of(get_args(Dtype)), choices=get_args(Dtype),
         other_words={"fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32", "float": "float32"},

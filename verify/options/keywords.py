@@ -40,6 +40,7 @@ class Options(SourceOptions, total=False):
     force: bool
     keep_failed: bool
     format: Format
+    hash_source: bool
     dtype: Dtype
     card: Card
     profile: str | None  # the program that is to run the result
