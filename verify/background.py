@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,13 @@ class Background:
             self._result = self._function(*self._arguments)
         except (ConversionError, OSError) as error:
             self._error = error
+
+    def is_done_in(self, seconds: float) -> bool:
+        """Wait for the function to end, but no longer than this."""
+        end = time.monotonic() + seconds
+        while self._thread.is_alive() and (left := end - time.monotonic()) > 0:
+            self._thread.join(min(left, _POLL_SECONDS))
+        return not self._thread.is_alive()
 
     def wait(self) -> Any:
         """Wait for the function to end, and return its result.

@@ -136,6 +136,7 @@ def without_urls(text: str) -> str:
     return re.sub(r"\S*://\S+", "(URL)", text)
 
 
+DOWNLOAD_HINT = "Download the file first, for example with curl, and pass its path."
 TRUNCATED_HINT = "Copy or download it again. If training was killed while saving, use an older one: --checkpoint STEP."
 
 

@@ -101,6 +101,15 @@ def test_of_an_hour_of_flac_only_the_first_half_minute_is_read(tmp_path):
     assert peak_of_reading(tmp_path / "hour.flac") < 3 * 4 * 24_000 * 30
 
 
+def test_of_an_hour_of_mp3_only_the_first_half_minute_is_read(tmp_path):
+    """MP3 is a row of frames, so that a minute 60 times over is an hour; the first frame, which states the length, is left out."""
+    soundfile.write(tmp_path / "minute.mp3", np.zeros(24_000 * 60, np.float32), 24_000)
+    minute = (tmp_path / "minute.mp3").read_bytes()
+    (tmp_path / "hour.mp3").write_bytes(minute[minute.index(minute[:2], 4) :] * 60)
+    assert soundfile.info(tmp_path / "hour.mp3").duration > 1800
+    assert peak_of_reading(tmp_path / "hour.mp3") < 3 * 4 * 24_000 * 30
+
+
 def test_the_widest_clip_that_is_read_takes_no_more_memory_than_its_one_channel(tmp_path):
     """Half a minute of 8 channels at 192,000 Hz has 184 MB as floats; it is read block by block."""
     with soundfile.SoundFile(tmp_path / "wide.flac", "w", 192_000, 8) as file:

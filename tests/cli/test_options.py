@@ -1,6 +1,7 @@
 """Options, declared once: what the library and the command line refuse, in the same words, and what the pages say of them."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -126,6 +127,12 @@ def test_a_mistake_on_the_command_line_takes_a_line_and_names_the_way_out(words,
 def test_a_mistake_is_a_document_where_one_was_asked_for(capsys):
     assert main.main(["run", "--json", "--sead", "1"]) == 2
     assert '"bad-option"' in capsys.readouterr().out
+
+
+def test_without_its_packages_the_program_says_how_to_install_them():
+    done = subprocess.run([sys.executable, "-S", "convert_and_verify.py", "inspect", "run"], capture_output=True, text=True, cwd=ROOT)  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: the package \w+ is not installed\n  -> .*: python -m pip install .*\n", done.stderr)
 
 
 def test_the_spelling_of_coqui_is_understood():

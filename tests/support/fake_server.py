@@ -62,7 +62,7 @@ def read(data: bytes) -> None:
     """Read a checkpoint from the server: the lines up to the first empty one are its fault, the rest is the file."""
     from verify.checkpoint import archive, reader
     from verify.errors import ConversionError
-    from verify.files import protocols, remote_file, web
+    from verify.files import protocols, web
     from verify.files.location import parse_location
 
     fault, _, file = data.partition(b"\n\n")
@@ -71,15 +71,10 @@ def read(data: bytes) -> None:
     async def session() -> Server:
         return server
 
-    system = SimpleNamespace(loop=fsspec.asyn.get_loop(), set_session=session, encode_url=_url, async_impl=True)
-    there = {"filesystem": lambda path: (system, path.path)}
+    system = SimpleNamespace(loop=fsspec.asyn.get_loop(), set_session=session, encode_url=_url)
+    ours = patch.multiple(web, filesystem=lambda path: (system, path.path))
     quick = patch.multiple(protocols, PAUSES_SECONDS=(0.0,))
-    with (
-        patch.multiple(web, **there),
-        patch.multiple(remote_file, **there),
-        quick,
-        contextlib.suppress(ConversionError),
-    ):
+    with ours, quick, contextlib.suppress(ConversionError):
         checkpoint = archive.read_archive(parse_location(URL))
         reader.read_tensors({record.key: record for record in checkpoint.tensors}, lambda _: None)
     assert server.requests < 2000, server.requests

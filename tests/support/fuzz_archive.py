@@ -15,6 +15,7 @@ import resource
 import struct
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -156,15 +157,17 @@ def lines(corpus: Path) -> None:
     reached_lines: dict[str, set[int]] = collections.defaultdict(set)
 
     def trace(frame, event, _):
-        if "/checkpoint/" not in frame.f_code.co_filename:
+        file = frame.f_code.co_filename
+        if "/checkpoint/" not in file and "/files/" not in file:
             return None
         reached_lines[frame.f_code.co_filename].add(frame.f_lineno)
         return trace
 
     harness = Harness(corpus.with_suffix(".replayed"))
     inputs = [path.read_bytes() for path in sorted(corpus.iterdir())]
-    sys.settrace(trace)
+    threading.settrace(trace)  # the answers of a server are read on a thread
     for data in inputs:
+        sys.settrace(trace)  # anew, as Python ends it where a deep input leaves it no room
         harness(data)
     sys.settrace(None)
     print(f"{len(inputs):,} inputs")

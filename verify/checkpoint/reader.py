@@ -9,7 +9,7 @@ import numpy as np
 from verify.checkpoint import zip_directory
 from verify.checkpoint.tensor_stats import Scan, Values
 from verify.checkpoint.tensors import ITEM_BYTES, TensorRecord, is_float
-from verify.errors import ArchiveError, crc_error, source_changed
+from verify.errors import TRUNCATED_HINT, ArchiveError, crc_error, source_changed
 from verify.files.local import CHUNK_BYTES, Stamp, crc32, open_regular, stamp_at, stamp_of
 from verify.files.location import Location, local_path
 
@@ -134,7 +134,8 @@ class TensorReader:
             while filled < len(buffer):
                 count = file.readinto(buffer[filled:])  # type: ignore[attr-defined]
                 if not count:
-                    raise ArchiveError("truncated", f"{record.path} ended at byte {file.tell():,} while it was read")
+                    message = f"{record.path} ended at byte {file.tell():,} while it was read"
+                    raise ArchiveError("truncated", message, TRUNCATED_HINT)
                 filled += count
             size -= filled
             yield buffer

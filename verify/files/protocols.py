@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from verify.errors import EnvironmentFault, MissingError, RefusedError, SourceError, UnreachableError, without_urls
+from verify.files import answers
 
 WEB = ("http", "https")
 
-
 Answer = TypeVar("Answer")
-
 
 PAUSES_SECONDS = (0.5, 2.0, 5.0)  # before a web server that broke off is asked again
 
@@ -54,9 +53,19 @@ class Service:
         "Give the credentials that fsspec looks for, or download it first."  # the hint where access is refused
     )
     store: str = ""  # how the URL of a folder that takes an output begins
+    options: Callable[[], dict[str, Any]] = dict  # of its file system in fsspec
+
+
+def _waiting() -> dict[str, Any]:
+    """Return how long fsspec's client of web servers waits, and that it unpacks nothing."""
+    import aiohttp
+
+    wait = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
+    return {"client_kwargs": {"timeout": wait, "trust_env": True, "auto_decompress": False}}
 
 
 _WEB_SERVER = Service(
+    options=_waiting,
     extra="remote",
     permission="Pass a link that carries its permission (a presigned one), put user and password into ~/.netrc, or download it first.",
 )
@@ -64,16 +73,19 @@ _S3 = Service(
     extra="s3",
     permission="Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket FSSPEC_S3_ANON=true.",
     store="s3://",
+    options=answers.of_s3,
 )
 _GS = Service(
     extra="gs",
     permission="Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
     store="gs://",
+    options=answers.of_gs,
 )
 _HF = Service(
     extra="hf",
     permission="Run `hf auth login` or set HF_TOKEN, and accept the terms on the model's page if it has any.",
     store="hf://",
+    options=answers.of_hf,
 )
 # What stands before the colon of a URL; fsspec reads others too, of which nothing more is known here.
 PROTOCOLS: Mapping[str, Service] = {
@@ -114,18 +126,12 @@ def filesystem(path: Address) -> tuple[Any, str]:
         SourceError: fsspec does not know such URLs.
         EnvironmentFault: a package for them is not installed.
     """
-    options: dict[str, Any] = {}
     try:
         import fsspec
 
         _silence_loggers()
 
-        if path.scheme in WEB:
-            import aiohttp
-
-            wait = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
-            options["client_kwargs"] = {"timeout": wait, "trust_env": True, "auto_decompress": False}
-        return fsspec.core.url_to_fs(path.url, **options)
+        return fsspec.core.url_to_fs(path.url, **_service(path).options())
     except ImportError as error:
         extra = _service(path).extra
         hint = f'pip install "xtts-verify[{extra}]"' if extra else " ".join(str(error).split())

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from verify.errors import ArchiveError, MissingError, RefusedError, SourceError, UnreachableError
-from verify.files import web
+from verify.files import store, web
+from verify.files.budget import Budget
 from verify.files.names import SUFFIXES, USUAL_CHECKPOINTS
-from verify.files.protocols import WEB, filesystem, missing, retried, translated_errors
+from verify.files.protocols import WEB, missing, retried
 
 _PAGE_HINT = "Pass the link of the file itself; on huggingface.co write /resolve/ for /blob/, or hf://USER/REPO/FILE."
 # Facts of a file in fsspec's `info` that change with its content; each kind of server gives some of them.
@@ -39,12 +40,12 @@ class RemotePath:
     __slots__ = ("_answered", "_info", "_is_folder", "budget", "path", "query", "root")
 
     def __init__(
-        self, root: str, path: str, query: str = "", is_folder: bool = False, budget: web.Budget | None = None
+        self, root: str, path: str, query: str = "", is_folder: bool = False, budget: Budget | None = None
     ) -> None:
         self.root = root  # "https://user:password@host", "s3://bucket"
         self.path = path.rstrip("/")  # "/run/best_model_3.pth"
         self.query = query  # "?X-Amz-Signature=...", of http and https alone
-        self.budget = budget or web.Budget()  # shared by all files beside one another
+        self.budget = budget or Budget()  # shared by all files beside one another
         self._is_folder = is_folder or path.endswith("/") or not self.path
         self._info: dict[str, Any] | None = None
         self._answered = False  # whether the server ever answered: a wrong host name is not retried
@@ -154,11 +155,7 @@ class RemotePath:
     def iterdir(self) -> Iterator["RemotePath"]:
         """Yield what the server lists in the folder; of a web server that lists nothing, the usual checkpoints that are there."""
         if self.scheme not in WEB:
-            fs, path = filesystem(self)
-            with translated_errors(self):
-                listed = fs.ls(path, detail=True)
-            names = ((entry["name"].rstrip("/").rpartition("/")[2], entry["type"] == "directory") for entry in listed)
-            yield from (self._child(name, is_folder) for name, is_folder in names if name)
+            yield from (self._child(name, is_folder) for name, is_folder in store.entries(self, self.budget))
             return
         children = self._linked()
         yield from children or [child for name in USUAL_CHECKPOINTS if (child := self / name).is_file()]
@@ -187,10 +184,7 @@ class RemotePath:
     def _ask(self) -> dict[str, Any] | None:
         if self.scheme in WEB:
             return web.probe(self, self.budget)
-        fs, name = filesystem(self)
-        with translated_errors(self):
-            fs.invalidate_cache()
-            return fs.info(name)
+        return store.info(self, self.budget)
 
     def _asked(self) -> dict[str, Any] | None:
         """Return the server's answer about the path, asked once; None if nothing is there.

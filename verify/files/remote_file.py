@@ -8,8 +8,8 @@ from typing import Any
 
 from verify.background import Background
 from verify.errors import SourceError, source_changed
-from verify.files import web
-from verify.files.protocols import WEB, filesystem, retried, translated_errors, unreachable
+from verify.files import store, web
+from verify.files.protocols import WEB, retried
 from verify.files.remote import RemotePath
 
 BLOCK_BYTES = 8 * 2**20  # of announced data; a request costs as much as some 100 kB of it
@@ -44,9 +44,6 @@ class RemoteFile(io.RawIOBase):
         self._position = 0
         self._kept: deque[_Block] = deque(maxlen=_KEPT)
         self._announced: deque[_Block] = deque()
-        self._fs, self._name = filesystem(path)
-        # Where fsspec opens a file for each read it would read some MB ahead, and throw them away.
-        self._options = {} if self._fs.async_impl else {"cache_type": "none"}
 
     def readable(self) -> bool:
         """Return True."""
@@ -97,7 +94,8 @@ class RemoteFile(io.RawIOBase):
             block = self._announced.popleft()
             block.data = block.fetched.wait() if block.fetched else b""
         else:
-            block = _Block(position, min(self.status.st_size, position + max(wanted, PAGE_BYTES)))
+            size = min(max(wanted, PAGE_BYTES), BLOCK_BYTES)
+            block = _Block(position, min(self.status.st_size, position + size))
             block.data = self._fetch(block.start, block.end)
         self._kept.append(block)
         return block
@@ -112,11 +110,7 @@ class RemoteFile(io.RawIOBase):
                 if any(self._version.get(name, value) != value for name, value in version.items()):
                     raise source_changed(self.path)
                 return data
-            with translated_errors(self.path):
-                data = self._fs.cat_file(self._name, start=start, end=end, **self._options)
-            if len(data) == end - start:
-                return data
-            raise unreachable(self.path, f"{len(data):,} bytes came in place of {end - start:,}")
+            return store.fetch(self.path, self.path.budget, start, end)
         except SourceError:
             self.path.refresh()
             if self.path.stat() != self.status:  # a file that is shorter now gives no or too few bytes

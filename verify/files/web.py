@@ -1,67 +1,21 @@
-"""Read parts of files from a web server, with limits on time, memory and redirects.
-
-One `Budget` covers a URL and the files beside it; no more of an answer is read than was asked for.
-"""
+"""Read parts of files from a web server, with limits on time, memory and redirects: no more of an answer is read than was asked for."""
 
 import re
-import threading
 import time
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from verify.errors import SourceError, counted
+from verify.errors import DOWNLOAD_HINT, SourceError
+from verify.files.budget import Budget
 from verify.files.protocols import Address, filesystem, missing, refused, translated_errors, unreachable
 
-GRACE_SECONDS = 60.0  # for all answers together, beside what their bytes may take
-SLOWEST_BYTES_PER_SECOND = 50_000  # 1.8 GB take ten hours at this rate
 LARGEST_PAGE_BYTES = 4 * 2**20  # of a page of links: some 40,000 files
 MOST_REDIRECTS = 5  # huggingface.co has two
-MOST_REQUESTS = 100_000  # a checkpoint of the real size takes 230
 
 _REFUSED, _GONE = (401, 403, 407), (404, 410)  # https://www.rfc-editor.org/rfc/rfc9110#name-client-error-4xx
 _MOVED = (301, 302, 303, 307, 308)
 _LINK = re.compile(r"""<a\b[^>]*?\bhref\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
-_CURL = "Download the file first, for example with curl, and pass its path."
-
-
-@dataclass(slots=True)
-class Budget:
-    """What reading one URL and the files beside it has cost so far; `hosts` are those of redirects."""
-
-    asked_bytes: int = 0
-    requests: int = 0
-    seconds: float = 0.0  # in which answers were waited for
-    hosts: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def grant(self, path: Address, size: int) -> float:
-        """Count a request of `size` bytes, and return the seconds that it may take.
-
-        Raises:
-            SourceError: earlier requests used up the time or the number of requests.
-        """
-        with self._lock:
-            self.asked_bytes += size
-            self.requests += 1
-            seconds_left = GRACE_SECONDS + self.asked_bytes / SLOWEST_BYTES_PER_SECOND - self.seconds
-        if seconds_left <= 0 or self.requests > MOST_REQUESTS:
-            raise self.too_slow(path)
-        return seconds_left
-
-    def spend(self, seconds: float) -> None:
-        """Count the time that an answer took."""
-        with self._lock:
-            self.seconds += seconds
-
-    def too_slow(self, path: Address) -> SourceError:
-        """Return the error for a server that would keep us waiting; asking it once more would not help."""
-        return SourceError(
-            "remote-unreachable",
-            f"{path} cannot be read: {self.asked_bytes:,} bytes in {counted(self.requests, 'request')} took more than "
-            f"{GRACE_SECONDS + self.asked_bytes / SLOWEST_BYTES_PER_SECOND:.0f} s",
-            _CURL,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +178,14 @@ async def _body(answer: Any, path: Address, size: int, span: Any) -> bytes:
     """
     packing = answer.headers.get("Content-Encoding", "identity")
     if packing.lower() != "identity":
-        raise SourceError("no-ranges", f"the server of {path} packs what it sends ({packing[:20]}), unasked", _CURL)
+        raise SourceError(
+            "no-ranges", f"the server of {path} packs what it sends ({packing[:20]}), unasked", DOWNLOAD_HINT
+        )
     length = answer.content_length
     if span and answer.status == 200:
-        raise SourceError("no-ranges", f"the server of {path} sends all of the file when asked for a part", _CURL)
+        raise SourceError(
+            "no-ranges", f"the server of {path} sends all of the file when asked for a part", DOWNLOAD_HINT
+        )
     data = bytearray()
     if length is None or length <= size:
         async for chunk in answer.content.iter_chunked(2**16):
@@ -236,5 +194,5 @@ async def _body(answer: Any, path: Address, size: int, span: Any) -> bytes:
                 break
     if len(data) > size or (length or 0) > size:
         sent = f"{length:,} bytes" if length else "more"
-        raise SourceError("no-ranges", f"the server of {path} sends {sent} when asked for {size:,}", _CURL)
+        raise SourceError("no-ranges", f"the server of {path} sends {sent} when asked for {size:,}", DOWNLOAD_HINT)
     return bytes(data)
