@@ -22,26 +22,10 @@ def record_of(
     Raises:
         ArchiveError: the tensor is of an unusual kind, or index and container contradict each other.
     """
-    kind = spec.kind if isinstance(spec, allowlist.OddTensor) else spec.storage.kind
-    if isinstance(spec, allowlist.OddTensor) or kind not in STORAGES:
-        raise ArchiveError(
-            "tensor-kind",
-            f"{key} is a {kind} tensor; only dense tensors of the usual dtypes are read",
-            "Convert it where it was made: tensor.dequantize(), .to_dense() or .float() before saving.",
-            (key,),
-        )
-    dtype, item_bytes = STORAGES[kind]
+    dtype, item_bytes = _dtype_of(key, spec)
     member = _member_of(directory, prefix, key, spec.storage, item_bytes)
     usual = None if local_path(path) else zip_directory.usual_offset(member)
-    elements = math.prod(spec.shape)
-    last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
-    if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
-        raise ArchiveError(
-            "tensor-shape",
-            f"{key} has shape {list(spec.shape)} ({elements:,} elements) from element {spec.offset:,} on, "
-            f"its storage holds {spec.storage.elements:,}",
-            keys=(key,),
-        )
+    _require_inside(key, spec)
     return TensorRecord(
         path=path,
         key=key,
@@ -56,6 +40,32 @@ def record_of(
         crc=member.crc,
         stamp=stamp_of(file),
     )
+
+
+def _dtype_of(key: str, spec: Any) -> tuple[str, int]:
+    """Return the dtype of a dense tensor and the bytes of an element; refuse any other tensor."""
+    kind = spec.kind if isinstance(spec, allowlist.OddTensor) else spec.storage.kind
+    if isinstance(spec, allowlist.OddTensor) or kind not in STORAGES:
+        raise ArchiveError(
+            "tensor-kind",
+            f"{key} is a {kind} tensor; only dense tensors of the usual dtypes are read",
+            "Convert it where it was made: tensor.dequantize(), .to_dense() or .float() before saving.",
+            (key,),
+        )
+    return STORAGES[kind]
+
+
+def _require_inside(key: str, spec: allowlist.TensorSpec) -> None:
+    """Refuse a tensor that reaches out of its storage, or has more elements than the storage."""
+    elements = math.prod(spec.shape)
+    last = spec.offset + sum((size - 1) * stride for size, stride in zip(spec.shape, spec.stride, strict=True))
+    if max(elements, spec.offset, last + 1 if elements else 0) > spec.storage.elements:
+        raise ArchiveError(
+            "tensor-shape",
+            f"{key} has shape {list(spec.shape)} ({elements:,} elements) from element {spec.offset:,} on, "
+            f"its storage holds {spec.storage.elements:,}",
+            keys=(key,),
+        )
 
 
 def _member_of(

@@ -148,6 +148,7 @@ def _recorded_codes(model: Xtts, progress: Callable[[int], None], bound: int) ->
     generate = model.gpt.generate
 
     def recorded(*args: Any, **kwargs: Any) -> torch.Tensor:
+        """Generate as ever, and keep the codes."""
         codes.append(generate(*args, **kwargs))
         progress(max(bound - codes[-1].shape[-1], 0))
         return codes[-1]
