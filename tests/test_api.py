@@ -107,11 +107,11 @@ def dialogue():
 
 def test_the_example_speaks_questions_and_answers_and_goes_on_where_it_was(dialogue, place, tmp_path, capsys):
     text = tmp_path / "dialogue.txt"
-    text.write_text("Q: Yes?\nA: No.\n\nQ: Why?\n", encoding="utf-8")
+    text.write_text("Q: Yes?\nA: No.\n", encoding="utf-8")
     arguments = [str(place / "runs" / "XTTS_FT-November-23"), str(text), "-o", str(tmp_path / "clips")]
     arguments += ["--answer-voice", str(place / "me.wav"), "--expect", "sound", "--vocab", str(place / "vocab.json")]
     assert dialogue.main(arguments) == 0
-    names = ["001-answer.wav", "001-question.wav", "002-question.wav"]
+    names = ["001-answer.wav", "001-question.wav"]
     assert sorted(path.name for path in (tmp_path / "clips").iterdir()) == names
     for name in names:
         info = soundfile.info(tmp_path / "clips" / name)
@@ -121,7 +121,7 @@ def test_the_example_speaks_questions_and_answers_and_goes_on_where_it_was(dialo
     kept = fingerprint(tmp_path / "clips")
     capsys.readouterr()
     assert dialogue.main(arguments) == 0
-    assert capsys.readouterr().out.count("kept") == 2
+    assert capsys.readouterr().out.count("kept") == 1
     assert kept.items() <= fingerprint(tmp_path / "clips").items()
 
 

@@ -39,7 +39,7 @@ def test_the_card_says_what_was_verified_and_names_no_path(converted, genuine_ru
     known = {file.name: file.sha256 for file in report.files}
     assert f"| `model.pth` | {(folder / 'model.pth').stat().st_size:,} | `{known['model.pth']}` |" in text
     for found in (
-        report.source_sha256,
+        f"fingerprint `{report.archive.fingerprint}`",
         f"strictly: {report.load.matched:,} tensors",
         "“Hi.” (en, ",
         "**" + report.verdict + "**",

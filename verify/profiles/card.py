@@ -81,8 +81,9 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     trained = [
         f"{name} {value:,}" for name, value in (("step", archive.step), ("epoch", archive.epoch)) if value is not None
     ]
-    digest = f", SHA-256 `{result.source_sha256}`" if result.source_sha256 else ""
-    yield "source", f"checkpoint of {', '.join(trained) or 'an unknown step'}, {archive.bytes:,} bytes{digest}"
+    name, digest = ("SHA-256", sha256) if (sha256 := result.source_sha256) else ("fingerprint", archive.fingerprint)
+    known_by = f", {name} `{digest}`" if digest else ""
+    yield "source", f"checkpoint of {', '.join(trained) or 'an unknown step'}, {archive.bytes:,} bytes{known_by}"
     rows = result.architecture.fields.get("gpt_number_text_tokens")
     yield "model", f"XTTS {result.architecture.version or ''}, {rows:,} text tokens" if rows else "XTTS"
     names = ("coqui-tts", "torch", "transformers", "python")
