@@ -12,6 +12,7 @@ from verify.errors import EXIT_VERIFIED
 from verify.findings import ProfileResult
 from verify.profiles import profile as profiles
 from verify.profiles.profile import Profile
+from verify.report.screen import say
 from verify.result import SCHEMA
 
 
@@ -28,17 +29,15 @@ class Listing:
 
 
 def show(listing: Listing, screen: Console, is_quiet: bool) -> None:
-    """Print each profile with the files that the program looks for, and what to do with them; quiet, the names alone."""
+    """Print each profile with the files that the program looks for, and how to use them; quiet, the names alone."""
     if is_quiet:
         screen.print(" ".join(profile.name for profile in listing.profiles))
         return
-    table = Table(box=None, padding=(0, 2, 1, 0))
-    for name in ("profile", "program", "looks for", "use"):
-        table.add_column(name, no_wrap=name == "profile", overflow="fold")
     for profile in listing.profiles:
         held = "a ZIP of " if profile.zip else ""
-        table.add_row(profile.name, profile.title, held + ", ".join(profile.files), profile.put)
-    screen.print(table)
+        say(Text.assemble((profile.name, "bold"), f"  {profile.title}"), screen)
+        say(f"    looks for: {held}{', '.join(profile.files)}", screen)
+        say(f"    use: {profile.put}", screen)
 
 
 def cast_table(cast: CastResult) -> Table:

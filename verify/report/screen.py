@@ -19,7 +19,7 @@ LOG_COLUMNS = 140  # of a file or a pipe, which has no width of its own
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-_INDENT = 4  # columns, of what does not fit into the first line
+_INDENT = 4  # columns more than the first line's, of what does not fit into it
 _NARROW = 40  # columns; a terminal that has no more has none to spare
 
 
@@ -44,7 +44,8 @@ def _hanging(text: Text, screen: Console) -> list[Text]:
         return [text]
     rest = text[len(first) :]
     rest = rest[len(rest.plain) - len(rest.plain.lstrip()) :]
-    return [first, *(Text(" " * _INDENT) + line for line in rest.wrap(screen, screen.width - _INDENT))]
+    indent = len(text.plain) - len(text.plain.lstrip()) + _INDENT
+    return [first, *(Text(" " * indent) + line for line in rest.wrap(screen, screen.width - indent))]
 
 
 def console() -> Console:

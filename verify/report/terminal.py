@@ -157,8 +157,8 @@ def _about(report: Result) -> str:
 
 
 def _show_details(report: Result, screen: Console) -> None:
-    screen.print()
     if report.load:
+        screen.print()
         how = "load_state_dict(strict=True): {} tensors, none missing, none unexpected"
         screen.print(_load_line(report, how))
     if report.cast:
