@@ -1,10 +1,12 @@
 """A vocabulary is counted as the tokenizers library counts it, and tells the base version by its rows."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from tests.support.helpers import XTTS_LANGUAGES
+from tests.support.helpers import ROOT, XTTS_LANGUAGES
 from verify.source.vocabulary import base_version, read_vocabulary
 
 
@@ -33,3 +35,19 @@ def test_tokens_count_as_the_tokenizers_library_counts_them(tmp_path, extra, hol
     assert ours.size == theirs.get_number_tokens()
     assert ours.start == theirs.tokenizer.token_to_id("[START]")
     assert set(ours.languages) == XTTS_LANGUAGES
+
+
+@pytest.mark.parametrize("command", [(), ("verify",)], ids=["main job", "verify"])
+def test_a_wrong_vocabulary_is_told_before_torch_is_imported(genuine_run, tmp_path, command):
+    vocab = json.loads((genuine_run.parent.parent / "vocab.json").read_text(encoding="utf-8"))
+    vocab["model"]["vocab"]["<new>"] = max(vocab["model"]["vocab"].values()) + 1
+    (tmp_path / "vocab.json").write_text(json.dumps(vocab), encoding="utf-8")
+    program = (
+        "import sys; from verify.cli.main import main; code = main(sys.argv[1:]); print(code, 'torch' in sys.modules)"
+    )
+    words = [*command, genuine_run, "--vocab", tmp_path / "vocab.json", "-o", tmp_path / "out"]
+    done = subprocess.run([sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.split() == ["1", "False"], done.stderr
+    assert "holds 66 tokens; without a row: <new> (65)" in done.stderr
+    assert "3 keys: gpt.text_embedding.weight, gpt.text_head.weight, gpt.text_head.bias" in done.stderr
+    assert not (tmp_path / "out").exists()
