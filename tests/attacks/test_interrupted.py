@@ -62,15 +62,15 @@ def test_e6_killed_anywhere_the_old_output_is_whole_and_the_next_run_cleans_up(g
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_e6_a_hundred_kills_leave_the_old_output_or_the_new_one_whole(tmp_path):
+def test_e6_sixty_kills_leave_the_old_output_or_the_new_one_whole(tmp_path):
     """Each of them at another line, file event, rename or time; the loop asserts, this reads its counts."""
-    command = [sys.executable, "-m", "tests.support.kill_loop", "--kills", "100"]
+    command = [sys.executable, "-m", "tests.support.kill_loop", "--kills", "60"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert seen["kills"] == 100
+    assert seen["kills"] == 60
     for where in ("old", "new", "nothing", "between the renames"):
-        assert seen[f"after: {where}"] > 2, seen
+        assert seen[f"after: {where}"] > 1, seen
 
 
 def test_e6_killed_between_two_renames_the_old_output_gets_its_name_back(tmp_path):

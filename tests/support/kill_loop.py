@@ -26,9 +26,9 @@ from verify.checkpoint import reader
 from verify.cli import main as cli
 from verify.commands import convert as main_job
 from verify.conversion import torch_zip, writer
-from verify.files import staging
+from verify.files import locking, staging
 
-WRITING = {module.__file__ for module in (reader, main_job, torch_zip, writer, staging)}
+WRITING = {module.__file__ for module in (reader, main_job, torch_zip, writer, staging, locking)}
 IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a killed process loses no page, so no disk is needed
 FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.scandir", "shutil.rmtree"}
 MORE = {
