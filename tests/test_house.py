@@ -22,7 +22,7 @@ MAY_IMPORT_TORCH = {"coqui", "demo"}
 # The floors: data flows from left to right, so a module imports from its own folder and from those to its left.
 FLOORS = (
     "errors", "checks", "findings", "resources", "progress", "background", "shell", "files", "checkpoint", "conversion",
-    "options", "source", "diagnosis", "audio", "plan", "result", "results", "profiles", "coqui", "report",
+    "options", "source", "diagnosis", "audio", "plan", "result", "results", "profiles", "places", "coqui", "report",
     "commands", "training", "sweeping", "demo", "api", "cli",
 )  # fmt: skip
 MOST_IN_A_FOLDER, MOST_AT_THE_TOP = 18, 12
@@ -93,10 +93,11 @@ def test_no_folder_is_a_corridor():
         assert count <= (MOST_AT_THE_TOP if folder == PACKAGE else MOST_IN_A_FOLDER), folder
 
 
-# tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main is; a training must not end
-# for an export.
+# tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main and the probe are; a training
+# must not end for an export.
 MAY_CATCH_EVERYTHING = {
     "verify.cli.main",
+    "verify.coqui.probe",
     "verify.coqui.model",
     "verify.sweeping.run_task",
     "verify.training.callback",

@@ -133,10 +133,11 @@ def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[Source
 
     Args:
         source: a training checkpoint, a run folder or a model folder.
-        device: "cpu", "cuda", "cuda:1" or "mps".
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps"; "auto" is CUDA where there is one, else the CPU.
 
     Raises:
-        ConversionError: the source cannot be read or does not load strictly; its `cause` is the first error.
+        ConversionError: the source cannot be read or does not load strictly, or the device is not there; its `cause` is
+            the first error.
     """
     job_of(source, device=device, **options)  # refuse a bad option before torch is imported
     return _coqui("verify.coqui.load").load_xtts(source, device, **options)

@@ -85,6 +85,10 @@ class TruncatedError(ArchiveError):
     """The file ends before what it must hold."""
 
 
+class UnreadFormatError(ArchiveError):
+    """The file may be whole, but it has a form that this tool does not read and torch does."""
+
+
 class UnsafePickleError(ArchiveError):
     """The pickle names code that no checkpoint needs; nothing of it was run."""
 

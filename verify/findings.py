@@ -1,9 +1,11 @@
 """The typed results of the steps of a run: load, byte comparison, samples, cast, profile and files. No torch."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from verify.checks import Check
+from verify.errors import Cause, any_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +73,12 @@ class SampleResult:
     transcript: str | None = None
     character_error_rate: float | None = None
     checks: tuple[Check, ...] = ()
+    codes: tuple[int, ...] = ()  # the audio tokens
 
     def to_json(self) -> dict[str, Any]:
-        """Return one of the `samples` of report.json without its checks, which the result adds."""
-        absent = {"checks"} if self.transcript is not None else {"checks", "transcript", "character_error_rate"}
+        """Return one of the `samples` of report.json without its checks, which the result adds, and its tokens."""
+        absent = {"checks", "codes"}
+        absent |= set() if self.transcript is not None else {"transcript", "character_error_rate"}
         return {name: value for name, value in asdict(self).items() if name not in absent}
 
 
@@ -110,6 +114,40 @@ class ProfileResult:
     bundle: str | None  # the name of the ZIP
     twice: bool
     ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceResult:
+    """How the model fared in another Python: with which packages, how far it came, what it said there, and why it failed.
+
+    `stage` is where it ended: "import", "load" or "speak"; None where it did all that was asked. `tokens` and what follows
+    are None where it did not speak; `same_tokens` compares with the sample that was spoken here.
+    """
+
+    python: str
+    version: str
+    packages: Mapping[str, str]
+    device: str | None
+    stage: str | None
+    causes: tuple[Cause, ...]
+    tokens: int | None = None
+    stopped: bool | None = None
+    sound_seconds: float | None = None
+    same_tokens: bool | None = None
+    path: str | None = None  # of its sample
+    checks: tuple[Check, ...] = ()
+    demanded: frozenset[str] = frozenset()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def failed_checks(self) -> tuple[Check, ...]:
+        """The checks of its sound that decide and did not pass."""
+        return tuple(check for check in self.checks if not check.ok and check.name in self.demanded)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did all that was asked, and sounds as it must: a failed check has its cause."""
+        return not any_error(self.causes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from verify.conversion.ledger import Ledger, build_ledger
 from verify.diagnosis import components, config_check, vocab_check
 from verify.diagnosis.architecture import Architecture, read_architecture
 from verify.diagnosis.attribution import explain
-from verify.errors import Cause, ConversionError, any_error
+from verify.errors import Cause, ConversionError, UnreadFormatError, any_error
 from verify.files.location import Location, redirect_notes
 from verify.options import Job
 from verify.source.base import Base, Likeness, fill, read_base
@@ -41,6 +41,7 @@ class Plan:
     architecture: Architecture
     vocabulary: Vocabulary | None
     voices: Voices
+    unopenable: Cause | None  # a speakers file beside the checkpoint with which coqui-tts opens no model
     causes: tuple[Cause, ...]
     seconds: float  # the time for reading and mapping
 
@@ -54,6 +55,13 @@ class Plan:
         if self.source.vocab is None:
             raise vocab_check.no_vocab(self.architecture, self.source.searched)
         return self.source.vocab.path
+
+    def as_it_stands(self) -> "Plan":
+        """Return the plan for a folder that is used as it is: there is no output that leaves a bad speakers file out."""
+        if self.unopenable is None:
+            return self
+        others = (cause for cause in self.causes if cause.code != "speakers-refused")
+        return replace(self, causes=(self.unopenable, *others))
 
     def foreseen(self) -> tuple[Cause, ...]:
         """The causes, with the keys that are known even before a model is built: those that the file lacks, and the vocabulary's."""
@@ -104,7 +112,7 @@ def plan(job: Job) -> Plan:
         *only_run_note(job.source, checkpoint),
         *redirect_notes(checkpoint),
     ]
-    voices, refused = _readable_voices(source)
+    voices, refused, unopenable = _readable_voices(source, checkpoint)
     source = replace(source, speakers=None) if refused else source
     vocabulary, vocabulary_causes = _vocabulary(architecture, source, config, job)
     causes += [*refused, *vocabulary_causes]
@@ -120,6 +128,7 @@ def plan(job: Job) -> Plan:
         architecture=architecture,
         vocabulary=vocabulary,
         voices=voices,
+        unopenable=unopenable,
         causes=components.half_parts(causes, base, ledger),
         seconds=time.perf_counter() - start,
     )
@@ -184,17 +193,28 @@ def _fitting(architecture: Architecture, source: Source) -> Found | None:
     return None
 
 
-def _readable_voices(source: Source) -> tuple[Voices, list[Cause]]:
-    """Return the voices of the speakers file, or the cause why it is left out."""
+def _readable_voices(source: Source, checkpoint: Location) -> tuple[Voices, list[Cause], Cause | None]:
+    """Return the voices of the speakers file, else why it is left out, and why the folder of the checkpoint cannot be used as it is."""
     if source.speakers is None:
-        return {}, []
+        return {}, [], None
+    file = source.speakers.path
     try:
-        return archives.read_voices(source.speakers.path), []
+        return archives.read_voices(file), [], None
     except ConversionError as error:
         warning = Cause(
             code="speakers-refused",
             severity="warning",
-            message=f"{source.speakers.path.name} was left out: {error}",
+            message=f"{file.name} was left out: {error}",
             hint="Pass --base with a folder that holds a good speakers_xtts.pth.",
         )
-        return {}, [warning]
+        stays_closed = file.parent == checkpoint.parent and not isinstance(error, UnreadFormatError)
+        return {}, [warning], _unopenable(file, error) if stays_closed else None
+
+
+def _unopenable(file: Location, error: ConversionError) -> Cause:
+    return Cause(
+        code="speakers-damaged",
+        severity="error",
+        message=f"coqui-tts opens {file.name} with the model wherever it stands beside it, and this one stops it: {error}",
+        hint=f"Delete {file}, or put the one of the base model in its place; to convert the folder leaves it out.",
+    )

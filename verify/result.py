@@ -13,7 +13,7 @@ from verify.conversion.key_map import is_wrapped
 from verify.conversion.ledger import ALIAS, DROPPED, FILLED, KEPT, RENAMED, UNKNOWN, Ledger
 from verify.diagnosis.architecture import Architecture
 from verify.errors import EXIT_CODES, Cause, any_error
-from verify.findings import CastResult, Identity, LoadReport, OutputFile, ProfileResult, SampleResult
+from verify.findings import CastResult, Identity, LoadReport, OutputFile, PlaceResult, ProfileResult, SampleResult
 from verify.plan import Plan
 from verify.source.base import Base, Likeness
 from verify.source.companions import Source
@@ -38,6 +38,7 @@ class Result:
     samples: tuple[SampleResult, ...] = ()
     checks: tuple[Check, ...] | None = None
     demanded: frozenset[str] = frozenset()
+    places: tuple[PlaceResult, ...] = ()
     output: str | None = None
     files: tuple[OutputFile, ...] = ()
     environment: Mapping[str, str | None] | None = None
@@ -85,12 +86,17 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """`fail` on any error or failed check, `warn` on any warning, else `pass`."""
-        return "fail" if self.failed_checks else verdict(self.causes)
+        """`fail` on any error or failed check, `error` where it works here and not in another Python, `warn` on any warning, else `pass`."""
+        here = "fail" if self.failed_checks else verdict(self.causes)
+        if here == "fail" or not self.places:
+            return here
+        if not all(place.ok for place in self.places):
+            return "error"
+        return verdict((*self.causes, *(cause for place in self.places for cause in place.causes)))
 
     @property
     def exit_code(self) -> int:
-        """0 where the verdict is `pass` or `warn`, 1 where it is `fail`."""
+        """0 where the verdict is `pass` or `warn`, 1 where it is `fail`, 2 where the environment of another Python is at fault."""
         return EXIT_CODES[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
@@ -113,6 +119,7 @@ class Result:
             if self.checks is None
             else [check_as_json(check, check.name in self.demanded) for check in self.checks],
             sound=self.sound_cause.to_json() if self.sound_cause else None,
+            places=[_place(place) for place in self.places] or None,
             output={"directory": self.output, "files": [asdict(item) for item in self.files]} if self.output else None,
             environment=dict(self.environment) if self.environment else None,
             seconds={name: round(value, 3) for name, value in self.seconds.items()},
@@ -154,6 +161,7 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "samples",
         "checks",
         "sound",
+        "places",
         "output",
         "environment",
         "seconds",
@@ -184,6 +192,28 @@ def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:
         "hint": check.hint,
         "note": check.note,
         "demanded": demanded,
+    }
+
+
+def _place(place: PlaceResult) -> dict[str, Any]:
+    """Return one of the `places`: how the model fared in another Python."""
+    spoke = {
+        "tokens": place.tokens,
+        "stopped": place.stopped,
+        "seconds": place.sound_seconds,
+        "same_tokens": place.same_tokens,
+        "path": place.path,
+        "checks": [check_as_json(check, check.name in place.demanded) for check in place.checks],
+    }
+    return {
+        "python": place.python,
+        "verdict": verdict(place.causes),
+        "packages": {"python": place.version, **place.packages},
+        "device": place.device,
+        "ended_at": place.stage,
+        "causes": [cause_as_json(cause) for cause in place.causes],
+        "sample": spoke if place.tokens is not None else None,
+        "seconds": dict(place.seconds),
     }
 
 

@@ -742,6 +742,19 @@ def test_e11_hostile_speakers_are_left_out(make_run, tmp_path, capsys):
     assert json.loads(out)["verdict"] == "warn"
 
 
+def test_e11_speakers_that_coqui_cannot_open_are_an_error_of_the_folder(converted, tmp_path, capsys):
+    """An exporter writes an empty file where its download failed; the model beside it never loads."""
+    from TTS.tts.layers.xtts.xtts_manager import SpeakerManager
+
+    folder = shutil.copytree(converted[0], tmp_path / "model")
+    (folder / "speakers_xtts.pth").write_bytes(b"")
+    with pytest.raises(EOFError):
+        SpeakerManager(folder / "speakers_xtts.pth")
+    code, out, err = run_cli(capsys, "verify", folder, "--no-sample", "--json")
+    assert code == 1, err
+    assert [cause["code"] for cause in json.loads(out)["causes"]] == ["speakers-damaged"]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -840,7 +853,7 @@ def test_e16_a_gpu_without_room_gives_way_to_the_cpu_under_auto(make_run, tmp_pa
         return real(loaded, device)
 
     monkeypatch.setattr(audition, "choose_device", lambda wanted: "cuda" if wanted != "cpu" else "cpu")
-    monkeypatch.setattr(audition, "_device_name", lambda device: device)
+    monkeypatch.setattr(audition, "device_name", lambda device: device)
     monkeypatch.setattr(model, "prepare_for_speech", full)
     run = make_run()
     code, out, err = run_cli(capsys, run, "-o", tmp_path / "out", "--expect", "sound", "--text", "Hi.", "--json")

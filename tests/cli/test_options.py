@@ -150,7 +150,7 @@ def test_the_signature_that_editors_see_is_that_of_a_job():
         text = str(kind).replace(str(RemotePath), "").replace("pathlib.Path | verify.files.remote.RemotePath", "PATH")
         if name in ("texts", "speakers"):
             assert seen[name] == str | Iterable[str]
-        elif name == "speaker_wavs":
+        elif name in ("speaker_wavs", "pythons"):
             assert seen[name] == AnyPath | Iterable[AnyPath]
         elif "PATH" in text:
             assert seen[name] == AnyPath | None

@@ -8,7 +8,7 @@ from verify import ConversionError
 def test_a_torch_built_for_the_cpu_alone_is_named_with_the_way_to_the_cuda_build(monkeypatch):
     import torch
 
-    from verify.coqui.run import choose_device
+    from verify.coqui.devices import choose_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", None)
@@ -19,3 +19,14 @@ def test_a_torch_built_for_the_cpu_alone_is_named_with_the_way_to_the_cuda_build
     with pytest.raises(ConversionError, match=r"sees no CUDA device$") as caught:
         choose_device("cuda:1")
     assert caught.value.cause.hint == "Pass --device cpu."
+
+
+def test_load_xtts_takes_the_words_that_the_command_line_takes(converted):
+    """`auto` reached torch as it stands, which knows no such device; one that is not there is refused before the weights are read."""
+    from verify import load_xtts
+
+    model = load_xtts(converted[0], device="auto")
+    assert model.device.type in ("cpu", "cuda")
+    with pytest.raises(ConversionError) as caught:
+        load_xtts(converted[0], device="cuda:99")
+    assert caught.value.cause.code == "no-device"

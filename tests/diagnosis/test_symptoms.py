@@ -85,6 +85,7 @@ TEXTS = {
     "cuda-file-on-cpu": ["RuntimeError: Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False."],
     "mps": ["NotImplementedError: Output channels > 65536 not supported at the MPS device."],
     "language-package": ["ModuleNotFoundError: No module named 'cutlet'", "RuntimeError: Failed initializing MeCab. Please see the README for possible solutions"],
+    "six-undeclared": [frames("/venv/TTS/tts/utils/text/punctuation.py:<module>", error="ModuleNotFoundError: No module named 'six'")],
     "pkg-resources": ["ModuleNotFoundError: No module named 'pkg_resources'"],
     "gradio-age": [frames("/venv/gradio_client/utils.py:get_type", error="TypeError: argument of type 'bool' is not iterable")],
     "openmp-twice": ["OMP: Error #15: Initializing libiomp5md.dll, but found libiomp5md.dll already initialized."],

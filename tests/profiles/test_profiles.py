@@ -15,7 +15,7 @@ from tests.support.helpers import run_cli
 from verify import Job, convert, resources
 from verify.profiles import profile as profiles
 
-NAMES = ("alltalk", "auralis", "coqui", "ebook2audiobook", "finetune-webui", "pandrator")
+NAMES = ("alltalk", "audio-cpp", "auralis", "coqui", "ebook2audiobook", "finetune-webui", "pandrator")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,19 @@ def test_dvae_and_mel_stats_are_those_that_the_run_was_trained_with(made, genuin
         num_resnet_blocks=3, kernel_size=3, num_layers=2, use_transposed_convs=False,
     )  # fmt: skip
     assert dvae.load_state_dict(torch.load(folder / "dvae.pth", weights_only=True), strict=False).unexpected_keys == []
+
+
+def test_audio_cpp_finds_a_licence_and_names_without_the_trainers_prefix(made, tmp_path):
+    """Its converter takes the names below gpt. and hifigan_decoder. alone; a licence beside the checkpoint is handed on as it is."""
+    import torch
+
+    folder, _ = made("audio-cpp")
+    state = torch.load(folder / "model.pth", weights_only=True)["model"]
+    assert {name.split(".")[0] for name in state} == {"gpt", "hifigan_decoder", "mel_stats"}
+    assert "Coqui Public Model License" in (folder / "LICENSE.txt").read_text()
+    (folder / "LICENSE.txt").write_text("mine")
+    convert(Job(source=folder, output=tmp_path / "again", verify=False, profile="audio-cpp"))
+    assert (tmp_path / "again" / "LICENSE.txt").read_text() == "mine"
 
 
 def test_ebook2audiobook_takes_the_zip(made):

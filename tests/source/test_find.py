@@ -48,3 +48,13 @@ def test_where_nothing_is_found_every_name_that_is_looked_for_is_told(tmp_path):
         (tmp_path / name).write_bytes(b"x")
         assert find_checkpoint(tmp_path).name == name
         (tmp_path / name).unlink()
+
+
+def test_the_model_folder_that_a_trainer_leaves_beside_its_workspace_is_named(tmp_path):
+    """Universal_TTS_Finetune: the run itself lies six folders down, what it exports in `ready`."""
+    for name in ("workspace/recipes/ljspeech/xtts_v2/run/training/best_model.pth", "ready/model.pth"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    with pytest.raises(SourceError) as caught:
+        find_checkpoint(tmp_path)
+    assert caught.value.cause.hint == f"Pass the model folder in it: {tmp_path / 'ready'}"

@@ -88,6 +88,19 @@ def _pace(measures: Mapping[str, float], text: str | None, language: str) -> tup
     return (within("pace", measured, round(low, 1), round(high, 1), "characters a second", hint),)
 
 
+def stop_check(sample: clips.Sample) -> Check:
+    """Return the check that the model ended the sentence by itself, within the token bound of the text."""
+    return Check(
+        name="stop token",
+        ok=sample.stopped,
+        measured=sample.tokens,
+        high=sample.token_bound,
+        exclusive=True,
+        unit="tokens",
+        hint="The GPT never ended the sentence: barely trained, or damaged. --expect sound asks for no more than sound.",
+    )
+
+
 def read_to_judge(path: Location) -> clips.Clip:
     """Read a whole sound file as mono.
 

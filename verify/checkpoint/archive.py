@@ -9,7 +9,7 @@ from verify.checkpoint.file_type import explain_truncation, list_blocked, no_ind
 from verify.checkpoint.layout import split
 from verify.checkpoint.records import record_of
 from verify.checkpoint.tensors import TensorRecord, row_major
-from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, TruncatedError, counted, crc_error
+from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, TruncatedError, UnreadFormatError, counted, crc_error
 from verify.files.local import crc32, open_regular, require_regular_file, stamp_of
 from verify.files.location import Location
 
@@ -103,13 +103,15 @@ def read_voices(path: Location) -> dict[str, dict[str, TensorRecord]]:
             file_type.refuse_other_format(path, file.read(512), size)
         directory, prefix, root = _read_root(path, file, size, budget)
         if not isinstance(root, dict) or not all(isinstance(voice, dict) for voice in root.values()):
-            raise ArchiveError("not-speakers", f"{path} does not hold voices by name")
+            raise UnreadFormatError("not-speakers", f"{path} does not hold voices by name")
         voices: dict[str, dict[str, TensorRecord]] = {}
         for name, voice in root.items():
             budget.spend("tensors", len(voice))
             for part, spec in voice.items():
                 if not (isinstance(name, str) and isinstance(part, str) and isinstance(spec, allowlist.TensorSpec)):
-                    raise ArchiveError("not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor")
+                    raise UnreadFormatError(
+                        "not-speakers", f"{path}: {name!s:.60} has {part!s:.60}, which is no tensor"
+                    )
                 voices.setdefault(name, {})[part] = record_of(path, file, directory, prefix, f"{name}.{part}", spec)
         return voices
 

@@ -6,7 +6,7 @@ from verify import shell
 from verify.checkpoint import allowlist, unpickle, zip_directory
 from verify.checkpoint.budget import Budget
 from verify.checkpoint.tensors import STORAGES
-from verify.errors import TRUNCATED_HINT, ArchiveError, TruncatedError, UnsafePickleError
+from verify.errors import TRUNCATED_HINT, ArchiveError, TruncatedError, UnreadFormatError, UnsafePickleError
 from verify.files.location import Location
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -69,7 +69,7 @@ def refuse_other_format(path: Location, head: bytes, size: int) -> None:
             "The download link gave a page: download the file itself again.",
         )
     if head.startswith((b"\x80", b"(")):
-        raise ArchiveError(
+        raise UnreadFormatError(
             "legacy-format",
             f"{path} is a pickle in the format that torch.save wrote before version 1.6, not a zip container",
             "If you trust it, re-save it where you made it: "

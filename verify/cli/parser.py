@@ -55,6 +55,7 @@ COMMANDS = {
             "verify voice",
             'verify voice --speaker-wav me.wav --text "Hello there." -o heard',
             "verify voice --profile alltalk",
+            "verify voice --python path/to/alltalk_tts",
         ),
         operand=SOURCE,
     ),

@@ -14,6 +14,7 @@ from verify.files.local import open_regular
 from verify.files.location import Location
 from verify.files.output import default_output
 from verify.options import Job
+from verify.places import interpreter, trial
 from verify.plan import Plan, plan
 from verify.profiles import bundle
 from verify.progress import Silent, Stopwatch, Watch
@@ -36,7 +37,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
         ConversionError: it could not run; nothing was left behind.
     """
     clock = Stopwatch(watch or Silent())
-    target = _target(job)
+    target, pythons = _target(job), interpreter.find_all(job.pythons)
     planned = plan(job)
     result = Result.of(planned)
     clock.watch.found(result)
@@ -60,6 +61,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
         result = steps.with_hash(result, digest, clock)
         if not any_error(result.causes):
             result = bundle.make(result, extras, stage, clock)
+        result = trial.tried(result, script, stage.folder, pythons, clock, stage.folder)
         return steps.publish(result, stage, {written.path.name: written.sha256}, clock)
 
 
@@ -70,6 +72,7 @@ def dry_run(job: Job) -> Result:
         ConversionError: as `convert` would, before its long work.
     """
     target = _target(job)
+    interpreter.find_all(job.pythons)
     planned = plan(job)
     extras = bundle.prepare(planned, steps.script_of(planned))
     writer.require_room(staging.workplace(target), extras.tensors(planned))

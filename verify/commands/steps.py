@@ -40,7 +40,7 @@ def script_of(plan: Plan) -> Script | None:
     job = plan.job
     if plan.vocabulary is None:
         raise no_vocab(plan.architecture, plan.source.searched)
-    if not (job.verify and job.sample):
+    if not (job.sample and (job.verify or job.pythons)):
         return None
     if job.prove:
         components.require_provable(plan.ledger, plan.archive)

@@ -1,12 +1,16 @@
 """The command `verify`: load an existing model strictly and let it speak."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from verify.audio.prompts import Script
 from verify.background import Background
 from verify.checkpoint import reader
 from verify.commands import steps
 from verify.files import staging
 from verify.options import Job
+from verify.places import interpreter, trial
+from verify.places.interpreter import Interpreter
 from verify.plan import plan
 from verify.profiles import bundle
 from verify.progress import Silent, Stopwatch, Watch
@@ -20,10 +24,12 @@ def verify(job: Job, watch: Watch | None = None) -> Result:
     Raises:
         ConversionError: it could not run.
     """
-    clock = Stopwatch(watch or Silent())
+    clock, pythons = Stopwatch(watch or Silent()), interpreter.find_all(job.pythons)
     if job.output:
         staging.check_target(job.output, input_paths(job), job.force)
-    planned = plan(job)
+    planned = plan(job).as_it_stands()
+    if pythons:
+        trial.require_folder(planned)
     result = Result.of(planned)
     clock.watch.found(result)
     script = steps.script_of(planned)
@@ -36,10 +42,21 @@ def verify(job: Job, watch: Watch | None = None) -> Result:
     result = steps.judge_bytes(result, scan, clock)
     if job.output is None:
         result = coqui.load_and_speak(result, script, data, clock)
+        del data  # or it would be in memory beside the model of another Python
+        result = _elsewhere(result, script, pythons, clock)
         return steps.with_seconds(_finished(result, digest, clock), clock)
     with staging.staging(job.output) as stage:
         result = coqui.load_and_speak(result, script, data, clock, folder=stage.folder)
+        del data
+        result = _elsewhere(result, script, pythons, clock, stage.folder)
         return steps.publish(_finished(result, digest, clock), stage, {}, clock, "verify")
+
+
+def _elsewhere(
+    result: Result, script: Script | None, pythons: tuple[Interpreter, ...], clock: Stopwatch, out: Path | None = None
+) -> Result:
+    """Return the result with how the folder fares in other Pythons."""
+    return trial.tried(result, script, trial.opened(result.archive), pythons, clock, out) if pythons else result
 
 
 def _finished(result: Result, digest: Background | None, clock: Stopwatch) -> Result:

@@ -13,6 +13,7 @@ from TTS.tts.models.xtts import Xtts
 from verify.checkpoint import reader
 from verify.conversion import dtypes
 from verify.coqui import model as models
+from verify.coqui.devices import choose_device
 from verify.coqui.model import StateDict
 from verify.diagnosis import attribution, components
 from verify.diagnosis.vocab_check import no_vocab
@@ -103,7 +104,8 @@ def _not_identical(keys: Sequence[str]) -> Cause:
 
 def load_xtts(source: AnyPath, device: str, **options: "Unpack[SourceOptions]") -> Xtts:
     """Implement `verify.load_xtts`, with torch imported."""
-    return models.prepare_for_speech(load_planned(plan(job_of(source, **options))), device)
+    chosen = choose_device(device)  # before the weights are read
+    return models.prepare_for_speech(load_planned(plan(job_of(source, **options))), chosen)
 
 
 def load_planned(plan: Plan) -> Xtts:

@@ -13,11 +13,12 @@ from verify.audio.clips import Clip
 from verify.audio.prompts import Script
 from verify.coqui import model as models
 from verify.coqui import speakers
+from verify.coqui.devices import choose_device, device_name
 from verify.coqui.load import load
 from verify.coqui.model import StateDict
 from verify.coqui.samples import speak_samples
 from verify.diagnosis import environment
-from verify.errors import CannotSpeakError, Cause, DeviceMemoryError, EnvironmentFault
+from verify.errors import CannotSpeakError, Cause, DeviceMemoryError
 from verify.progress import Stopwatch
 from verify.result import Result
 
@@ -41,7 +42,7 @@ def load_and_speak(
         voices: clips of each named voice to add to the folder's speakers_xtts.pth.
     """
     device = choose_device(result.plan.job.device)
-    result = replace(result, environment={**environment.versions(), "device": _device_name(device)})
+    result = replace(result, environment={**environment.versions(), "device": device_name(device)})
     result, model = load(result, _state(result, weights), clock)
     if model is None:
         return result
@@ -66,31 +67,6 @@ def _state(result: Result, weights: Weights) -> Callable[[], StateDict]:
     return partial(models.from_bytes, weights, result.ledger.written)
 
 
-def choose_device(requested: str) -> str:
-    """Return the device to speak on; `auto` is CUDA where there is one, else the CPU.
-
-    Raises:
-        ConversionError: the requested device does not exist.
-    """
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if requested == "auto":
-        return "cuda" if cuda else "cpu"
-    family, _, number = requested.partition(":")
-    exists = {"cpu": True, "mps": mps, "cuda": cuda and int(number or 0) < torch.cuda.device_count()}.get(family, False)
-    if not exists:
-        visible = f"{torch.cuda.device_count()} CUDA devices" if cuda else "no CUDA device"
-        hint = "Pass --device cpu."
-        if family == "cuda" and torch.version.cuda is None and torch.version.hip is None:
-            visible = "no CUDA device, because it is a build for the CPU alone"
-            hint = "For a GPU install the CUDA build: https://pytorch.org/get-started/locally has the line for it. Or pass --device cpu."
-        raise EnvironmentFault("no-device", f"--device {requested}: torch {torch.__version__} sees {visible}", hint)
-    return requested
-
-
-def _device_name(device: str) -> str:
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device
-
-
 def _speak(result: Result, script: Script, model: Xtts, device: str, folder: Path | None, clock: Stopwatch) -> Result:
     """Speak on the device; under `auto`, fall back from a GPU that is out of memory to the CPU, with a warning."""
     try:
@@ -106,7 +82,7 @@ def _speak(result: Result, script: Script, model: Xtts, device: str, folder: Pat
 
 def _on(result: Result, device: str) -> Result:
     """Return the result with the device that was used."""
-    return replace(result, environment={**(result.environment or {}), "device": _device_name(device)})
+    return replace(result, environment={**(result.environment or {}), "device": device_name(device)})
 
 
 def set_threads(count: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from TTS.tts.models.xtts import Xtts
 
 from verify.audio import clips, transcription
-from verify.audio.checks import judge_speech
+from verify.audio.checks import judge_speech, stop_check
 from verify.audio.clips import Sample
 from verify.audio.prompts import Script
 from verify.checks import Check, majority
@@ -95,6 +95,7 @@ def _sample_result(spoken: _Spoken, script: Script, base_similarity: float | Non
         transcript=spoken.transcript,
         character_error_rate=spoken.character_error_rate,
         checks=spoken.checks,
+        codes=sample.codes,
     )
 
 
@@ -151,7 +152,7 @@ def _speak_sample(
     with clock.step("judge", "judging the sound"):
         judged = judge_speech(sample.samples, sample.rate_hz, text, language)
         similarity = speaker_similarity(model, voice, sample)
-    checks = (text_check, *judged, synthesis.stop_check(sample))
+    checks = (text_check, *judged, stop_check(sample))
     return _Spoken(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
 
 

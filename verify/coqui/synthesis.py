@@ -125,19 +125,6 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
     )
 
 
-def stop_check(sample: Sample) -> Check:
-    """Return the check that the model ended the sentence by itself, within the token bound of the text."""
-    return Check(
-        name="stop token",
-        ok=sample.stopped,
-        measured=sample.tokens,
-        high=sample.token_bound,
-        exclusive=True,
-        unit="tokens",
-        hint="The GPT never ended the sentence: barely trained, or damaged. --expect sound asks for no more than sound.",
-    )
-
-
 @contextlib.contextmanager
 def _recorded_codes(model: Xtts, progress: Callable[[int], None], bound: int) -> Iterator[list[torch.Tensor]]:
     """Record the codes `(1, tokens)` of `gpt.generate` inside `Xtts.inference`, which returns only the audio.

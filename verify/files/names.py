@@ -23,6 +23,7 @@ OUTPUT_NAMES = frozenset(
         "speakers_xtts.pth",
         "dvae.pth",
         "mel_stats.pth",
+        "LICENSE.txt",
         "reference.wav",
         "sample.wav",
         "report.json",

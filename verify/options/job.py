@@ -95,6 +95,10 @@ class Job:
         choices=("auto", "cpu", "cuda", "mps"), other_words={"gpu": "cuda", "nvidia": "cuda", "metal": "mps"},
         help="where to speak (default: auto)",
         more="`auto` takes CUDA where there is one")
+    pythons: tuple[str, ...] = option("--python PATH", (), ("convert", "verify"), CHECKS, parse=read.text, repeatable=True,
+        help="let the Python that will run it load and speak it too: an interpreter, its environment's or its program's "
+             "folder (repeatable)",
+        more="nothing is installed or written there; it loads with that coqui's own `load_checkpoint`, and the same judge listens")
     expect: Expect = expect_option(*SPEAKING)
     sample: bool = option("--no-sample", True, ("convert", "verify", "compare"), CHECKS,
         help="load strictly, but do not speak")

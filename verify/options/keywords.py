@@ -34,6 +34,7 @@ class Options(SourceOptions, total=False):
     transcribe: str | None
     prove: bool
     device: str
+    pythons: AnyPath | Iterable[AnyPath]  # other Pythons that are to load and speak it
     expect: Expect
     sample: bool
     verify: bool

@@ -14,7 +14,7 @@ from verify.checkpoint.archive import read_archive
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import dtypes, formats, safetensors_writer, torch_zip, writer
 from verify.errors import SourceError
-from verify.files.local import CHUNK_BYTES, missing, require_regular_file, write_json
+from verify.files.local import CHUNK_BYTES, file_bytes, missing, open_regular, require_regular_file, write_json
 from verify.files.location import Location, local_path, parse_location
 from verify.files.staging import Stage
 from verify.findings import ProfileResult
@@ -27,6 +27,10 @@ from verify.progress import Stopwatch
 from verify.result import Result
 
 DEFAULT_VOICE = "reference"
+LICENCE, MOST_LICENCE_BYTES = "LICENSE.txt", 1_000_000
+NOTICE = """Weights that were trained from coqui/XTTS-v2 are under its licence, the Coqui Public Model License 1.0.0:
+https://huggingface.co/coqui/XTTS-v2/blob/main/LICENSE.txt
+"""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP can state: the same files make the same ZIP
 
 
@@ -179,8 +183,20 @@ def _add(plan: Plan, bundle: Bundle, profile: Profile, folder: Path) -> None:
         writer.write_container(
             folder / "mel_stats.pth", torch_zip.tensor_pickle(mel_stats), only_mel_stats, only_mel_stats
         )
+    if "licence" in profile.kinds:
+        _add_licence(plan, folder / LICENCE)
     if "auralis-core" in profile.kinds:
         _add_auralis(plan, profile, folder)
+
+
+def _add_licence(plan: Plan, path: Path) -> None:
+    """Copy the licence that lies beside the checkpoint or in the base, else name the one of XTTS: it goes with what is made of its weights."""
+    for folder in (plan.archive.path.parent, plan.job.base):
+        if folder and 0 < file_bytes(folder / LICENCE) <= MOST_LICENCE_BYTES:
+            with open_regular(folder / LICENCE) as file:
+                path.write_bytes(file.read(MOST_LICENCE_BYTES))
+            return
+    path.write_text(NOTICE, encoding="utf-8")
 
 
 def _add_auralis(plan: Plan, profile: Profile, folder: Path) -> None:

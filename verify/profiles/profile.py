@@ -33,6 +33,7 @@ class Profile:
     put: str  # where the user has to put the result
     zip: bool  # whether it takes one ZIP of the files
     files: Mapping[str, str]
+    environments: tuple[str, ...] = ()  # folders of its Python, below its own folder
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -68,7 +69,8 @@ def read(name: str) -> Profile:
         )
         raise SourceError("no-profile", f"there is no profile {name[:40]!r}", hint)
     table = resources.load(f"profiles/{name}")
-    return Profile(name=name, **{field: table[field] for field in ("title", "put", "zip", "files")})
+    fields = {field: table[field] for field in ("title", "put", "zip", "files")}
+    return Profile(name=name, environments=tuple(table.get("environments", ())), **fields)
 
 
 def bundle_name(target: Location) -> str:

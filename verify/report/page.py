@@ -60,6 +60,8 @@ def headline(document: dict[str, Any]) -> str:
     load, heard = document["load"], document["sample"]
     if any(cause["severity"] == "error" for cause in document["causes"]):
         return "It loads, but cannot be used" if load and load["strict"] else "It does not load"
+    if document["verdict"] == "error":
+        return f"It loads{' and speaks' if heard else ''} here, but not in every Python that was tried"
     if document["verdict"] == "fail":
         return "It loads, but sounds wrong: listen before you use it" if heard else "It loads, but a check failed"
     told = "It loads and speaks" if heard else "It loads; it was not heard"
@@ -89,6 +91,10 @@ def reason(document: dict[str, Any]) -> dict[str, str] | None:
         if check["demanded"] and not check["ok"]:
             measured = f"{number(check['measured'])}, where the limit is {check['limit']} {check['unit']}"
             return {"what": f"{check['name']}: {measured}", "hint": check["hint"]}
+    for place in document.get("places") or []:
+        for cause in place["causes"]:
+            if cause["severity"] == "error":
+                return {"what": f"{place['python']}: {cause['message']}", "hint": cause["hint"]}
     return _cause(causes["warning"][0]) if causes["warning"] else None
 
 

@@ -1,5 +1,6 @@
-"""What is told of formats and profiles: the list of `profiles`, what a cast cost, what a program finds in a result."""
+"""What is told of programs and formats: the list of `profiles`, what a cast cost, what a program finds, how another Python fares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,11 @@ from rich.text import Text
 
 from verify.diagnosis.weights_check import CastResult
 from verify.errors import EXIT_VERIFIED
-from verify.findings import ProfileResult
+from verify.findings import PlaceResult, ProfileResult
 from verify.profiles import profile as profiles
 from verify.profiles.profile import Profile
-from verify.report.screen import say
+from verify.report.screen import say, show_cause
+from verify.report.words import place_packages, place_words, printable, token_words
 from verify.result import SCHEMA
 
 
@@ -58,3 +60,15 @@ def lines(profile: ProfileResult, folder: str) -> list[str]:
     found = f"{profile.title} finds what it looks for: {', '.join(profile.files)}{where}"
     twice = ["its weights are those of model.pth once more: delete what you do not use"] if profile.twice else []
     return [found, f"→ {profile.put.replace('DIR', folder)}", *twice]
+
+
+def show_places(places: Sequence[PlaceResult], screen: Console) -> None:
+    """Print for each other Python how the model fares in it, and why it fails there."""
+    for place in places:
+        packages = place_packages({"python": place.version, **place.packages})
+        words = [place_words(place.stage, place.tokens is not None, place.ok), token_words(place.same_tokens)]
+        told = ", ".join([*filter(None, words), f"{sum(place.seconds.values()):.1f} s"])
+        line = f"{place.python} ({packages}): {told}"
+        say(Text("✓ " if place.ok else "✗ ", "green" if place.ok else "red") + printable(line), screen)
+        for cause in place.causes:
+            show_cause(cause, screen)

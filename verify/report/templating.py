@@ -8,7 +8,7 @@ from typing import Any
 
 from verify.diagnosis.attribution import summary
 from verify.errors import counted
-from verify.report.words import check_state, loss_words, number, percent, size
+from verify.report.words import check_state, loss_words, number, percent, place_packages, place_words, size, token_words
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
@@ -48,7 +48,8 @@ def _engine() -> Any:
         "percent": percent,
         "size": size,
     }
-    engine.globals["check_state"] = check_state
+    words = (check_state, place_packages, place_words, token_words)
+    engine.globals |= {function.__name__: function for function in words}
     return engine
 
 

@@ -63,6 +63,7 @@ def show(report: Result, watch: TerminalWatch) -> None:
         _show_said(report, screen)
     if report.samples and all(sample.transcript is None for sample in report.samples):
         say(UNCHECKED_WORDS, screen)
+    _show_places(report, screen)
     _show_notes(report, screen)
     _show_where(report, screen)
     _show_use(report, screen)
@@ -72,6 +73,7 @@ def show_outcome(report: Result, screen: Console) -> None:
     """Print what decides: the verdict, its causes and failed checks, and where to listen."""
     show_verdict(report.verdict, _about(report), screen)
     show_reasons(report, screen)
+    _show_places(report, screen)
     _show_notes(report, screen)
     _show_where(report, screen)
 
@@ -152,8 +154,15 @@ def _about(report: Result) -> str:
     """Return what goes with the verdict: how many checks pass, whether it was loaded at all, and the time it took."""
     if not report.load:
         return f", by what is in the file: nothing was loaded or heard ({sum(report.seconds.values()):.1f} s)"
-    checks = passing(report)
-    return f"{f', {checks},' if checks else ''} in {sum(report.seconds.values()):.1f} s"
+    told = "".join(f", {words}" for words in (passing(report), _elsewhere(report)) if words)
+    return f"{told}{',' if told else ''} in {sum(report.seconds.values()):.1f} s"
+
+
+def _elsewhere(report: Result) -> str:
+    """Return in how many other Pythons it works; nothing where none was tried."""
+    if not report.places:
+        return ""
+    return f"works in {sum(place.ok for place in report.places)} of {counted(len(report.places), 'other Python')}"
 
 
 def _show_details(report: Result, screen: Console) -> None:
@@ -197,6 +206,13 @@ def _show_said(report: Result, screen: Console) -> None:
             say(printable(f"heard: “{takes[0].transcript}”, {error}"), screen)
     if len(texts) > MOST_TEXTS:
         say(f"and {len(texts) - MOST_TEXTS} more sentences", screen)
+
+
+def _show_places(report: Result, screen: Console) -> None:
+    if report.places:
+        from verify.report.profiles import show_places
+
+        show_places(report.places, screen)
 
 
 def _show_where(report: Result, screen: Console) -> None:

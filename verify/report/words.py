@@ -1,7 +1,7 @@
 """Words and numbers as people read them: sizes, losses, values, verdicts."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,3 +77,31 @@ def opened(folder: str, files: Collection[str]) -> str:
     if "model.pth" in files:
         return f"TTS(model_path={folder!r}, config_path={folder + '/config.json'!r})"
     return f"verify.load_xtts({folder!r})" if "model.safetensors" in files else ""
+
+
+STAGES = {
+    "start": "does not start",
+    "import": "coqui does not import",
+    "load": "does not load",
+    "condition": "hears no reference",
+    "speak": "loads, does not speak",
+}
+
+
+def place_words(stage: str | None, spoke: bool, ok: bool) -> str:
+    """Return how the model fares in another Python; `stage` is where it ended, None where it did all that was asked."""
+    if stage:
+        return STAGES[stage]
+    return "loads" if not spoke else "loads and speaks" if ok else "speaks, sounds wrong"
+
+
+def token_words(same: bool | None) -> str:
+    """Return whether the audio tokens are those that were spoken here; nothing where that is not known."""
+    return {True: "token for token as here", False: "with other tokens than here", None: ""}[same]
+
+
+def place_packages(packages: Mapping[str, str | None]) -> str:
+    """Return the versions that decide whether a model runs, in one line."""
+    names = {"python": "Python"}
+    shown = ("python", "coqui-tts", "TTS", "torch", "transformers")
+    return ", ".join(f"{names.get(name, name)} {packages[name]}" for name in shown if packages.get(name))

@@ -122,9 +122,16 @@ def _nothing_in(folder: Location, names: list[str], which: str) -> SourceError:
     if runs:
         more = f" and {len(runs) - 5} older ones" if len(runs) > 5 else ""
         hint = f"Pass one of the runs below it, the newest first: {', '.join(map(str, runs[:5]))}{more}"
+    elif local_folder and (models := [name for name in names if _is_model(local_folder / name)]):
+        hint = f"Pass the model folder in it: {', '.join(str(folder / name) for name in models[:5])}"
     return NoCheckpointError(
         "no-checkpoint", f"{folder} holds no checkpoint: looked for {looked}; there is {listed}", hint
     )
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether it is a model folder, such as the `ready` that some trainers make beside a workspace that has no shallow run."""
+    return folder.is_dir() and any((folder / name).is_file() for name in formats.FILE_NAMES)
 
 
 def input_paths(job: Job) -> list[Location]:
