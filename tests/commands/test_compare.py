@@ -143,8 +143,8 @@ def test_the_page_has_a_player_for_each_clip_and_names_nothing_outside_itself(co
     text = (folder / "compare.html").read_text(encoding="utf-8")
     page = Elements(text)
     players = page.all("audio")
-    assert [one["aria-label"] for one in players] == ["the reference voice", "A", "B", "C"]
-    assert all("controls" in one and one["src"].startswith("data:audio/flac;base64,") for one in players)
+    assert [player["aria-label"] for player in players] == ["the reference voice", "A", "B", "C"]
+    assert all("controls" in player and player["src"].startswith("data:audio/flac;base64,") for player in players)
     for _, attributes in page.found:
         for name in ("src", "href", "srcset", "action", "data", "poster"):
             assert attributes.get(name, "#").startswith(("#", "data:"))
@@ -178,7 +178,8 @@ def test_the_clips_of_the_page_are_equally_loud_and_the_files_as_spoken(comparis
     folder = comparison[2]
     players = Elements((folder / "compare.html").read_text(encoding="utf-8")).all("audio")
     clips = [
-        soundfile.read(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])), dtype="float32") for one in players
+        soundfile.read(io.BytesIO(base64.b64decode(player["src"].partition(",")[2])), dtype="float32")
+        for player in players
     ]
     levels = [voice_level(*clip) for clip in clips]
     assert max(levels) - min(levels) < 0.2
@@ -282,7 +283,7 @@ def test_a_change_is_the_norm_of_the_difference_over_the_norm_before(tmp_path):
     whole, other = (torch.cat([value.flatten().double() for value in of.values()]) for of in (before, after))
     assert (part.tensors, part.identical, part.changed_bytes) == (3, 1, 4 * 1001)
     assert (part.largest_key, part.largest) == ("gpt.gpt.h.0.ln_1.weight", 1.0)
-    assert [(one.layer, one.relative_change) for one in found.layers] == [(0, 1.0)]
+    assert [(layer.layer, layer.relative_change) for layer in found.layers] == [(0, 1.0)]
     assert part.relative_change == pytest.approx(float((other - whole).norm() / whole.norm()), rel=1e-12)
     assert data["gpt.text_head.weight"].tobytes() == after["gpt.text_head.weight"].numpy().tobytes()
 
@@ -310,7 +311,9 @@ def test_names_and_shapes_that_only_one_model_has_are_told(tmp_path):
     _, _, found = read_two(tmp_path, before, after)
     assert found.only_here == ("gpt.mel_head.bias",)
     assert found.only_there == ("gpt.text_head.weight",)
-    assert [(one.key, one.here, one.there) for one in found.other_shapes] == [("gpt.text_head.bias", (5,), (4,))]
+    assert [(shape.key, shape.here, shape.there) for shape in found.other_shapes] == [
+        ("gpt.text_head.bias", (5,), (4,))
+    ]
     assert not found.identical
 
 

@@ -25,7 +25,7 @@ def check(ok, measured, name="level"):
 
 
 @pytest.mark.parametrize(
-    ("takes", "ok", "measured", "note"),
+    ("samples", "ok", "measured", "note"),
     [
         ([(True, 1.0)], True, 1.0, ""),
         ([(True, 1.0), (False, 9.0), (True, 1.5)], True, 1.5, "failed in 1 of 3"),
@@ -35,14 +35,14 @@ def check(ok, measured, name="level"):
         ([(False, None), (False, 5.0)], False, 5.0, "failed in 2 of 2"),
     ],
 )
-def test_a_check_fails_where_most_takes_fail_and_says_how_many(takes, ok, measured, note):
-    (over,) = majority([[check(*take)] for take in takes])
-    assert (over.ok, over.measured, over.note) == (ok, measured, note)
+def test_a_check_fails_where_most_samples_fail_and_says_how_many(samples, ok, measured, note):
+    (combined,) = majority([[check(*sample)] for sample in samples])
+    assert (combined.ok, combined.measured, combined.note) == (ok, measured, note)
 
 
-def test_checks_of_takes_are_told_apart_by_name():
-    over = majority([[check(True, 1.0), check(False, 9.0, "pitch")], [check(True, 1.0)]])
-    assert [(one.name, one.ok) for one in over] == [("level", True), ("pitch", False)]
+def test_checks_of_samples_are_told_apart_by_name():
+    combined = majority([[check(True, 1.0), check(False, 9.0, "pitch")], [check(True, 1.0)]])
+    assert [(found.name, found.ok) for found in combined] == [("level", True), ("pitch", False)]
 
 
 def test_sentences_times_seeds_are_takes_with_a_file_and_checks_each(make_run, tmp_path, capsys):
@@ -62,23 +62,23 @@ def test_sentences_times_seeds_are_takes_with_a_file_and_checks_each(make_run, t
         "5",
     )
     code, out, err = run_cli(capsys, *arguments, "--expect", "sound", "--json")
-    assert code in (0, 1), err  # noise may be too quiet for a word; here it is about the takes
+    assert code in (0, 1), err  # noise may be too quiet for a word; here it is about the samples
     document = json.loads(out)
-    takes = [(take["text"], take["seed"], take["path"]) for take in document["samples"]]
-    assert takes == [
+    samples = [(sample["text"], sample["seed"], sample["path"]) for sample in document["samples"]]
+    assert samples == [
         ("so.", 5, "sample.wav"),
         ("so.", 6, "sample-02.wav"),
         ("no.", 5, "sample-03.wav"),
         ("no.", 6, "sample-04.wav"),
     ]
     assert document["sample"] == document["samples"][0]
-    assert all(take["checks"] for take in document["samples"])
-    for take in document["samples"]:
-        assert soundfile.info(folder / take["path"]).duration == pytest.approx(take["seconds"], abs=0.01)
-    stop = next(one for one in document["checks"] if one["name"] == "stop token")
+    assert all(sample["checks"] for sample in document["samples"])
+    for sample in document["samples"]:
+        assert soundfile.info(folder / sample["path"]).duration == pytest.approx(sample["seconds"], abs=0.01)
+    stop = next(found for found in document["checks"] if found["name"] == "stop token")
     assert stop["note"] == "failed in 4 of 4"
     code, _, err = run_cli(capsys, make_run(), "-o", folder, "--force", "--no-sample")
-    assert code == 0, err  # the takes are this tool's own files, so --force may replace them
+    assert code == 0, err  # the samples are this tool's own files, so --force may replace them
     assert not (folder / "sample-02.wav").exists()
 
 
@@ -135,7 +135,7 @@ def test_transcribing_noise_fails_the_check_and_is_written_down(make_run, tmp_pa
     assert code == 1
     assert document["sample"]["character_error_rate"] > 0.3
     assert isinstance(document["sample"]["transcript"], str)
-    rate = next(one for one in document["checks"] if one["name"] == "character error rate")
+    rate = next(found for found in document["checks"] if found["name"] == "character error rate")
     assert (rate["ok"], rate["demanded"]) == (False, True)
     assert "heard: “" in err
 

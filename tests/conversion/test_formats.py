@@ -294,8 +294,8 @@ def test_a_strangers_metadata_is_no_more_than_short_text(tmp_path):
     found = read_archive(tmp_path / "a.safetensors")
     assert (found.step, found.epoch, found.date) == (None, None, None)
     assert found.metadata == {"step": "9" * 40, "epoch": "-1", "source_sha256": "ab"}
-    told = safetensors_writer.metadata(found, "cd" * 32, {"coqui-tts": "0.28.0"})
-    assert told == {"format": "pt", "source_sha256": "cd" * 32, "coqui_tts_version": "0.28.0"}
+    metadata = safetensors_writer.metadata(found, "cd" * 32, {"coqui-tts": "0.28.0"})
+    assert metadata == {"format": "pt", "source_sha256": "cd" * 32, "coqui_tts_version": "0.28.0"}
     known = dataclasses.replace(found, metadata={"source_sha256": "ef" * 32, "step": "7", "note": "mine"})
     assert safetensors_writer.metadata(known, "", {}) == {"source_sha256": "ef" * 32, "step": "7"}
     known = dataclasses.replace(found, metadata={"source_fingerprint": "ef" * 32})

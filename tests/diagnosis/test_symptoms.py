@@ -183,9 +183,9 @@ def test_the_command_tells_every_row_to_people(tmp_path, capsys):
 
 @pytest.mark.parametrize("symptom", rows(), ids=lambda symptom: symptom.name)
 def test_what_a_row_tells_to_install_is_one_line_for_every_shell(symptom):
-    told = symptoms.Match(symptom=symptom).next
-    assert "weights_only=False" not in told
-    for line in re.findall(r"pip install (?:\"[^\"]*\"|[\w -])*", told):
+    hint = symptoms.Match(symptom=symptom).next
+    assert "weights_only=False" not in hint
+    for line in re.findall(r"pip install (?:\"[^\"]*\"|[\w -])*", hint):
         assert not re.search(r"[<>=']", re.sub(r'"[^"]*"', "", line)), line  # bare, < and > are a redirection
 
 
@@ -241,10 +241,10 @@ def test_an_object_of_coquis_own_is_told_from_code():
 
 
 def test_memory_that_ran_out_gets_the_advice_of_its_moment():
-    told = {name: explain(TEXTS[name][0]).causes[0].hint for name in TEXTS if name.startswith("out-of-memory")}
-    assert len(set(told.values())) == 3
-    assert "Convert it" in told["out-of-memory-loading"]
-    assert "batch_size" in told["out-of-memory-training"]
+    hint = {name: explain(TEXTS[name][0]).causes[0].hint for name in TEXTS if name.startswith("out-of-memory")}
+    assert len(set(hint.values())) == 3
+    assert "Convert it" in hint["out-of-memory-loading"]
+    assert "batch_size" in hint["out-of-memory-training"]
 
 
 @pytest.mark.parametrize(

@@ -81,22 +81,22 @@ def swept(run):
 
 def test_every_checkpoint_is_heard_once_and_one_that_fails_stops_none(swept):
     report, document, folder, before = swept
-    told = {one["name"]: one for one in document["checkpoints"]}
-    assert {name for name, one in told.items() if one["samples"]} == {
+    by_name = {checkpoint["name"]: checkpoint for checkpoint in document["checkpoints"]}
+    assert {name for name, checkpoint in by_name.items() if checkpoint["samples"]} == {
         "checkpoint_4.pth",
         "checkpoint_8.pth",
         "best_model_12.pth",
     }
-    assert told["checkpoint_12.pth"]["copy_of"] == told["best_model.pth"]["copy_of"] == "best_model_12.pth"
-    assert [cause["code"] for cause in told["checkpoint_16.pth"]["causes"]] == ["non-finite"]
-    assert [cause["code"] for cause in told["checkpoint_20.pth"]["causes"]] == ["truncated"]
+    assert by_name["checkpoint_12.pth"]["copy_of"] == by_name["best_model.pth"]["copy_of"] == "best_model_12.pth"
+    assert [cause["code"] for cause in by_name["checkpoint_16.pth"]["causes"]] == ["non-finite"]
+    assert [cause["code"] for cause in by_name["checkpoint_20.pth"]["causes"]] == ["truncated"]
     assert (document["schema"], document["verdict"], report.exit_code) == (1, "fail", 1)
     assert len(set(samples_of(folder).values())) == 3
-    for one in told.values():
-        for take in one["samples"] or ():
-            assert (folder / take["path"]).is_file()
-        if one["samples"]:
-            assert (one["environment"]["threads"], one["environment"]["device"]) == (1, "cpu")
+    for checkpoint in by_name.values():
+        for sample in checkpoint["samples"] or ():
+            assert (folder / sample["path"]).is_file()
+        if checkpoint["samples"]:
+            assert (checkpoint["environment"]["threads"], checkpoint["environment"]["device"]) == (1, "cpu")
     assert {name: file for name, file in fingerprint(folder.parent).items() if "/sweep/" not in name} == before
     assert {entry.name for entry in folder.iterdir()} == {"sweep.json", "sweep.html", "reference.wav", "results"}
 
@@ -106,9 +106,11 @@ def test_a_sweep_goes_on_where_it_was(swept, run, tmp_path):
     shutil.copytree(folder, tmp_path / "sweep")
     before = {name: file for name, file in fingerprint(tmp_path).items() if name.endswith(".wav")}
     again = sweep(job_of(run, output=tmp_path / "sweep"), [run], Workers(jobs=1))
-    assert [one.resumed for one in again.checkpoints if one.samples] == [True] * 3
+    assert [checkpoint.resumed for checkpoint in again.checkpoints if checkpoint.samples] == [True] * 3
     assert {name: file for name, file in fingerprint(tmp_path).items() if name.endswith(".wav")} == before
-    assert [one.figures for one in again.checkpoints] == [one["figures"] for one in document["checkpoints"]]
+    assert [checkpoint.figures for checkpoint in again.checkpoints] == [
+        checkpoint["figures"] for checkpoint in document["checkpoints"]
+    ]
 
 
 def test_what_is_changed_or_gone_is_done_again(swept, run, tmp_path):
@@ -120,7 +122,7 @@ def test_what_is_changed_or_gone_is_done_again(swept, run, tmp_path):
 
     def known():
         found = candidates.prepare(job_of(run), candidates.find([run]), Silent())
-        return {one.name for one in found if one.identity and kept.result_of(one.identity)}
+        return {checkpoint.name for checkpoint in found if checkpoint.identity and kept.result_of(checkpoint.identity)}
 
     assert known() == {"checkpoint_8.pth", "checkpoint_16.pth"}
     stamp = (run / "checkpoint_8.pth").stat()
@@ -174,7 +176,7 @@ def test_another_sweep_and_files_of_others_are_never_replaced_unasked(swept, run
 # --- ranks --------------------------------------------------------------------------------------------------------
 
 
-def swept_one(name, *, failed=0, ovrl=3.0, p808=3.5, share=0.8, alike=0.7, loss=None, step=1, run="run"):
+def swept_checkpoint(name, *, failed=0, ovrl=3.0, p808=3.5, share=0.8, alike=0.7, loss=None, step=1, run="run"):
     checks = [
         {"name": "DNSMOS overall", "ok": True, "measured": ovrl},
         {"name": "DNSMOS P.808", "ok": True, "measured": p808},
@@ -186,24 +188,27 @@ def swept_one(name, *, failed=0, ovrl=3.0, p808=3.5, share=0.8, alike=0.7, loss=
     return SweptCheckpoint(name=name, run=run, path=f"/{name}", found=found, folder="results/x")
 
 
-def rank(ones):
+def rank(checkpoints):
     """Return the checkpoints by what configs/ranking.toml says."""
-    return ranking.ranked(ones, ranking.read_criteria(ones))
+    return ranking.ranked(checkpoints, ranking.read_criteria(checkpoints))
 
 
-def order(*ones):
-    return [one.name for one in rank(ones) if one.rank]
+def order(*checkpoints):
+    return [checkpoint.name for checkpoint in rank(checkpoints) if checkpoint.rank]
 
 
 def test_what_ranks_first_decides_and_less_than_a_step_does_not():
-    good = swept_one("good", ovrl=2.6, loss=9.0)
-    assert order(swept_one("failed", failed=1, ovrl=4.0), good) == ["good", "failed"]
-    assert order(good, swept_one("better", ovrl=2.8)) == ["better", "good"]
-    assert order(swept_one("a", ovrl=3.01, loss=2.0), swept_one("b", ovrl=2.99, loss=1.0)) == ["b", "a"]
-    assert order(swept_one("a", p808=3.1), swept_one("b", p808=3.5, share=0.1)) == ["b", "a"]
-    assert order(swept_one("far", alike=0.5, loss=1.0), swept_one("near", alike=0.8, loss=2.0)) == ["near", "far"]
-    assert order(swept_one("none", ovrl=None), swept_one("some", ovrl=1.0)) == ["some", "none"]
-    assert order(swept_one("early", step=5), swept_one("late", step=9)) == ["late", "early"]
+    good = swept_checkpoint("good", ovrl=2.6, loss=9.0)
+    assert order(swept_checkpoint("failed", failed=1, ovrl=4.0), good) == ["good", "failed"]
+    assert order(good, swept_checkpoint("better", ovrl=2.8)) == ["better", "good"]
+    assert order(swept_checkpoint("a", ovrl=3.01, loss=2.0), swept_checkpoint("b", ovrl=2.99, loss=1.0)) == ["b", "a"]
+    assert order(swept_checkpoint("a", p808=3.1), swept_checkpoint("b", p808=3.5, share=0.1)) == ["b", "a"]
+    assert order(swept_checkpoint("far", alike=0.5, loss=1.0), swept_checkpoint("near", alike=0.8, loss=2.0)) == [
+        "near",
+        "far",
+    ]
+    assert order(swept_checkpoint("none", ovrl=None), swept_checkpoint("some", ovrl=1.0)) == ["some", "none"]
+    assert order(swept_checkpoint("early", step=5), swept_checkpoint("late", step=9)) == ["late", "early"]
 
 
 def test_a_new_option_of_how_it_speaks_parts_a_sweep_from_one_without_it():
@@ -225,17 +230,17 @@ def test_a_new_option_of_how_it_speaks_parts_a_sweep_from_one_without_it():
 
 def test_the_loss_that_ranks_is_of_one_kind_for_all():
     both = {"train_loss": 3.0, "eval_loss": 1.0}
-    mixed = rank([swept_one("a", loss=both), swept_one("b", loss={"train_loss": 2.0, "eval_loss": None})])
-    assert [(one.name, one.figures["train loss"]) for one in mixed] == [("b", 2.0), ("a", 3.0)]
-    alike = rank([swept_one("a", loss=both), swept_one("b", loss={**both, "eval_loss": 0.5})])
-    assert [(one.name, one.figures["eval loss"]) for one in alike] == [("b", 0.5), ("a", 1.0)]
+    mixed = rank([swept_checkpoint("a", loss=both), swept_checkpoint("b", loss={"train_loss": 2.0, "eval_loss": None})])
+    assert [(checkpoint.name, checkpoint.figures["train loss"]) for checkpoint in mixed] == [("b", 2.0), ("a", 3.0)]
+    alike = rank([swept_checkpoint("a", loss=both), swept_checkpoint("b", loss={**both, "eval_loss": 0.5})])
+    assert [(checkpoint.name, checkpoint.figures["eval loss"]) for checkpoint in alike] == [("b", 0.5), ("a", 1.0)]
     assert ranking.losses("nan") == ranking.losses(float("nan")) == ranking.losses(None) == {}
 
 
 def test_the_ranks_of_a_real_sweep_are_those_of_its_figures(swept):
     _, document, _, _ = swept
-    heard = [one for one in document["checkpoints"] if one["rank"]]
-    assert [one["rank"] for one in heard] == [1, 2, 3]
+    ranked = [checkpoint for checkpoint in document["checkpoints"] if checkpoint["rank"]]
+    assert [checkpoint["rank"] for checkpoint in ranked] == [1, 2, 3]
     assert [figure["name"] for figure in document["ranking"]][-1] == "train loss"
     keys = [
         [
@@ -243,9 +248,9 @@ def test_the_ranks_of_a_real_sweep_are_those_of_its_figures(swept):
             if value is None
             else round((value if figure["better"] == "lower" else -value) / (figure["step"] or 1e-9))
             for figure in document["ranking"]
-            for value in [one["figures"][figure["name"]]]
+            for value in [checkpoint["figures"][figure["name"]]]
         ]
-        for one in heard
+        for checkpoint in ranked
     ]
     assert keys == sorted(keys)
 
@@ -257,7 +262,9 @@ def test_the_page_stands_whatever_the_ranking_asks_for(monkeypatch, tmp_path):
     (tmp_path / "results" / "x").mkdir(parents=True)
     soundfile.write(tmp_path / "results" / "x" / "sample.wav", np.zeros(2400), 24000)
     report = SweepReport(
-        checkpoints=rank([swept_one("a", loss=2.0)]), ranking=ranking.read_criteria([]), settings={"texts": ["Hello."]}
+        checkpoints=rank([swept_checkpoint("a", loss=2.0)]),
+        ranking=ranking.read_criteria([]),
+        settings={"texts": ["Hello."]},
     )
     assert "rank 1, step 1, speaker similarity 0.7" in sweep_page.render(report, tmp_path)
 
@@ -281,34 +288,34 @@ def test_the_page_plays_draws_and_tells_all_and_needs_nothing_but_itself(swept, 
     blind = page.locator(".voice .shown").all_inner_texts()
     shown = page.inner_text("body")
     page.close()
-    heard = [one["name"] for one in document["checkpoints"] if one["rank"]]
-    assert names == heard
+    ranked = [checkpoint["name"] for checkpoint in document["checkpoints"] if checkpoint["rank"]]
+    assert names == ranked
     assert blind == ["Voice 1", "Voice 2", "Voice 3"]
     assert said == []
     assert all(url.startswith(("file:", "data:")) for url in asked)
-    for one in document["checkpoints"]:
-        assert one["name"] in shown
+    for checkpoint in document["checkpoints"]:
+        assert checkpoint["name"] in shown
     assert "is truncated" in shown
 
 
 def test_the_curve_has_a_line_for_each_run_and_names_from_outside_are_text():
     evil = "$\\frac{<script>alert(1)</script>\u202e_x"
-    ones = rank(
+    checkpoints = rank(
         [
-            swept_one(f"{run}{step}", run=run, step=step, ovrl=2 + step / 10)
+            swept_checkpoint(f"{run}{step}", run=run, step=step, ovrl=2 + step / 10)
             for run in (evil, "_other")
             for step in (1, 2, 3)
         ]
     )
-    shown = curve.drawable(ones)
-    drawing = curve.draw(shown, ranking.read_criteria(ones), "light").decode()
-    assert drawing == curve.draw(shown, ranking.read_criteria(ones), "light").decode()
+    shown = curve.drawable(checkpoints)
+    drawing = curve.draw(shown, ranking.read_criteria(checkpoints), "light").decode()
+    assert drawing == curve.draw(shown, ranking.read_criteria(checkpoints), "light").decode()
     assert "<script>" not in drawing
     assert "DNSMOS overall (higher is better)" in drawing
     assert "&lt;script&gt;" in drawing
     assert "loss" not in drawing  # no checkpoint has one
-    assert curve.drawable([replace(ones[0], found={**ones[0].found, "step": None})]) == []
-    (tmp := SweepReport(checkpoints=ones[:1])).to_json()
+    assert curve.drawable([replace(checkpoints[0], found={**checkpoints[0].found, "step": None})]) == []
+    (tmp := SweepReport(checkpoints=checkpoints[:1])).to_json()
     assert sweep_page._curve(tmp) is None
 
 
@@ -336,12 +343,12 @@ def test_what_goes_wrong_in_a_worker_is_told_and_does_not_end_it(run, tmp_path):
 
     gone = shutil.copyfile(run / "checkpoint_4.pth", tmp_path / "gone.pth")
     shutil.copyfile(run / "vocab.json", tmp_path / "vocab.json")
-    (one,) = candidates.prepare(job_of(gone), [gone], Silent())
+    (checkpoint,) = candidates.prepare(job_of(gone), [gone], Silent())
     gone.unlink()
     threads = torch.get_num_threads()
     try:
-        lost = run_task(Task(plan=one.plan, script=one.script, threads=1))
-        broken = run_task(Task(plan=one.plan, script=one.script, threads=-1))
+        lost = run_task(Task(plan=checkpoint.plan, script=checkpoint.script, threads=1))
+        broken = run_task(Task(plan=checkpoint.plan, script=checkpoint.script, threads=-1))
     finally:
         torch.set_num_threads(threads)
     assert (lost.found, lost.cause.code, str(gone) in lost.cause.message) == (None, "system", True)
@@ -352,9 +359,9 @@ def test_what_goes_wrong_in_a_worker_is_told_and_does_not_end_it(run, tmp_path):
 def test_a_worker_that_is_killed_costs_its_checkpoint_alone(run, tmp_path, capsys):
     def kill_the_first():
         for _ in range(1200):
-            for one in psutil.Process().children(recursive=True):
-                if "spawn_main" in " ".join(one.cmdline()):
-                    one.send_signal(signal.SIGKILL)
+            for worker in psutil.Process().children(recursive=True):
+                if "spawn_main" in " ".join(worker.cmdline()):
+                    worker.send_signal(signal.SIGKILL)
                     return
             time.sleep(0.05)
 
@@ -368,7 +375,7 @@ def test_a_worker_that_is_killed_costs_its_checkpoint_alone(run, tmp_path, capsy
     assert [cause["code"] for cause in first["causes"]] == ["worker-died"]
     assert "was ended by SIGKILL" in err
     assert second["samples"]
-    assert [one.name.partition("-")[0] for one in (tmp_path / "sweep" / "results").glob("*.pth-*")] == [
+    assert [path.name.partition("-")[0] for path in (tmp_path / "sweep" / "results").glob("*.pth-*")] == [
         "checkpoint_8.pth"
     ]
 
@@ -427,9 +434,11 @@ def test_a_cluster_that_loses_a_node_says_the_same_bit_for_bit(swept, run, tmp_p
     here, there = samples_of(folder), samples_of(tmp_path / "sweep")
     assert there == {name: here[name] for name in there}
     assert len(there) == 1
-    known = {one["name"]: one["figures"] for one in document["checkpoints"]}
-    assert [one.figures for one in report.checkpoints] == [known[one.name] for one in report.checkpoints]
-    assert {one.found["environment"]["threads"] for one in report.heard} == {1}
+    known = {checkpoint["name"]: checkpoint["figures"] for checkpoint in document["checkpoints"]}
+    assert [checkpoint.figures for checkpoint in report.checkpoints] == [
+        known[checkpoint.name] for checkpoint in report.checkpoints
+    ]
+    assert {checkpoint.found["environment"]["threads"] for checkpoint in report.heard} == {1}
 
 
 def test_no_cluster_at_the_address_is_told_at_once_and_nothing_is_left(run, tmp_path, capsys):
