@@ -47,12 +47,30 @@ def close_log() -> None:
         handler.close()
 
 
+def set_up(config, out: Path, epochs: int) -> None:
+    """Point the config at the dataset, and make the training short."""
+    from TTS.config.shared_configs import BaseDatasetConfig
+
+    config.output_path, config.run_name, config.epochs = str(out / "training"), "XTTS_FT", epochs
+    config.batch_size = config.eval_batch_size = 2
+    config.num_loader_workers = config.num_eval_loader_workers = 0
+    config.lr_scheduler, config.lr_scheduler_params = "MultiStepLR", {"milestones": [900000], "gamma": 0.5}
+    config.datasets = [
+        BaseDatasetConfig(
+            formatter="ljspeech",
+            dataset_name="ft",
+            path=str(out / "dataset"),
+            meta_file_train="metadata.csv",
+            language="en",
+        )
+    ]
+
+
 def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
     """Train and return the run folder."""
     import torch
     import torchaudio
     from trainer import Trainer, TrainerArgs
-    from TTS.config.shared_configs import BaseDatasetConfig
     from TTS.tts.datasets import load_tts_samples
     from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
 
@@ -74,19 +92,7 @@ def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
         torch.save(torch.rand(80) + 0.5, out / "mel_stats.pth")
         sizes = {**demo.SMALL_GPT, "gpt_max_audio_tokens": LONGEST_CLIP_TOKENS}
         config = trainer.training_config(out, out, sizes, demo.AUDIO_CODES)
-        config.output_path, config.run_name, config.epochs = str(out / "training"), "XTTS_FT", epochs
-        config.batch_size = config.eval_batch_size = 2
-        config.num_loader_workers = config.num_eval_loader_workers = 0
-        config.lr_scheduler, config.lr_scheduler_params = "MultiStepLR", {"milestones": [900000], "gamma": 0.5}
-        config.datasets = [
-            BaseDatasetConfig(
-                formatter="ljspeech",
-                dataset_name="ft",
-                path=str(out / "dataset"),
-                meta_file_train="metadata.csv",
-                language="en",
-            )
-        ]
+        set_up(config, out, epochs)
         samples, held_out = load_tts_samples(config, eval_split=True, eval_split_max_size=2, eval_split_size=0.34)
         Trainer(
             TrainerArgs(),
