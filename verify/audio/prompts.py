@@ -33,14 +33,20 @@ def prepare(
     source: Source,
     config: Mapping[str, Any],
     vocabulary: Vocabulary,
+    standard: bool = False,
 ) -> Script:
     """Return what to speak; without a text, a short sentence in the run's language.
+
+    Args:
+        standard: whether to say the standard texts of the language besides.
 
     Raises:
         SourceError: a text is empty or too long, the model does not have the language, or a clip cannot be used.
     """
     spoken = choose_language(language, source, config)
-    sentences = tuple(texts) or (resources.load("sentences")[spoken]["text"],)
+    sentences = (*texts, *(standard_texts(spoken) if standard else ())) or (
+        resources.load("sentences")[spoken]["text"],
+    )
     for text in sentences:
         require_text(text)
     require_few(len(sentences), seeds)
@@ -60,6 +66,22 @@ def prepare(
             Cause(code="language-fallback", severity="warning", message=message, hint="Pass --language CODE.")
         )
     return Script(texts=sentences, language=spoken, clips=tuple(clips), reference=reference, warnings=tuple(warnings))
+
+
+def standard_texts(language: str) -> tuple[str, ...]:
+    """Return the eight sentences that ship for a language: short and long, with what models stumble over.
+
+    Raises:
+        SourceError: none ship for it.
+    """
+    shipped = resources.load("standard_texts")
+    if language not in shipped:
+        raise SourceError(
+            "bad-text",
+            f"no standard texts ship for {language!r}",
+            "Pass a text file with one sentence a line: --texts FILE.",
+        )
+    return tuple(shipped[language])
 
 
 def read_texts(path: Path) -> tuple[str, ...]:

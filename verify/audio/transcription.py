@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from verify import resources
 from verify.checks import Check
 from verify.errors import EnvironmentFault, SourceError
+from verify.findings import WordErrors
 from verify.progress import Watch
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 
 WHISPER_RATE_HZ = 16000
+UNSPACED = ("zh-cn", "ja")
 FETCH = (
     "Pass the folder of a faster-whisper model, or download one by name first: "
     "python -c \"from faster_whisper import download_model; download_model('tiny')\"."
@@ -32,10 +35,11 @@ class Transcriber:
     model: Any
 
     def check(self, sample: "Sample", language: str) -> tuple[dict[str, Any], Check]:
-        """Return the fields `transcript` and `character_error_rate` of a sample, and the check of its error rate."""
+        """Return the fields `transcript`, `character_error_rate` and `word_errors` of a sample, and the check of its error rate."""
         transcript = self.transcribe(sample.samples, sample.rate_hz, language)
         rate = character_error_rate(sample.text, transcript, language)
-        return {"transcript": transcript, "character_error_rate": round(rate, 3)}, error_check(rate, transcript)
+        found = {"transcript": transcript, "character_error_rate": round(rate, 3)}
+        return {**found, "word_errors": word_errors(sample.text, transcript, language)}, error_check(rate, transcript)
 
     def transcribe(self, samples: np.ndarray, rate_hz: int, language: str) -> str:
         """Return the transcript of mono samples `(samples,)`; empty for samples that are not finite."""
@@ -99,6 +103,31 @@ def character_error_rate(text: str, transcript: str, language: str) -> float:
 
     expected, actual = plain(text, language), plain(transcript, language)
     return float(jiwer.cer(expected, actual)) if expected else float(bool(actual))
+
+
+def word_errors(text: str, transcript: str, language: str) -> WordErrors:
+    """Return how the words of a transcript differ from those of the text, by their alignment with the fewest errors.
+
+    Chinese and Japanese are written without spaces: their characters count as words.
+    """
+    import jiwer
+
+    expected, actual = plain(text, language), plain(transcript, language)
+    if language in UNSPACED:
+        expected, actual = " ".join(expected.replace(" ", "")), " ".join(actual.replace(" ", ""))
+    found = jiwer.process_words(expected, actual)
+    return WordErrors(
+        words=len(found.references[0]),
+        substitutions=found.substitutions,
+        deletions=found.deletions,
+        insertions=found.insertions,
+        last_word_heard=_last_is_equal(found.alignments[0], len(found.references[0])),
+    )
+
+
+def _last_is_equal(alignment: Sequence[Any], words: int) -> bool:
+    """Whether the last word of the text stands in the transcript, in its place; what is said after it is no matter."""
+    return any(chunk.type == "equal" and chunk.ref_end_idx == words for chunk in alignment)
 
 
 def plain(text: str, language: str) -> str:

@@ -29,6 +29,7 @@ _SHOWN_BY = {
 }
 # What asks for an end: Ctrl-C, `docker stop` and `kill`, a terminal that closes. Windows knows the first alone.
 _ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+STANDARD_TEXTS = "standard"  # the word in place of a file for --texts; a file of that name is ./standard
 _ended_by: list[int] = []  # the signals that came
 
 
@@ -39,7 +40,9 @@ def _job(args: argparse.Namespace) -> Any:
     about = given(Job, vars(args))
     if "sources" in args:
         about["source"] = args.sources[0]
-    if getattr(args, "texts_file", None):
+    if str(getattr(args, "texts_file", None)) == STANDARD_TEXTS:
+        about["standard_texts"] = True
+    elif getattr(args, "texts_file", None):
         from verify.audio.prompts import read_texts
 
         about["texts"] = (*(about["texts"] or ()), *read_texts(Path(args.texts_file)))

@@ -19,7 +19,7 @@ from verify.coqui.original import check_original
 from verify.coqui.synthesis import Voice
 from verify.diagnosis import environment
 from verify.errors import ConversionError
-from verify.findings import SampleResult
+from verify.findings import SampleResult, WordErrors
 from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Stopwatch
@@ -36,6 +36,7 @@ class _Spoken:
     speaker_similarity: float | None
     transcript: str | None = None
     character_error_rate: float | None = None
+    word_errors: WordErrors | None = None
 
 
 def speak_samples(
@@ -94,6 +95,7 @@ def _sample_result(spoken: _Spoken, script: Script, base_similarity: float | Non
         speaker_similarity=spoken.speaker_similarity,
         transcript=spoken.transcript,
         character_error_rate=spoken.character_error_rate,
+        word_errors=spoken.word_errors,
         checks=spoken.checks,
         codes=sample.codes,
     )

@@ -74,6 +74,9 @@ class Job:
              "several runs writes into the folder that all of them lie in")
     texts: tuple[str, ...] = option("--text TEXT", (), SPEAKING, SPEECH, parse=read.text, repeatable=True,
         help="what to say (repeatable; default: a short sentence in the run's language)")
+    standard_texts: bool = option("--standard-texts", False, SPEAKING, SPEECH,
+        help="say the eight sentences that ship for the language, as `--texts standard` does",
+        more="short and long, a question, numbers, names, a list, an abbreviation, sounds that repeat")
     language: str | None = option("--language CODE", None, SPEAKING, SPEECH, parse=read.text,
         help="language of the text, such as en or zh-cn (default: the run's)",
         more="one of the 17 of XTTS; where the run's datasets name none, `en`")

@@ -28,6 +28,7 @@ class Options(SourceOptions, total=False):
 
     output: AnyPath | None
     texts: str | Iterable[str]
+    standard_texts: bool
     language: str | None
     seed: int
     seeds: int

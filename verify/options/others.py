@@ -59,8 +59,8 @@ class DemoOptions:
 class CommandLine:
     """Options of the command line only; in Python a function call or its result takes their place."""
 
-    texts_file: Path | None = option("--texts FILE", None, SPEAKING, SPEECH, parse=Path,
-        help="text file of sentences to say, one a line")
+    texts_file: Path | None = option("--texts FILE|standard", None, SPEAKING, SPEECH, parse=Path,
+        help="text file of sentences to say, one a line; standard: the eight that ship for the language")
     dry_run: bool = option("--dry-run", False, MAIN, OUTPUT,
         help="say what would happen and write nothing",
         more="as `inspect` does")

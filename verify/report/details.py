@@ -9,7 +9,7 @@ from rich.text import Text
 from verify.checks import Check
 from verify.diagnosis import config_check
 from verify.report.screen import table
-from verify.report.words import check_state, loss_words, number, printable, size
+from verify.report.words import check_state, loss_words, number, printable, size, word_errors
 from verify.result import Result, dtypes, layout
 
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
@@ -86,7 +86,8 @@ def show_samples(report: Result, screen: Console) -> None:
         take = f", seed {sample.seed}: {sample.path}" if len(report.samples) > 1 and sample.path else ""
         screen.print(printable(f"  {sample.language}{take}: “{sample.text}”", "italic"))
         if sample.transcript is not None:
-            heard = f"  heard: “{sample.transcript}”, character error rate {sample.character_error_rate or 0:.2f}"
+            error = f"character error rate {sample.character_error_rate or 0:.2f}{word_errors(sample.to_json().get('word_errors'))}"
+            heard = f"  heard: “{sample.transcript}”, {error}"
             screen.print(printable(heard), soft_wrap=not screen.is_terminal)
     if report.sample:
         likeness = [sample.speaker_similarity for sample in report.samples if sample.speaker_similarity is not None]

@@ -8,7 +8,17 @@ from typing import Any
 
 from verify.diagnosis.attribution import summary
 from verify.errors import counted
-from verify.report.words import check_state, loss_words, number, percent, place_packages, place_words, size, token_words
+from verify.report.words import (
+    check_state,
+    loss_words,
+    number,
+    percent,
+    place_packages,
+    place_words,
+    size,
+    token_words,
+    word_errors,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_TEXT = 4000  # of one value: a name in a file may have 16 MB
@@ -47,6 +57,7 @@ def _engine() -> Any:
         "number": number,
         "percent": percent,
         "size": size,
+        "word_errors": word_errors,
     }
     words = (check_state, place_packages, place_words, token_words)
     engine.globals |= {function.__name__: function for function in words}

@@ -11,7 +11,7 @@ from verify.checks import SCALE, TRAINED, ZEROED, Check
 from verify.errors import counted
 from verify.report.details import checks_table, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
-from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, opened, printable, size
+from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, opened, printable, size, word_errors
 from verify.result import Result
 
 VALUE_CHECKS = (ZEROED, TRAINED, SCALE)  # their hints name tensors, so they are told beside what is heard
@@ -202,7 +202,7 @@ def _show_said(report: Result, screen: Console) -> None:
         voice = f" in the voice of {takes[0].reference}" if text == texts[0] else ""
         say(printable(f"said: “{text}” ({takes[0].language}, {times}{takes[0].seconds:.1f} s){voice}"), screen)
         if takes[0].transcript is not None:
-            error = f"character error rate {takes[0].character_error_rate or 0:.2f}"
+            error = f"character error rate {takes[0].character_error_rate or 0:.2f}{word_errors(takes[0].to_json().get('word_errors'))}"
             say(printable(f"heard: “{takes[0].transcript}”, {error}"), screen)
     if len(texts) > MOST_TEXTS:
         say(f"and {len(texts) - MOST_TEXTS} more sentences", screen)

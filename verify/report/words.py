@@ -43,6 +43,16 @@ def check_state(ok: bool, demanded: bool) -> CheckState:
     return PASSED if ok else FAILED if demanded else NOT_DEMANDED
 
 
+def word_errors(found: Mapping[str, Any] | None) -> str:
+    """Return in words how what a Whisper heard differs from the text, to stand behind the error rate; empty where it does not."""
+    if found is None:
+        return ""
+    counts = (("other", "substitutions"), ("lost", "deletions"), ("added", "insertions"))
+    wrong = [f"{found[name]} {what}" for what, name in counts if found[name]]
+    last = "" if found["last_word_heard"] else "; the last word was not heard"
+    return f"; of {found['words']} words {', '.join(wrong)}{last}" if wrong else ""
+
+
 def printable(text: str, style: str = "") -> Text:
     """Return text with control characters made visible: a name in a file must not move a terminal's cursor."""
     return Text("".join(char if char.isprintable() else "\ufffd" for char in text), style)
