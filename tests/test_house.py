@@ -23,7 +23,7 @@ MAY_IMPORT_TORCH = {"coqui", "demo"}
 FLOORS = (
     "errors", "checks", "findings", "resources", "progress", "background", "shell", "files", "checkpoint", "conversion",
     "options", "source", "diagnosis", "audio", "plan", "result", "results", "profiles", "places", "coqui", "report",
-    "commands", "training", "sweeping", "demo", "api", "cli",
+    "commands", "training", "sweeping", "demo", "api", "ui", "cli",
 )  # fmt: skip
 MOST_IN_A_FOLDER, MOST_AT_THE_TOP = 18, 12
 
@@ -93,14 +93,15 @@ def test_no_folder_is_a_corridor():
         assert count <= (MOST_AT_THE_TOP if folder == PACKAGE else MOST_IN_A_FOLDER), folder
 
 
-# tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main and the probe are; a training
-# must not end for an export.
+# tokenizers raises nothing narrower; a task of a sweep is the edge of a process, as cli.main and the probe are; a piece of
+# work of the page is the edge of a thread; a training must not end for an export.
 MAY_CATCH_EVERYTHING = {
     "verify.cli.main",
     "verify.coqui.probe",
     "verify.coqui.model",
     "verify.sweeping.run_task",
     "verify.training.callback",
+    "verify.ui.work",
 }
 
 

@@ -16,7 +16,15 @@ from verify.background import is_busy
 from verify.cli.limits import require_memory
 from verify.cli.parser import parse
 from verify.cli.streams import hush_warnings, prepare_streams
-from verify.errors import EXIT_COULD_NOT_RUN, EXIT_INTERRUPTED, Cause, ConversionError, OptionError, cause_of
+from verify.errors import (
+    EXIT_COULD_NOT_RUN,
+    EXIT_INTERRUPTED,
+    EXIT_VERIFIED,
+    Cause,
+    ConversionError,
+    OptionError,
+    cause_of,
+)
 
 # Commands whose reports have a room of their own.
 _SHOWN_BY = {
@@ -71,6 +79,10 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
 
         options = DemoOptions(**given(DemoOptions, vars(args)))
         return demo.demo(options.output, options.force, watch)
+    if args.command == "ui":
+        from verify.cli import page
+
+        return page.serve(args, _emit)
     if args.command == "compare":
         return api.compare(*args.sources, job=_job(args), watch=watch)
     if args.command == "sweep":
@@ -115,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("XTTS_VERIFY_DEBUG"):
             raise
         return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
+    if report is None:  # the page was closed
+        return EXIT_VERIFIED
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
         _show(report, args, watch)
         if getattr(args, "open", False):

@@ -27,7 +27,7 @@ class Command:
         if self.operand is None:
             return ""
         _, many, metavar, _ = self.operand
-        return {"?": f"[{metavar}]", "+": f"{metavar} [{metavar} ...]", "": metavar}[many]
+        return {"?": f"[{metavar}]", "*": f"[{metavar} ...]", "+": f"{metavar} [{metavar} ...]", "": metavar}[many]
 
 
 SOURCE = ("source", "", "SOURCE", ".pth, .safetensors or run folder, here or at a URL")
@@ -93,6 +93,11 @@ COMMANDS = {
     "demo": Command(
         about="write a training checkpoint of a tiny model that speaks and do the main job on it",
         examples=("demo", "demo -o speaking --force"),
+    ),
+    "ui": Command(
+        about="a page in the browser that does all this, for this machine alone",
+        examples=("ui", "ui runs", "ui runs models --port 8000 --no-browser"),
+        operand=("roots", "*", "DIR", "folders that the page may open (default: the current one)"),
     ),
 }
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")

@@ -3,7 +3,7 @@
 from verify.options.job import Dtype, Expect, Format, Job
 from verify.options.keywords import AnyPath, Options, SourceOptions, job_of
 from verify.options.option import given, names_of, options_of
-from verify.options.others import HOLDERS, CommandLine, DemoOptions, JudgeOptions, Workers
+from verify.options.others import HOLDERS, CommandLine, DemoOptions, JudgeOptions, UiOptions, Workers
 from verify.options.places import CHECKS, EVERY, GROUPS, SPEECH
 from verify.options.reproduce import command, words
 
@@ -23,6 +23,7 @@ __all__ = [
     "JudgeOptions",
     "Options",
     "SourceOptions",
+    "UiOptions",
     "Workers",
     "command",
     "given",

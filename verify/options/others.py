@@ -56,6 +56,24 @@ class DemoOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UiOptions:
+    """The options of `ui`, the page in a browser."""
+
+    roots: tuple[Path, ...] = option("DIR", (), (), "", parse=Path, repeatable=True,
+        help="folders that the page may open (default: the current one)")
+    host: str = option("--host HOST", "127.0.0.1", ("ui",), WORK, parse=read.text,
+        help="let other machines open the page at this address of this one (default: 127.0.0.1, this machine alone)",
+        more="they need the key in the address that is printed; 0.0.0.0 means every address")
+    port: int | None = option("--port N", None, ("ui",), WORK, parse=read.whole_number(0, 65535),
+        help="where the page listens (default: the first free one from 7860 on)")
+    browser: bool = option("--no-browser", True, ("ui",), SHOWN,
+        help="do not open a browser")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
     """Options of the command line only; in Python a function call or its result takes their place."""
 
@@ -75,4 +93,4 @@ class CommandLine:
 
 
 # fmt: on
-HOLDERS = (Job, JudgeOptions, Workers, DemoOptions, CommandLine)
+HOLDERS = (Job, JudgeOptions, Workers, DemoOptions, UiOptions, CommandLine)

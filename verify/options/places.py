@@ -6,7 +6,7 @@ ONE_MODEL = (*MAIN, "inspect", "verify")
 ONE_OR_MORE = (*ONE_MODEL, "compare")
 ALL_MODELS = (*ONE_OR_MORE, "sweep")
 SPEAKING = (*MAIN, "verify", "compare", "sweep")
-EVERY = (*ALL_MODELS, "judge", "explain", "env", "profiles", "demo")
+EVERY = (*ALL_MODELS, "judge", "explain", "env", "profiles", "demo", "ui")
 
 # The groups in the help text.
 MODEL, SPEECH, CHECKS = "which model", "what it says, and how", "what is checked"

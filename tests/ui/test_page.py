@@ -1,0 +1,286 @@
+"""The page of `ui`: what it may open, who may ask it, and in a real Chromium from the first click to the download."""
+
+import http.client
+import os
+import pickle
+import shutil
+import sys
+import time
+import urllib.parse
+import zipfile
+
+import pytest
+
+from tests.support.helpers import save_tiny
+from verify.cli import main, parser
+from verify.errors import ConversionError
+from verify.options import UiOptions
+from verify.resources import DEFAULT_REFERENCE
+from verify.ui import choices, roots, views
+from verify.ui.work import Workshop
+
+EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{constructor}}'\"\u202e"
+
+
+class Evil:
+    """Runs a command where it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("touch ran",)
+
+
+# --- what may be opened ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_outside_of_the_folders_is_opened_by_whatever_way(tmp_path):
+    inside, beside, dropped = (tmp_path / name for name in ("runs", "runs-of-others", "private"))
+    for folder in (inside, beside, dropped):
+        folder.mkdir()
+    for run in (inside / "run", beside / "run"):
+        save_tiny(run / "best_model_1.pth")
+    (inside / "way-out").symlink_to(beside / "run")
+    opened = roots.opened([inside], dropped)
+    assert opened.find(' "run" ') == inside / "run" == opened.find(str(inside / "run"))
+    for name in (
+        "../runs-of-others/run",
+        str(beside / "run"),
+        "way-out",
+        "way-out/best_model_1.pth",
+        "/etc/passwd",
+        "~",
+        "run/../..",
+    ):
+        with pytest.raises(ConversionError, match="outside of what this page may open") as refused:
+            opened.find(name)
+        assert refused.value.cause.code == "outside-roots"
+    for name in ("", "  ", "https://example.org/a.pth", "file:///etc/passwd", "a\0b"):
+        with pytest.raises(ConversionError) as refused:
+            opened.find(name)
+        assert refused.value.cause.code == "bad-option"
+    with pytest.raises(ConversionError, match="is not a folder"):
+        roots.opened([inside / "none"], dropped)
+
+
+def test_every_option_that_takes_a_path_is_held_to_the_folders(tmp_path):
+    (tmp_path / "runs").mkdir()
+    opened = roots.opened([tmp_path / "runs"], tmp_path / "runs")
+    for command in ("convert", "compare", "sweep"):
+        fields = choices.folded(command)
+        for at, (field, option) in enumerate(fields):
+            values = [None] * len(fields)
+            values[at] = "/etc/hostname"
+            if (option.metavar or "").split("=")[-1] in ("FILE", "DIR"):
+                with pytest.raises(ConversionError, match="outside"):
+                    choices.read(command, values, opened)
+            elif not option.choices and not isinstance(field.default, bool) and field.name != "transcribe":
+                assert choices.read(command, values, opened) in (
+                    {field.name: "/etc/hostname"},
+                    {field.name: ("/etc/hostname",)},
+                )
+
+
+def test_messages_name_the_fields_of_the_page_in_place_of_flags():
+    assert views.in_words("Pass it with --vocab FILE, or -o DIR.") == "Pass it with “vocab”, or “output”."
+    assert views.in_words("a --nothing, x-o y, 3 -o") == "a --nothing, x-o y, 3 “output”"
+
+
+def test_work_is_done_in_turn_and_a_stop_is_heard_while_it_waits(tmp_path):
+    shop, order = Workshop(tmp_path), []
+
+    def do(work):
+        with work.step("long", 10) as progress:
+            while True:
+                order.append(work.id)
+                progress(1)
+                time.sleep(0.01)
+
+    first, second = shop.begin("convert", do), shop.begin("convert", do)
+    while not order:
+        time.sleep(0.01)
+    assert shop.waiting_before(second) == 1
+    assert "Waiting for 1 other piece of work" in views.progress(second, 1)
+    second.stop()
+    first.stop()
+    shop.close()
+    assert (first.state, second.state) == ("stopped", "stopped")
+    assert {*order} == {first.id}
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_without_gradio_the_command_says_what_to_install(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    assert main.main(["ui", str(tmp_path), "--no-browser"]) == 2
+    assert "pip install 'xtts-verify[ui]'" in capsys.readouterr().err
+    assert parser.parse(["ui"]).roots == []
+
+
+# --- the server ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(genuine_run, tmp_path_factory):
+    """A folder of runs: a genuine one with its vocabulary, and one whose name is an attack."""
+    top = tmp_path_factory.mktemp("runs")
+    vocab = next(genuine_run.parents[1].glob("**/vocab.json"))
+    for name in ("run", f"{EVIL.replace('/', '')}"):
+        (top / name).mkdir()
+        os.link(next(genuine_run.glob("best_model_*.pth")), top / name / "best_model_2.pth")
+        shutil.copyfile(genuine_run / "config.json", top / name / "config.json")
+        shutil.copyfile(vocab, top / name / "vocab.json")
+    return top
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    pytest.importorskip("gradio", reason="the page needs Gradio: pip install 'xtts-verify[ui]'")
+    from verify.ui import server
+
+    with server.running(UiOptions(roots=(folder,), port=0)) as (address, _):
+        yield urllib.parse.urlsplit(address)
+
+
+def ask(address, path, method="GET", body=None, key=True, **headers):
+    """Return the status and body of an answer."""
+    port, secret = address.port, address.query.removeprefix("key=")
+    cookie = {"Cookie": f"xtts-verify-{port}={secret}"} if key else {}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(
+        method, path, body, {**cookie, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    )
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode(errors="replace")
+
+
+def test_a_stranger_gets_nothing_and_another_page_neither(address):
+    assert ask(address, "/", key=False)[0] == 403
+    assert ask(address, "/config", key=False)[0] == 403
+    assert ask(address, "/?key=guessed", key=False)[0] == 403
+    assert ask(address, f"/?{address.query}", key=False)[0] == 303
+    assert ask(address, "/config")[0] == 200
+    assert ask(address, "/config", Host=f"evil.example:{address.port}")[0] == 421
+    for origin in ("http://evil.example", f"http://127.0.0.1:{address.port + 1}", "null"):
+        assert ask(address, "/gradio_api/upload", "POST", b"x", Origin=origin)[0] == 403
+    assert ask(address, "/config", Sec_Fetch_Site="same-site", Sec_Fetch_Mode="no-cors")[0] == 403
+    for path in (
+        "/gradio_api/info",
+        "/gradio_api/proxy=http://127.0.0.1/",
+        "/gradio_api/run/predict",
+        "/docs",
+        "/monitoring",
+        "/work/x/../../etc/passwd",
+    ):
+        assert ask(address, path)[0] == 404, path
+    assert ask(address, "/gradio_api/file=/etc/passwd")[0] == 403
+    assert ask(address, "/gradio_api/upload", "POST", b"x", Content_Length=str(10**15))[0] == 507
+    assert ask(address, f"/work/{'a' * 22}.zip")[0] == 404
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip("playwright.sync_api", reason="the pip package playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no Chromium on this system: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--mute-audio"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, address):
+    """Open the page; at the end nothing may have been asked of any other host, complained about or popped up."""
+    contexts, faults = [], []
+
+    def forbid(route):
+        faults.append(f"asked for {route.request.url[:200]}")
+        route.abort()
+
+    def open_it(**options):
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        context.route(lambda url: not url.startswith((f"http://127.0.0.1:{address.port}/", "data:", "blob:")), forbid)
+        tab = context.new_page()
+        tab.set_default_timeout(60_000)
+        tab.on(
+            "console",
+            lambda message: faults.append(f"console: {message.text}") if "Content Security" in message.text else None,
+        )
+        tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        tab.on("dialog", lambda dialog: faults.append("a script ran"))
+        tab.goto(address.geturl())
+        tab.wait_for_selector("#source textarea")
+        return tab
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def pick(tab, name):
+    """Type the name of a run and wait for what is in it."""
+    tab.locator("#source textarea").fill(name)
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#found .xv")
+    return tab.locator("#found").inner_text()
+
+
+def test_from_the_first_click_to_the_download(open_page, address, folder, tmp_path):
+    """With the keyboard, at a phone's width: pick a run, give a voice, convert, leave and come back, listen, take the folder away."""
+    tab = open_page(viewport={"width": 390, "height": 844}, accept_downloads=True)
+    assert "best_model_2.pth" in pick(tab, "run")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.locator(".voice input[type=file]").set_input_files(DEFAULT_REFERENCE)
+    tab.locator(".voice").get_by_label("Clear").first.wait_for()
+    tab.get_by_label("What it says").first.fill("Hi.")
+    tab.locator("#convert").focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(".xv-progress progress", state="attached")
+    other = tab.context.new_page()  # the page is closed in the middle of the work, and opened again
+    tab.close()
+    other.goto(f"http://127.0.0.1:{address.port}/")
+    verdict = other.locator("#result .xv-verdict").inner_text(timeout=120_000)
+    assert "It is noise, not speech" in verdict
+    assert "“expect” sound asks for no more than sound" in verdict
+    ready = "() => { const all = [...document.querySelectorAll('#result audio')]; return all.length == 2 && all.every(one => one.readyState > 0); }"
+    other.wait_for_function(ready)
+    with other.expect_download() as download:
+        other.get_by_text("Download the folder as ZIP").click()
+    with zipfile.ZipFile(download.value.path()) as bundle:
+        assert bundle.testzip() is None
+        assert {name.partition("/")[2] for name in bundle.namelist()} == {
+            path.name for path in (folder / "run" / "inference").iterdir()
+        }
+    assert download.value.suggested_filename == "run.zip"
+    assert not list((folder / "run").glob(".*"))
+
+
+def test_hostile_files_and_names_are_shown_and_nothing_of_them_runs(open_page, folder, tmp_path):
+    tab = open_page()
+    name = next(path.name for path in folder.iterdir() if path.name != "run")
+    assert "${alert(2)}{{constructor}}" in pick(tab, name)
+    tab.get_by_role("button", name="Browse").click()
+    tab.get_by_text("${alert(2)}").last.wait_for()
+    hostile = tmp_path / "<b onclick=alert(3)>.pth"
+    hostile.write_bytes(pickle.dumps(Evil()))
+    tab.get_by_role("button", name="Drop files").click()
+    tab.locator("#drop input[type=file]").set_input_files(hostile)
+    tab.locator("#found").get_by_text("unsafe-pickle").wait_for()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_of_two_people_each_sees_their_own_and_a_stop_leaves_nothing(open_page, folder):
+    first, second = open_page(), open_page()
+    before = sorted(folder.rglob("*"))
+    pick(first, "run")
+    first.click("#convert")
+    first.wait_for_selector(".xv-progress progress", state="attached")
+    first.click("#stop")
+    first.get_by_text("Stopped. Nothing was left behind.").wait_for()
+    assert second.locator("#result").inner_text() == ""
+    assert second.locator(".xv-progress").count() == 0
+    assert sorted(folder.rglob("*")) == before

@@ -1,0 +1,1 @@
+"""The command `ui`: a page in the browser, on this machine, that calls the functions of `verify.api`."""

@@ -1,0 +1,72 @@
+"""The options that are folded away, as fields of the page: made from where they are declared, so that none is missing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, Field
+from pathlib import Path
+from typing import Any
+
+from verify import resources
+from verify.options import Job, options_of
+from verify.options import option as options
+from verify.options.option import Option
+from verify.ui.roots import Roots
+
+# Fields of their own on the page; voices by name and a Whisper model by path would open files by other ways.
+ELSEWHERE = {"source", "checkpoint", "speaker_wavs", "texts", "profile", "force", "speakers", "follow"}
+_SWITCHES = {"transcribe"}  # options that take a value or none, here only none
+
+
+def folded(command: str) -> list[tuple[Field[Any], Option]]:
+    """Return the options of a command that have no field of their own, in the order of `--help`."""
+    return [
+        (field, option)
+        for field, option in options_of(Job)
+        if command in option.commands and field.name not in ELSEWHERE and field.default is not MISSING
+    ]
+
+
+def label(option: Option) -> str:
+    """Return what the page calls an option: its flag in words."""
+    return option.flag.lstrip("-").replace("-", " ")
+
+
+def component(gradio: Any, field: Field[Any], option: Option) -> Any:
+    """Return the field of the page for an option."""
+    about = {"label": label(option), "info": option.help.replace("`", "")}
+    if isinstance(field.default, bool) or field.name in _SWITCHES:
+        return gradio.Checkbox(value=False, **about)
+    if field.name == "language":
+        return gradio.Dropdown(choices=[("as the run", ""), *resources.load("sentences")], value="", **about)
+    if option.choices:
+        return gradio.Dropdown(choices=list(option.choices), value=field.default, **about)
+    placeholder = "" if field.default in (None, ()) else str(field.default)
+    return gradio.Textbox(placeholder=placeholder, lines=2 if option.repeatable else 1, max_lines=8, **about)
+
+
+def read(command: str, values: Sequence[Any], roots: Roots) -> dict[str, Any]:
+    """Return the options that were changed, as keywords of the library; it checks them.
+
+    Raises:
+        ConversionError: a path is outside of what the page may open.
+    """
+    return dict(_changed(command, values, roots))
+
+
+def _changed(command: str, values: Sequence[Any], roots: Roots) -> Iterator[tuple[str, Any]]:
+    for (field, option), value in zip(folded(command), values, strict=True):
+        if value in (None, "", False, field.default):
+            continue
+        if isinstance(field.default, bool):
+            yield field.name, not field.default
+        elif field.name in _SWITCHES:
+            yield field.name, option.alone
+        elif option.parse is options.location:
+            yield field.name, _path(str(value), roots)
+        elif option.repeatable:
+            yield field.name, tuple(line.strip() for line in str(value).splitlines() if line.strip())
+        else:
+            yield field.name, str(value).strip()
+
+
+def _path(text: str, roots: Roots) -> Path:
+    return roots.find(text)
