@@ -36,14 +36,18 @@ class Background:
             self._thread.join(min(left, _POLL_SECONDS))
         return not self._thread.is_alive()
 
-    def wait(self) -> Any:
+    def wait(self, progress: Callable[[int], object] = lambda _: None) -> Any:
         """Wait for the function to end, and return its result.
+
+        Args:
+            progress: is called with 0 now and then, so that who watches can stop the work.
 
         Raises:
             ConversionError, OSError: what the function raised.
         """
         while self._thread.is_alive():
             self._thread.join(_POLL_SECONDS)
+            progress(0)
         if self._error:
             raise self._error
         return self._result

@@ -83,8 +83,8 @@ def imported(coqui: Background, clock: Stopwatch) -> Any:
     Raises:
         EnvironmentFault: it cannot be imported.
     """
-    with clock.step("import", "importing coqui-tts"):
-        return coqui.wait()
+    with clock.step("import", "importing coqui-tts") as progress:
+        return coqui.wait(progress)
 
 
 def hashing(plan: Plan) -> Background | None:
@@ -100,8 +100,8 @@ def hashed(digest: Background, clock: Stopwatch) -> str:
     Raises:
         ArchiveError: it changed while it was read.
     """
-    with clock.step("hash", "hashing the source"):
-        return digest.wait()
+    with clock.step("hash", "hashing the source") as progress:
+        return digest.wait(progress)
 
 
 def _wants_hash(plan: Plan) -> bool:

@@ -1,7 +1,7 @@
 """The command `sweep`: every checkpoint of every run speaks the same script; results are stored, and all are ranked."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -113,7 +113,7 @@ def _outcomes(prepared: Sequence[Candidate], results: Store, workers: Workers, w
         else:
             todo.append(candidate)
     with watch.step("letting the checkpoints speak", len(todo), "checkpoints") as progress:
-        for number, outcome in _run(todo, workers):
+        for number, outcome in _run(todo, workers, progress):
             candidate = todo[number]
             if outcome.found and not outcome.cause and candidate.identity:
                 results.add(candidate.identity, outcome)
@@ -122,7 +122,7 @@ def _outcomes(prepared: Sequence[Candidate], results: Store, workers: Workers, w
     return outcomes
 
 
-def _run(todo: Sequence[Candidate], workers: Workers) -> Iterator[tuple[int, Outcome]]:
+def _run(todo: Sequence[Candidate], workers: Workers, progress: Callable[[int], None]) -> Iterator[tuple[int, Outcome]]:
     """Yield the number of each checkpoint with its outcome, as they finish."""
     tasks = [
         Task(plan=candidate.plan, script=candidate.script, threads=workers.threads)
@@ -138,7 +138,7 @@ def _run(todo: Sequence[Candidate], workers: Workers) -> Iterator[tuple[int, Out
     gpus = gpus_for(tasks[0].plan.job.device) if len(tasks) > 1 and workers.jobs != 1 else ()
     jobs = min(workers.jobs or job_count(len(tasks), workers.threads, needed, len(gpus)), len(tasks))
     gpu_of = [gpus[number % len(gpus)] if gpus else None for number in range(jobs)]
-    yield from run_tasks(tasks, [environment_of(workers.threads, gpu) for gpu in gpu_of])
+    yield from run_tasks(tasks, [environment_of(workers.threads, gpu) for gpu in gpu_of], progress)
 
 
 def _report(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,14 @@ _JOIN_SECONDS = 5.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-def run_tasks(tasks: Sequence[Task], environments: Sequence[Mapping[str, str]]) -> Iterator[tuple[int, Outcome]]:
+def run_tasks(
+    tasks: Sequence[Task], environments: Sequence[Mapping[str, str]], progress: Callable[[int], object] = lambda _: None
+) -> Iterator[tuple[int, Outcome]]:
     """Yield the number of each task with its outcome, as they finish.
 
     Args:
         environments: the environment variables of each worker; their number is that of the workers.
+        progress: is called with 0 now and then, so that who watches can stop the work.
     """
     waiting, free = deque(enumerate(tasks)), deque(environments)
     idle: list[_Worker] = []
@@ -43,6 +46,7 @@ def run_tasks(tasks: Sequence[Task], environments: Sequence[Mapping[str, str]]) 
                 number, task = waiting.popleft()
                 busy[worker.connection] = (worker, number)
                 worker.send(task)
+            progress(0)
             for connection in wait(list(busy), timeout=_POLL_SECONDS):
                 worker, number = busy.pop(connection)
                 outcome, is_alive = worker.receive()

@@ -1,30 +1,27 @@
 """The page: its fields and buttons, and which task each begins. Made anew for each server."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from verify import api, resources
-from verify.errors import ConversionError, cause_of
-from verify.ui import choices, views
+from verify.ui import choices
+from verify.ui.answers import Answers
 from verify.ui.browser import browser
-from verify.ui.tasks import Asked, Tasks
-from verify.ui.work import Work
+from verify.ui.roots import Roots
 
-_POLL_SECONDS = 0.3
 STYLE = Path(__file__).with_name("page.css")
 FIRST_WORDS = (
     "Turn a training checkpoint of XTTS into a folder that any XTTS program opens, and hear whether it speaks."
 )
-REFUSALS = (ConversionError, OSError)
+QUIET = {"show_progress": "hidden"}  # we show how far the work is
 
 
 class Page:
-    """Builds the page for a set of tasks; `gradio` is handed in, as it takes seconds to import."""
+    """Builds the page; `gradio` is handed in, as it takes seconds to import."""
 
-    def __init__(self, gradio: Any, tasks: Tasks) -> None:
-        self.gr, self.tasks = gradio, tasks
+    def __init__(self, gradio: Any, answers: Answers, roots: Roots) -> None:
+        self.gr, self.answers, self.roots = gradio, answers, roots
 
     def build(self) -> Any:
         """Return the Gradio blocks."""
@@ -47,11 +44,11 @@ class Page:
 
     def _convert_tab(self, blocks: Any) -> None:
         gr = self.gr
-        source, found = self._picker("Your run folder or checkpoint")
+        steps = [("the best", "best"), ("the last", "last")]
+        checkpoint = gr.Dropdown(steps, value="best", label="Checkpoint", interactive=True, render=False)
+        source = self._picker("Your run folder or checkpoint", checkpoint)
         with gr.Row():
-            checkpoint = gr.Dropdown(
-                [("the best", "best"), ("the last", "last")], value="best", label="Checkpoint", interactive=True
-            )
+            checkpoint.render()
             profile = gr.Dropdown(
                 [("any program that loads a folder", ""), *((one.title, one.name) for one in api.list_profiles())],
                 value="", label="For which program", interactive=True,
@@ -65,16 +62,13 @@ class Page:
         )
         fields = self._folded("convert")
         force = gr.Checkbox(label="Replace what an earlier conversion wrote there", elem_id="force")
-        with gr.Row():
-            start = gr.Button("Convert and verify", variant="primary", elem_id="convert")
-            stop = gr.Button("Stop", interactive=False, elem_id="stop")
-        shown, result = gr.HTML(), gr.HTML(elem_id="result")
+        start, stop, shown = self._buttons("Convert and verify", "convert")
+        result = gr.HTML(elem_id="result")
         current = gr.BrowserState("", storage_key="xtts-verify-convert")
         listening, takes = self._listening(current)
         inputs = [source, checkpoint, voice, text, profile, force, *fields]
         outputs = [shown, stop, result, listening, takes]
-        self._follow(start, self._convert, inputs, stop, current, outputs, blocks)
-        self._picked(source, found, checkpoint)
+        self._follow(start, self.answers.convert, inputs, stop, current, outputs, blocks)
 
     def _listening(self, current: Any) -> tuple[Any, Any]:
         gr = self.gr
@@ -89,8 +83,8 @@ class Page:
             shown = gr.HTML()
         takes = gr.HTML(elem_id="takes")
         said = gr.State("")
-        say.click(self._say, [current, line, language, seed], said, show_progress="hidden").then(
-            self._follow_take, [said, current], [shown, say, takes], show_progress="hidden"
+        say.click(self.answers.say, [current, line, language, seed], said, **QUIET).then(
+            self.answers.follow_take, [said, current], [shown, say, takes], **QUIET
         )
         return listening, takes
 
@@ -107,13 +101,11 @@ class Page:
         voice = self._voice()
         text = gr.Textbox(label="What they say, a sentence a line", lines=3, max_lines=12)
         fields = self._folded("compare")
-        with gr.Row():
-            start = gr.Button("Compare", variant="primary", elem_id="compare")
-            stop = gr.Button("Stop", interactive=False)
-        shown, result = gr.HTML(), gr.HTML(elem_id="compared")
+        start, stop, shown = self._buttons("Compare", "compare")
+        result = gr.HTML(elem_id="compared")
         current = gr.BrowserState("", storage_key="xtts-verify-compare")
         inputs = [first, second, voice, text, *fields]
-        self._follow(start, self._compare, inputs, stop, current, [shown, stop, result], blocks)
+        self._follow(start, self.answers.compare, inputs, stop, current, [shown, stop, result], blocks)
 
     def _sweep_tab(self, blocks: Any) -> None:
         gr = self.gr
@@ -125,45 +117,45 @@ class Page:
         text = gr.Textbox(label="What they say, a sentence a line", lines=3, max_lines=12)
         fields = self._folded("sweep")
         force = gr.Checkbox(label="Replace what an earlier sweep wrote there")
-        with gr.Row():
-            start = gr.Button("Sweep", variant="primary", elem_id="sweep")
-            stop = gr.Button("Stop", interactive=False)
-        shown, result = gr.HTML(), gr.HTML(elem_id="swept")
+        start, stop, shown = self._buttons("Sweep", "sweep")
+        result = gr.HTML(elem_id="swept")
         current = gr.BrowserState("", storage_key="xtts-verify-sweep")
         inputs = [source, voice, text, force, *fields]
-        self._follow(start, self._sweep, inputs, stop, current, [shown, stop, result], blocks)
+        self._follow(start, self.answers.sweep, inputs, stop, current, [shown, stop, result], blocks)
 
     def _explain_tab(self) -> None:
         gr = self.gr
         text = gr.Textbox(label="The error, from “Traceback” to its last line", lines=10, max_lines=24, elem_id="error")
         button = gr.Button("Explain", variant="primary", elem_id="explain")
         meaning = gr.HTML(elem_id="meaning")
-        button.click(self._explain, text, meaning, show_progress="hidden")
+        button.click(self.answers.explain, text, meaning, **QUIET)
 
     # --- parts of tabs -------------------------------------------------------------------------------------------
 
-    def _picker(self, label: str) -> tuple[Any, Any]:
-        gr, roots = self.gr, self.tasks.roots
+    def _picker(self, label: str, checkpoint: Any) -> Any:
+        """Return the field of a source that is typed, browsed to or dropped, and show at once what is in it."""
+        gr = self.gr
         source = gr.Textbox(label=label, placeholder="Type its path, browse to it, or drop the files", elem_id="source")
         with gr.Row():
             with gr.Accordion("Browse", open=False):
-                for root in roots.folders:
-                    explorer = browser(gr, str(root))
-                    explorer.change(lambda path: path or gr.skip(), explorer, source, show_progress="hidden")
+                explorers = [browser(gr, str(root)) for root in self.roots.folders]
             with gr.Accordion("Drop files", open=False):
-                dropped = gr.File(
-                    file_count="multiple", label="The checkpoint, with its config.json and vocab.json", elem_id="drop"
-                )
+                what = "The checkpoint, with its config.json and vocab.json"
+                dropped = gr.File(file_count="multiple", label=what, elem_id="drop")
         found = gr.HTML(elem_id="found")
-        dropped.upload(self._take_in, dropped, [source, dropped], show_progress="hidden")
-        return source, found
+        look = {"fn": self.answers.inspect, "inputs": [source, checkpoint], "outputs": [found, checkpoint], **QUIET}
+        gr.on([source.submit, source.blur, checkpoint.input], trigger_mode="always_last", **look)
+        for explorer in explorers:
+            explorer.change(self.answers.browse, explorer, source, **QUIET).then(**look)
+        dropped.upload(self.answers.take_in, dropped, [source, dropped], **QUIET).then(**look)
+        return source
 
-    def _picked(self, source: Any, found: Any, checkpoint: Any) -> None:
-        """Show at once what is in a source that was picked."""
-        self.gr.on(
-            [source.submit, source.change, checkpoint.input], self._inspect, [source, checkpoint], [found, checkpoint],
-            show_progress="hidden", trigger_mode="always_last",
-        )  # fmt: skip
+    def _buttons(self, label: str, name: str) -> tuple[Any, Any, Any]:
+        """Return the buttons that begin and stop a piece of work, and where it is told how far it is."""
+        with self.gr.Row():
+            start = self.gr.Button(label, variant="primary", elem_id=name)
+            stop = self.gr.Button("Stop", interactive=False, elem_id=f"stop-{name}")
+        return start, stop, self.gr.HTML(elem_id=f"progress-{name}")
 
     def _voice(self) -> Any:
         return self.gr.Audio(
@@ -190,97 +182,8 @@ class Page:
         blocks: Any,
     ) -> None:
         """Let a button begin a piece of work, and the page follow it: also a page that is opened again meanwhile."""
-        quiet = {"show_progress": "hidden"}
         many = len(outputs) > 3
-        follow = self._follow_model if many else self._follow_work
-        start.click(begin, list(inputs), current, **quiet).then(follow, current, list(outputs), **quiet)
-        stop.click(self._stop, current, None, **quiet)
-        blocks.load(follow, current, list(outputs), **quiet)
-
-    # --- what the buttons call -----------------------------------------------------------------------------------
-
-    def _take_in(self, files: Sequence[str]) -> tuple[str, None]:
-        return self.tasks.take_in(files), None
-
-    def _inspect(self, source: str, checkpoint: str) -> tuple[Any, Any]:
-        if not source.strip():
-            return "", self.gr.skip()
-        try:
-            steps = self.tasks.checkpoints(source)
-            chosen = checkpoint if checkpoint in {value for _, value in steps} else "best"
-            report = self.tasks.inspect(Asked(source=source, checkpoint=chosen))
-        except REFUSALS as error:
-            return views.refused(cause_of(error)), self.gr.skip()
-        return views.inspected(report), self.gr.update(choices=steps, value=chosen)
-
-    def _convert(
-        self, source: str, checkpoint: str, voice: str | None, text: str, profile: str, force: bool, *folded: Any
-    ) -> str:
-        asked = Asked(
-            source=source, checkpoint=checkpoint, voice=voice, text=text, profile=profile, force=force, folded=folded
-        )
-        return self.tasks.convert(asked).id
-
-    def _compare(self, first: str, second: str, voice: str | None, text: str, *folded: Any) -> str:
-        return self.tasks.compare([first, second], Asked(source=first, voice=voice, text=text, folded=folded)).id
-
-    def _sweep(self, source: str, voice: str | None, text: str, force: bool, *folded: Any) -> str:
-        return self.tasks.sweep(Asked(source=source, voice=voice, text=text, force=force, folded=folded)).id
-
-    def _say(self, current: str, text: str, language: str, seed: float) -> str:
-        work = self.tasks.workshop.of(current)
-        return self.tasks.say(work, text, language, int(seed or 0)).id if work and work.result else ""
-
-    def _stop(self, current: str) -> None:
-        if work := self.tasks.workshop.of(current):
-            work.stop()
-
-    def _explain(self, text: str) -> str:
-        try:
-            report = api.explain(text)
-        except REFUSALS as error:
-            return views.refused(cause_of(error))
-        return views.explained(report.verdict, report.causes)
-
-    async def _follow_work(self, current: str) -> AsyncIterator[tuple[Any, ...]]:
-        """Show how far the work is until it is over, then what came of it."""
-        yield self._nothing(3)
-        async for work, shown in self._seen(current):
-            yield shown, self.gr.update(interactive=not work.is_over), views.result(work, self.tasks.workshop.folder)
-
-    async def _follow_model(self, current: str) -> AsyncIterator[tuple[Any, ...]]:
-        """Do the same, and let the model that came of it say more."""
-        yield self._nothing(5)
-        async for work, shown in self._seen(current):
-            speaks = bool(work.result and work.result.sample and work.result.output)
-            yield (
-                shown,
-                self.gr.update(interactive=not work.is_over),
-                views.result(work, self.tasks.workshop.folder),
-                self.gr.update(visible=speaks),
-                views.takes(work),
-            )
-
-    async def _follow_take(self, said: str, current: str) -> AsyncIterator[tuple[Any, ...]]:
-        parent = self.tasks.workshop.of(current)
-        yield self._nothing(3)
-        async for work, shown in self._seen(said):
-            told = views.refused(work.cause) if work.cause else shown
-            yield told, self.gr.update(interactive=work.is_over), views.takes(parent) if parent else ""
-
-    def _nothing(self, outputs: int) -> tuple[Any, ...]:
-        """Return what leaves all outputs as they are; a generator that yields nothing would empty them."""
-        return tuple(self.gr.skip() for _ in range(outputs))
-
-    async def _seen(self, identity: str) -> AsyncIterator[tuple[Work, str]]:
-        """Yield the work whenever what it shows has changed."""
-        work, last = self.tasks.workshop.of(identity), None
-        while work:
-            is_over = work.is_over
-            shown = views.progress(work, self.tasks.workshop.waiting_before(work))
-            if shown != last or is_over:
-                yield work, shown
-            if is_over:
-                return
-            last = shown
-            await asyncio.sleep(_POLL_SECONDS)
+        follow = self.answers.follow_model if many else self.answers.follow_work
+        start.click(begin, list(inputs), current, **QUIET).then(follow, current, list(outputs), **QUIET)
+        stop.click(self.answers.stop, current, None, **QUIET)
+        blocks.load(follow, current, list(outputs), **QUIET)

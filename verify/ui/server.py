@@ -13,6 +13,7 @@ from typing import Any
 from verify.errors import EnvironmentFault, OptionError
 from verify.options import UiOptions
 from verify.ui import roots, takeaway
+from verify.ui.answers import Answers
 from verify.ui.guard import Guard
 from verify.ui.page import STYLE, Page
 from verify.ui.tasks import Tasks
@@ -100,7 +101,7 @@ def _app(gradio: Any, tasks: Tasks) -> Any:
     app.add_route("/work/{identity}/{name}", _Files(tasks.workshop).single, methods=["GET"])
     return gradio.mount_gradio_app(
         app,
-        Page(gradio, tasks).build(),
+        Page(gradio, Answers(gradio, tasks), tasks.roots).build(),
         path="/",
         footer_links=[],
         run_history=False,

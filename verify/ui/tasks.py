@@ -106,10 +106,11 @@ class Tasks:
 
         def do(work: Work) -> Any:
             paths = [self.roots.find(source) for source in sources if source.strip()]
-            job = self._job(replace(asked, source=sources[0]), "compare", follow=False)
-            for path in paths:
-                self._looked_at(replace(job, source=path))
-            return api.compare(*paths, job=replace(job, output=self.workshop.folder_of(work) / "compare"), watch=work)
+            job = self._job(replace(asked, source=sources[0]), "compare")
+            reports = [self._looked_at(replace(job, source=path)) for path in paths]
+            follow = all(report.plan.job.follow for report in reports)
+            output = self.workshop.folder_of(work) / "compare"
+            return api.compare(*paths, job=replace(job, follow=follow, output=output), watch=work)
 
         return self.workshop.begin("compare", do)
 
@@ -117,9 +118,10 @@ class Tasks:
         """Begin to hear every checkpoint of a run; results are kept in the run, where a later sweep goes on from."""
 
         def do(work: Work) -> Any:
-            job = self._job(asked, "sweep", follow=False)
-            self._looked_at(job)
-            return api.sweep(self.roots.find(asked.source), job=job, watch=work)
+            job, run = self._job(asked, "sweep"), self.roots.find(asked.source)
+            for checkpoint in checkpoints_of(run):
+                self.roots.find(str(checkpoint))
+            return api.sweep(run, job=replace(job, follow=self._looked_at(job).plan.job.follow), watch=work)
 
         return self.workshop.begin("sweep", do)
 
@@ -150,8 +152,8 @@ class Tasks:
             self.workshop.model = name, (model, api.condition(model, Path(name) / "reference.wav"))
         return self.workshop.model[1]
 
-    def _job(self, asked: Asked, command: str, **more: Any) -> Job:
-        return Job(source=self.roots.find(asked.source), **(asked.options(command, self.roots) | more))
+    def _job(self, asked: Asked, command: str) -> Job:
+        return Job(source=self.roots.find(asked.source), **asked.options(command, self.roots))
 
     def _looked_at(self, job: Job) -> Result:
         """Return what is in the source; where its config leads out of the folders of the page, it is not followed.
