@@ -1,7 +1,7 @@
 """The options that are folded away, as fields of the page: made from where they are declared, so that none is missing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, Field
+from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,17 @@ from verify.options import option as options
 from verify.options.option import Option
 from verify.ui.roots import Roots
 
-# Fields of their own on the page; voices by name and a Whisper model by path would open files by other ways.
-ELSEWHERE = {"source", "checkpoint", "speaker_wavs", "texts", "profile", "force", "speakers", "follow"}
+ELSEWHERE = {
+    "source",
+    "checkpoint",
+    "speaker_wavs",
+    "texts",
+    "profile",
+    "force",
+    "follow",
+}  # fields of their own, or ours to decide
 _SWITCHES = {"transcribe"}  # options that take a value or none, here only none
+_HARMLESS = {"N", "X", "CODE"}  # numbers and languages; other free text may name a file, or a program to start
 
 
 def folded(command: str) -> list[tuple[Field[Any], Option]]:
@@ -21,8 +29,14 @@ def folded(command: str) -> list[tuple[Field[Any], Option]]:
     return [
         (field, option)
         for field, option in options_of(Job)
-        if command in option.commands and field.name not in ELSEWHERE and field.default is not MISSING
+        if command in option.commands and field.name not in ELSEWHERE and _is_harmless(field, option)
     ]
+
+
+def _is_harmless(field: Field[Any], option: Option) -> bool:
+    """Whether whoever has the page open may choose it: paths are, as they are held to the folders of the page."""
+    is_bounded = isinstance(field.default, bool) or bool(option.choices) or option.parse is options.location
+    return is_bounded or field.name in _SWITCHES or option.metavar in _HARMLESS
 
 
 def label(option: Option) -> str:
