@@ -54,6 +54,7 @@ DOCUMENT = {
     "sample": SAMPLE,
     "samples": [SAMPLE, {**SAMPLE, "seed": 1, "path": "sample-02.wav"}],
     "checks": CHECKS,
+    "places": None,
     "output": {"directory": EVIL, "files": [{"name": "model.pth", "bytes": 3_000_000, "sha256": "cd" * 32}]},
     "environment": {"python": "3.11", "device": EVIL},
     "seconds": {"read": 0.2, "speak": 12.04},
