@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from tests.support import fuzz, seeds
@@ -35,7 +36,7 @@ def run(tmp_path) -> Path:
     return seeds.run_folder(tmp_path / "in" / "run")
 
 
-def convert(run: Path, out: Path, *options: str) -> fuzz.Done:
+def convert(run: Path | str, out: Path, *options: str) -> fuzz.Done:
     return fuzz.measure([str(run), "-o", str(out), "--no-verify", "--json", *options])
 
 
@@ -163,6 +164,20 @@ def test_e8_a_source_that_is_replaced_between_reading_its_index_and_its_data(run
     monkeypatch.setattr(writer.torch_zip, "index_pickle", lambda *arguments: swap() or index(*arguments))
     done = convert(run, tmp_path / "out")
     assert (done.code, done.document["causes"][0]["code"]) == (2, "source-changed")
+    assert names(tmp_path) == ["in"]
+
+
+def test_e8_a_file_in_a_store_that_is_replaced_between_its_index_and_its_data(run, tmp_path, monkeypatch):
+    """The store's own word for the version is compared, as the two have one size and no checksums."""
+    files = fsspec.filesystem("memory")
+    for name in ("config.json", "vocab.json"):
+        files.pipe_file(f"/changing/{name}", (run / name).read_bytes())
+    model = seeds.safetensors()
+    files.pipe_file("/changing/model.safetensors", model)
+    swap = lambda: files.pipe_file("/changing/model.safetensors", model[:-1] + b"?")  # noqa: E731
+    monkeypatch.setattr(writer.torch_zip, "index_pickle", lambda *arguments: swap() or index(*arguments))
+    done = convert("memory://changing", tmp_path / "out")
+    assert (done.code, done.document["causes"][0]["code"]) == (2, "source-changed"), done.err
     assert names(tmp_path) == ["in"]
 
 

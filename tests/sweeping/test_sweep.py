@@ -315,8 +315,7 @@ def test_the_curve_has_a_line_for_each_run_and_names_from_outside_are_text():
     assert "&lt;script&gt;" in drawing
     assert "loss" not in drawing  # no checkpoint has one
     assert curve.drawable([replace(checkpoints[0], found={**checkpoints[0].found, "step": None})]) == []
-    (tmp := SweepReport(checkpoints=checkpoints[:1])).to_json()
-    assert sweep_page._curve(tmp) is None
+    assert sweep_page._curve(SweepReport(checkpoints=checkpoints[:1])) is None
 
 
 # --- workers ------------------------------------------------------------------------------------------------------
