@@ -115,11 +115,14 @@ def test_help_and_completion_can_be_written_in_every_code_page(encoding):
 @pytest.mark.parametrize(("options", "seen"), [([], 0), (["default"], 1)])
 def test_warnings_of_other_packages_are_shown_only_where_python_was_asked_for_them(options, seen, monkeypatch):
     monkeypatch.setattr(sys, "warnoptions", options)
+    monkeypatch.setenv("PYTHONWARNINGS", "")  # put back afterwards
+    monkeypatch.delenv("PYTHONWARNINGS")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         streams.hush_warnings()
         warnings.warn("`weight_norm` is deprecated", FutureWarning, stacklevel=1)
     assert len(caught) == seen
+    assert os.environ.get("PYTHONWARNINGS") == (None if seen else "ignore")
 
 
 def test_every_sign_of_ours_has_plain_letters():

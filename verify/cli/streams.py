@@ -25,6 +25,7 @@ def hush_warnings() -> None:
     """Ignore the warnings of other packages, which a user can do nothing about, unless Python was told what to do with them."""
     if not (sys.warnoptions or os.environ.get("XTTS_VERIFY_DEBUG")):
         warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of the processes that a sweep starts
 
 
 def plain(error: UnicodeError) -> tuple[str, int]:
