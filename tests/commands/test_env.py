@@ -24,7 +24,7 @@ def test_env_prints_what_is_installed_and_lets_a_tiny_model_generate(capsys, mon
     assert {"torch", "coqui-tts", "transformers"} <= {item["name"] for item in document["environment"]["packages"]}
     assert "device: cpu" in err
     assert "is a build for the CPU: it sees no GPU" in " ".join(err.split())
-    assert "verdict: pass of the environment" in err
+    assert "verdict: pass, for the environment" in err
 
 
 def test_env_names_the_versions_where_they_do_not_work_together(tmp_path):

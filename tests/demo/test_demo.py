@@ -112,6 +112,16 @@ def test_each_sentence_passes_every_check_with_any_seed(sample_of, sentence):
     assert len({sample.codes for sample in samples}) == 1
 
 
+def test_the_bar_moves_with_each_token_and_each_layer_of_the_vocoder_to_its_end(spoken):
+    from verify.coqui.synthesis import speak, speaking_steps
+
+    model, listen, _ = spoken
+    moves: list[int] = []
+    sample = speak(model, listen(), SENTENCES[0]["text"], "en", 0, moves.append)
+    assert sum(moves) == speaking_steps(model, SENTENCES[0]["text"], "en")
+    assert len(moves) > sample.tokens + 50
+
+
 def test_whisper_hears_the_words(sample_of, listener):
     sentences = [sentence for sentence in SENTENCES if sentence["language"] == "en"]  # the language of that Whisper
     for sentence in sentences:

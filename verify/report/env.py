@@ -12,8 +12,8 @@ from verify.checks import Check
 from verify.diagnosis import environment
 from verify.diagnosis.packages import Package
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, any_error
-from verify.report.details import checks_table
-from verify.report.screen import show_cause, show_verdict, table
+from verify.report.screen import say, show_cause, show_verdict, table
+from verify.report.words import check_state, number
 from verify.result import check_as_json, document, verdict
 
 
@@ -56,13 +56,15 @@ def show(report: EnvironmentReport, screen: Console, is_quiet: bool) -> None:
         screen.print(_packages(report))
         for device in report.devices:
             screen.print(Text(f"device: {device}"))
-        if report.checks:
-            screen.print(checks_table(report.checks, frozenset(check.name for check in report.checks)))
+        for check in report.checks:
+            state = check_state(check.ok, demanded=True)
+            figure = f"{check.name} {number(check.measured)}, the limit is {check.limit} {check.unit}"
+            say(Text.assemble((f"{state.mark}  ", state.colour), f"a tiny model generates: {figure}"), screen)
     for cause in report.causes:
         if not is_quiet or cause.severity == "error":
             show_cause(cause, screen)
     if not is_quiet or report.verdict == "fail":
-        show_verdict(report.verdict, " of the environment; no checkpoint was read", screen)
+        show_verdict(report.verdict, ", for the environment; no checkpoint was read", screen)
 
 
 def _packages(report: EnvironmentReport) -> Table:
