@@ -29,7 +29,7 @@ def test_a_command_of_the_page_runs(command, genuine_run, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     shutil.copyfile(resources.DEFAULT_REFERENCE, "anna.wav")
     words = [str(genuine_run) if word == "RUN" else word for word in shlex.split(command)]
-    heard = any(name in command for name in ("--speaker", "alltalk", "pandrator", "finetune-webui"))
+    heard = any(name in command for name in ("--speaker", "alltalk", "pandrator", "finetune-webui", "realtimetts"))
     code, out, err = run_cli(capsys, *words, "--no-sample" if heard else "--no-verify")
     assert code == 0, err
     assert out.strip() == words[-1]

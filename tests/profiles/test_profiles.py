@@ -15,7 +15,7 @@ from tests.support.helpers import run_cli
 from verify import Job, convert, resources
 from verify.profiles import profile as profiles
 
-NAMES = ("alltalk", "audio-cpp", "auralis", "coqui", "ebook2audiobook", "finetune-webui", "pandrator")
+NAMES = ("alltalk", "audio-cpp", "auralis", "coqui", "ebook2audiobook", "finetune-webui", "pandrator", "realtimetts")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def made(genuine_run, tmp_path_factory):
     def make(name):
         if name not in done:
             folder = tmp_path_factory.mktemp(name) / f"my-{name}"
-            source = make("alltalk")[0] if name == "pandrator" else genuine_run  # it has a voice by then
+            source = make("alltalk")[0] if name in ("pandrator", "realtimetts") else genuine_run  # it has a voice by then
             listens = name in ("alltalk", "finetune-webui")
             done[name] = (
                 folder,
