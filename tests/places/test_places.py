@@ -195,6 +195,12 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
+def activate(home: Path) -> Path:
+    path = broken_python(home / "env", "") / "bin" / "activate"
+    path.touch()
+    return path
+
+
 @on_posix
 @pytest.mark.parametrize(
     ("make", "says", "hint"),
@@ -204,7 +210,7 @@ def script(path: Path, text: str) -> Path:
         (lambda home: r"C:\AllTalk\env\python.exe", "there is nothing at this path", "It is a path of Windows"),
         (lambda home: home, "no Python is in this folder (looked for bin/python3", "Pass the Python that the program runs in"),
         (lambda home: script(home / "pip", "echo pip 24.0"), "asked for its version, it ended with status 0 and said: pip 24.0", "Pass the Python"),
-        (lambda home: broken_python(home / "env", "") / "TTS" / "__init__.py", "it cannot be started", "Did you mean"),
+        (lambda home: activate(home), "it cannot be started", "Did you mean"),
         (lambda home: script(home / "python", "echo xtts-verify 3.8.1"), "is Python 3.8.1; every coqui with XTTS needs 3.9 or newer", "Pass the Python"),
     ],
 )  # fmt: skip

@@ -26,7 +26,9 @@ def made(genuine_run, tmp_path_factory):
     def make(name):
         if name not in done:
             folder = tmp_path_factory.mktemp(name) / f"my-{name}"
-            source = make("alltalk")[0] if name in ("pandrator", "realtimetts") else genuine_run  # it has a voice by then
+            source = (
+                make("alltalk")[0] if name in ("pandrator", "realtimetts") else genuine_run
+            )  # it has a voice by then
             listens = name in ("alltalk", "finetune-webui")
             done[name] = (
                 folder,

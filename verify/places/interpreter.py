@@ -71,11 +71,12 @@ def _locate(given: str) -> Path:
 
 def _in_folder(folder: Path) -> Path:
     """Return the Python of an environment's folder, or of the folder of a program that has one inside."""
-    for place in (".", *ENVIRONMENTS, *_usual_places()):
+    places = tuple(dict.fromkeys((*ENVIRONMENTS, *_usual_places())))
+    for place in (".", *places):
         for name in INSIDE:
             if (path := folder / place / name).is_file():
                 return path
-    looked = ", ".join((*INSIDE[:4], *(f"{place}/..." for place in (*ENVIRONMENTS, *_usual_places()))))
+    looked = ", ".join((*INSIDE[:4], *(f"{place}/..." for place in places)))
     raise SourceError("no-python", f"--python {folder}: no Python is in this folder (looked for {looked})", _HINT)
 
 
@@ -105,15 +106,8 @@ def _asked(path: Path) -> Interpreter:
 
 
 def _no_python(path: Path, problem: str) -> SourceError:
-    beside = next(
-        (
-            other
-            for name in INSIDE
-            for other in (path.parent / name, path.parent.parent / name)
-            if other.is_file() and other != path
-        ),
-        None,
-    )
+    names = ("python3", "python", "python.exe")  # beside `activate` and `pip`, for which it may have been taken
+    beside = next((other for name in names if (other := path.parent / name).is_file() and other != path), None)
     hint = f"Did you mean {beside}?" if beside else _HINT
     return SourceError("no-python", f"--python {path} is no Python: {problem}", hint)
 
