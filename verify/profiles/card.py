@@ -123,13 +123,13 @@ def _speech(samples: Sequence[SampleResult]) -> str:
     if not samples:
         return "nothing was spoken"
     first = samples[0]
-    heard = "its words were not checked"
+    words = "its words were not checked"
     if first.transcript is not None:
-        heard = (
+        words = (
             f"a Whisper heard “{_plain(first.transcript)}” (character error rate {first.character_error_rate or 0:.2f})"
         )
     more = f", and {counted(len(samples) - 1, 'sample')} more" if len(samples) > 1 else ""
-    return f"“{_plain(first.text)}” ({first.language}, {first.seconds:.1f} s, seed {first.seed}){more}; {heard}"
+    return f"“{_plain(first.text)}” ({first.language}, {first.seconds:.1f} s, seed {first.seed}){more}; {words}"
 
 
 def _plain(text: str) -> str:

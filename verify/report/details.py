@@ -87,8 +87,8 @@ def show_samples(report: Result, screen: Console) -> None:
         screen.print(printable(f"  {sample.language}{take}: “{sample.text}”", "italic"))
         if sample.transcript is not None:
             error = f"character error rate {sample.character_error_rate or 0:.2f}{word_errors(sample.to_json().get('word_errors'))}"
-            heard = f"  heard: “{sample.transcript}”, {error}"
-            screen.print(printable(heard), soft_wrap=not screen.is_terminal)
+            transcript = f"  heard: “{sample.transcript}”, {error}"
+            screen.print(printable(transcript), soft_wrap=not screen.is_terminal)
     if report.sample:
         likeness = [sample.speaker_similarity for sample in report.samples if sample.speaker_similarity is not None]
         near = f"; speaker similarity {', '.join(f'{value:.2f}' for value in likeness)}" if likeness else ""

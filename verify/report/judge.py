@@ -21,12 +21,12 @@ def show(report: ClipsReport, screen: Console, is_quiet: bool, has_details: bool
     Args:
         has_details: show every check and hint, not only the checks that a clip failed and the one cause.
     """
-    heard = [clip for clip in report.clips if not clip.cause]
-    if heard and not is_quiet:
-        if len(heard) > SIDE_BY_SIDE:
-            screen.print(_lines(report, heard))
-        elif has_details or any(not check.ok for clip in heard for check in clip.checks):
-            screen.print(_table(report, heard, has_details))
+    measured = [clip for clip in report.clips if not clip.cause]
+    if measured and not is_quiet:
+        if len(measured) > SIDE_BY_SIDE:
+            screen.print(_lines(report, measured))
+        elif has_details or any(not check.ok for clip in measured for check in clip.checks):
+            screen.print(_table(report, measured, has_details))
     if not is_quiet or report.verdict != "pass":
         show_outcome(report, screen, has_hints=is_quiet or has_details)
 

@@ -57,17 +57,19 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
 
 def headline(document: dict[str, Any]) -> str:
     """Return the verdict in one sentence."""
-    load, heard = document["load"], document["sample"]
+    load, first_sample = document["load"], document["sample"]
     if any(cause["severity"] == "error" for cause in document["causes"]):
         return "It loads, but cannot be used" if load and load["strict"] else "It does not load"
     if document["verdict"] == "error":
-        return f"It loads{' and speaks' if heard else ''} here, but not in every Python that was tried"
+        return f"It loads{' and speaks' if first_sample else ''} here, but not in every Python that was tried"
     if document["verdict"] == "fail":
-        return "It loads, but sounds wrong: listen before you use it" if heard else "It loads, but a check failed"
-    told = "It loads and speaks" if heard else "It loads; it was not heard"
-    if heard and any(not check["ok"] and not check["demanded"] for check in document["checks"]):
-        told = "It loads and makes sound, and no more was asked of it"
-    return f"{told}, with a warning" if document["verdict"] == "warn" else told
+        return (
+            "It loads, but sounds wrong: listen before you use it" if first_sample else "It loads, but a check failed"
+        )
+    verdict = "It loads and speaks" if first_sample else "It loads; it was not heard"
+    if first_sample and any(not check["ok"] and not check["demanded"] for check in document["checks"]):
+        verdict = "It loads and makes sound, and no more was asked of it"
+    return f"{verdict}, with a warning" if document["verdict"] == "warn" else verdict
 
 
 def use(document: dict[str, Any]) -> str:
@@ -108,12 +110,12 @@ def _with_bars(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _clips(folder: Path, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the first sample, the reference and the other samples with sound and pictures, as far as there is room."""
-    takes = [*samples[:1], None, *samples[1:]]
-    names = [sample["path"] or "" if sample else "reference.wav" for sample in takes]
+    in_order = [*samples[:1], None, *samples[1:]]
+    names = [sample["path"] or "" if sample else "reference.wav" for sample in in_order]
     lengths = [_seconds(folder / name) if name else 0.0 for name in names]
     form = "wav" if sum(lengths) <= WAV_SECONDS else "mp3"
     clips, room = [], WAV_SECONDS if form == "wav" else MP3_SECONDS
-    for name, seconds, sample in zip(names, lengths, takes, strict=True):
+    for name, seconds, sample in zip(names, lengths, in_order, strict=True):
         room -= seconds
         sound = _sounding(folder / name, form) if seconds and room >= 0 else {"file": seconds and name, "audio": None}
         if seconds or sample:

@@ -15,8 +15,8 @@ def show(report: SweepReport, screen: Console, is_quiet: bool) -> None:
     """Print the ranks and what is wrong; quiet, only what is wrong."""
     if not is_quiet:
         for text in report.settings.get("texts", ()):
-            said = f"{report.settings['language']}, seed {', '.join(map(str, report.settings['seeds']))}: “{text}”"
-            screen.print(printable(said, "italic"), soft_wrap=True)
+            script = f"{report.settings['language']}, seed {', '.join(map(str, report.settings['seeds']))}: “{text}”"
+            screen.print(printable(script, "italic"), soft_wrap=True)
         if report.reference:
             screen.print(Text("in the voice of ") + printable(report.reference), soft_wrap=True)
         if report.heard:

@@ -197,13 +197,13 @@ def _show_said(report: Result, screen: Console) -> None:
     """Print each sentence with its length and voice, and what a Whisper heard; of many sentences the first ones."""
     texts = list(dict.fromkeys(sample.text for sample in report.samples))
     for text in texts[:MOST_TEXTS]:
-        takes = [sample for sample in report.samples if sample.text == text]
-        times = f"{len(takes)} times, the first " if len(takes) > 1 else ""
-        voice = f" in the voice of {takes[0].reference}" if text == texts[0] else ""
-        say(printable(f"said: “{text}” ({takes[0].language}, {times}{takes[0].seconds:.1f} s){voice}"), screen)
-        if takes[0].transcript is not None:
-            error = f"character error rate {takes[0].character_error_rate or 0:.2f}{word_errors(takes[0].to_json().get('word_errors'))}"
-            say(printable(f"heard: “{takes[0].transcript}”, {error}"), screen)
+        samples = [sample for sample in report.samples if sample.text == text]
+        times = f"{len(samples)} times, the first " if len(samples) > 1 else ""
+        voice = f" in the voice of {samples[0].reference}" if text == texts[0] else ""
+        say(printable(f"said: “{text}” ({samples[0].language}, {times}{samples[0].seconds:.1f} s){voice}"), screen)
+        if samples[0].transcript is not None:
+            error = f"character error rate {samples[0].character_error_rate or 0:.2f}{word_errors(samples[0].to_json().get('word_errors'))}"
+            say(printable(f"heard: “{samples[0].transcript}”, {error}"), screen)
     if len(texts) > MOST_TEXTS:
         say(f"and {len(texts) - MOST_TEXTS} more sentences", screen)
 
