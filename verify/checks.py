@@ -75,7 +75,7 @@ def _over(checks: list[Check]) -> Check:
         (check for check in deciding if check.measured is not None), key=lambda check: check.measured or 0.0
     )
     chosen = measured[len(measured) // 2] if measured else deciding[0]
-    return replace(chosen, note=f"failed in {len(failed)} of {len(checks)}" if failed else "")
+    return replace(chosen, note=f"failed in {len(failed)} of {len(checks)}" if failed else chosen.note)
 
 
 def median(values: Sequence[float | None]) -> float | None:

@@ -5,13 +5,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from verify import resources
 from verify.checkpoint import archive as archives
 from verify.checkpoint.archive import Archive
 from verify.checkpoint.equality import same_bytes
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion.key_map import names_of
 from verify.conversion.ledger import Ledger, build_ledger
-from verify.diagnosis import components, config_check, vocab_check
+from verify.diagnosis import components, config_check, vocab_check, vocab_rows
 from verify.diagnosis.architecture import Architecture, read_architecture
 from verify.diagnosis.attribution import explain
 from verify.errors import Cause, ConversionError, UnreadFormatError, any_error
@@ -116,6 +117,8 @@ def plan(job: Job) -> Plan:
     source = replace(source, speakers=None) if refused else source
     vocabulary, vocabulary_causes = _vocabulary(architecture, source, config, job)
     causes += [*refused, *vocabulary_causes]
+    if vocabulary and not any_error(causes):
+        causes += vocab_rows.untrained_languages(archive, ledger.written, vocabulary)
     causes += components.unchanged(likeness, base, checkpoint) if not any_error(causes) else ()
     return Plan(
         job=job,
@@ -174,6 +177,9 @@ def _vocabulary(
         "gpt_start_text_token": vocabulary.start,
         "gpt_stop_text_token": vocabulary.stop,
     }
+    if vocabulary.added_languages:  # `Xtts.synthesize` refuses a language that the config does not list
+        listed = config.get("languages", list(resources.load("sentences")))
+        config["languages"] = list(dict.fromkeys([*listed, *vocabulary.added_languages]))
     causes = vocab_check.vocabulary_causes(architecture, vocabulary, source.vocab)
     if any(cause.code == "vocab-rows" for cause in causes) and (fitting := _fitting(architecture, source)):
         hint = f"{fitting.path} ({fitting.origin}) has as many tokens as the weights have rows: pass it with --vocab."

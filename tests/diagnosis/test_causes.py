@@ -113,12 +113,14 @@ def test_an_extended_vocabulary_keeps_the_ids_of_the_base(make_run, base, capsys
     assert (code, causes["vocab-order"]["severity"]) == (0, "warning")
 
 
-def test_a_language_that_coqui_cannot_clean_is_a_warning(make_run, capsys):
+def test_a_language_that_coqui_cannot_clean_is_a_note(make_run, capsys):
     run = make_run()
     edit_vocab(run, lambda content: content["model"]["vocab"].update({"[vi]": content["model"]["vocab"].pop("9")}))
     code, causes, _ = inspect(capsys, run)
     assert code == 0
-    assert "[vi], which coqui-tts cannot clean" in causes["vocab-languages"]["message"]
+    assert "[vi], which stock coqui-tts cannot clean" in causes["vocab-languages"]["message"]
+    assert causes["vocab-languages"]["severity"] == "note"
+    assert_fault(capsys, run, 2, "no sentence in 'vi' is known", options=("--language", "vi"))
 
 
 def test_the_languages_are_those_that_the_installed_coqui_cleans():

@@ -46,3 +46,26 @@ def test_reference_clips_come_from_the_test_sentences_then_the_dataset(tmp_path)
     assert gather(Job(source=checkpoint), checkpoint, raw).clips[0].path.name == "reference.wav"
     (checkpoint.parent / "reference.wav").unlink()
     assert gather(Job(source=checkpoint, follow=False), checkpoint, raw).clips == ()
+
+
+def test_a_sentence_of_each_language_comes_from_the_test_sentences_then_from_the_dataset(tmp_path):
+    checkpoint = save_tiny(tmp_path / "run" / "x.pth")
+    lines = [
+        "audio_file|text|speaker",
+        "a.wav|ok",
+        "b.wav|câu số 12 ở đây",
+        "c.wav|xin chào các bạn",
+        "d.wav|" + "dài " * 99,
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    raw = {
+        "test_sentences": [{"text": "  Γεια σου, κόσμε. ", "language": "el"}, {"text": 3, "language": "uk"}, ["x"]],
+        "datasets": [
+            {"path": str(tmp_path), "meta_file_train": "metadata.csv", "language": "vi"},
+            {"path": "//host/share", "meta_file_train": "metadata.csv", "language": "fa"},
+            {"path": str(tmp_path), "meta_file_train": "gone.csv", "language": "am"},
+        ],
+    }
+    found = gather(Job(source=checkpoint), checkpoint, raw).sentences
+    assert found == {"el": "Γεια σου, κόσμε.", "vi": "xin chào các bạn"}
+    assert gather(Job(source=checkpoint, follow=False), checkpoint, raw).sentences == {"el": "Γεια σου, κόσμε."}

@@ -5,15 +5,15 @@ A check is a row of configs/sound.toml; its measurement is a property of `Wavefo
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from verify import resources
 from verify.audio import clips
+from verify.audio.languages import has_figures, seconds_range
 from verify.audio.measures import SHORTEST_SECONDS, Waveform
-from verify.audio.prompts import seconds_range
 from verify.checks import Check, within
 from verify.errors import SourceError
 from verify.files.location import Location
@@ -71,9 +71,15 @@ def judge_measures(measures: Mapping[str, float], text: str | None = None, langu
 
 
 def _length(measures: Mapping[str, float], text: str | None, language: str) -> Check:
-    low, high = seconds_range(text, language) if text else (SHORTEST_SECONDS, math.inf)
+    limits = seconds_range(text, language) if text else None
+    low, high = limits or (SHORTEST_SECONDS, math.inf)
     hint = "Too short or too long for the text: it stops early, stutters or never stops."
-    return within("plausible length", round(measures[LENGTH], 2), round(low, 2), round(high, 2), "s", hint, basic=True)
+    check = within("plausible length", round(measures[LENGTH], 2), round(low, 2), round(high, 2), "s", hint, basic=True)
+    return replace(check, note=_not_judged(language)) if text and limits is None else check
+
+
+def _not_judged(language: str) -> str:
+    return f"not judged against the text: there are no figures for {language!r}"
 
 
 def _pace(measures: Mapping[str, float], text: str | None, language: str) -> tuple[Check, ...]:
@@ -81,9 +87,12 @@ def _pace(measures: Mapping[str, float], text: str | None, language: str) -> tup
     limits = resources.load("limits")["pace"]
     if not text or len(text) < limits["fewest_characters"] or any(char.isdigit() for char in text):
         return ()
+    measured = round(len(text) / measures[AUDIBLE], 1) if measures[AUDIBLE] else 0.0
+    if not has_figures(language):
+        check = within("pace", measured, -math.inf, math.inf, "characters a second")
+        return (replace(check, note=_not_judged(language)),)
     sentence = resources.load("sentences")[language]
     low, high = limits["slowest_share"] * sentence["slowest"], limits["fastest_share"] * sentence["fastest"]
-    measured = round(len(text) / measures[AUDIBLE], 1) if measures[AUDIBLE] else 0.0
     hint = "Too slow or too fast for the text: words are missing, drawn out or said again."
     return (within("pace", measured, round(low, 1), round(high, 1), "characters a second", hint),)
 

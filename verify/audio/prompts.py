@@ -7,6 +7,7 @@ from typing import Any
 
 from verify import resources
 from verify.audio import clips as audio
+from verify.audio.languages import choose_language, has_figures, spelt
 from verify.errors import Cause, SourceError, counted
 from verify.files.local import missing, require_regular_file
 from verify.files.text import decode_text
@@ -43,10 +44,9 @@ def prepare(
     Raises:
         SourceError: a text is empty or too long, the model does not have the language, or a clip cannot be used.
     """
-    spoken = choose_language(language, source, config)
-    sentences = (*texts, *(standard_texts(spoken) if standard else ())) or (
-        resources.load("sentences")[spoken]["text"],
-    )
+    spoken = choose_language(language, source.language, config, vocabulary)
+    standard_ones = standard_texts(spoken) if standard else ()
+    sentences = (*texts, *standard_ones) or (default_sentence(spoken, source),)
     for text in sentences:
         require_text(text)
     require_few(len(sentences), seeds)
@@ -84,6 +84,24 @@ def standard_texts(language: str) -> tuple[str, ...]:
     return tuple(shipped[language])
 
 
+def default_sentence(language: str, source: Source) -> str:
+    """Return the sentence to speak where the user names none; beyond the 17 languages of XTTS it is the run's own.
+
+    Raises:
+        SourceError: the run has no sentence in the language.
+    """
+    if has_figures(language):
+        return str(resources.load("sentences")[language]["text"])
+    own = next((text for code, text in source.sentences.items() if spelt(code) == language), None)
+    if own is None:
+        raise SourceError(
+            "no-sentence",
+            f"no sentence in {language!r} is known: neither the test sentences nor the dataset of the run has one",
+            "Pass one with --text.",
+        )
+    return own
+
+
 def read_texts(path: Path) -> tuple[str, ...]:
     """Return the sentences of a text file, one per line; empty lines are skipped.
 
@@ -118,38 +136,6 @@ def require_few(sentences: int, seeds: int) -> None:
             f"{counted(sentences, 'sentence')} with {counted(seeds, 'seed')} each make {sentences * seeds:,} takes; {limit} is the limit",
             "Pass fewer sentences or a smaller --seeds.",
         )
-
-
-def choose_language(requested: str | None, source: Source, config: Mapping[str, Any]) -> str:
-    """Return the language to speak: the user's, else the run's, else English.
-
-    Raises:
-        SourceError: XTTS, or this model, does not support it.
-    """
-    supported = resources.load("sentences").keys()
-    allowed = [name for name in supported if name in config.get("languages", supported)] or list(supported)
-    language = spelt(requested or source.language or "en")
-    if language in allowed:
-        return language
-    if requested is None:
-        return "en" if "en" in allowed else allowed[0]
-    raise SourceError(
-        "bad-language",
-        f"language {requested[:40]!r} is not one of this model's",
-        f"Pass --language with one of: {' '.join(allowed)}.",
-    )
-
-
-def spelt(language: str) -> str:
-    """Return the language code as XTTS writes it: `zh` is `zh-cn`, `pt-BR` is `pt`."""
-    code = language.lower()
-    return "zh-cn" if code.startswith("zh") else code.split("-")[0]
-
-
-def seconds_range(text: str, language: str) -> tuple[float, float]:
-    """Return the shortest and the longest plausible duration of the spoken text, in seconds."""
-    pace = resources.load("sentences")[language]
-    return len(text) / pace["fastest"], len(text) / pace["slowest"] + 1.0
 
 
 def require_text(text: str) -> None:

@@ -13,6 +13,9 @@ from verify.errors import TRUNCATED_HINT, ArchiveError, Cause, TruncatedError, U
 from verify.files.local import crc32, open_regular, require_regular_file, stamp_of
 from verify.files.location import Location
 
+TEXT_EMBEDDING = "gpt.text_embedding.weight"
+_MOST_MOMENTS = 8  # two tensors have that shape: the text embedding and the text head
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
@@ -28,6 +31,7 @@ class Archive:
     date: str | None = None
     loss: Any = None
     metadata: dict[str, str] = field(default_factory=dict)  # of a safetensors file
+    moments: tuple[TensorRecord, ...] = ()  # Adam's second moments of matrices as large as the text embedding
     warnings: tuple[Cause, ...] = field(default=())
     fingerprint: str | None = None  # SHA-256 over the directory of the container
 
@@ -64,8 +68,29 @@ def _read_zip(path: Location, file: BinaryIO, size: int, budget: Budget) -> Arch
         tensors=tensors,
         warnings=_warnings(directory, tensors),
         fingerprint=directory.fingerprint(),
+        moments=_moments(path, file, directory, prefix, contents["moments"], tensors),
         **contents["plain"],
     )
+
+
+def _moments(
+    path: Location,
+    file: BinaryIO,
+    directory: zip_directory.Directory,
+    prefix: str,
+    specs: list[Any],
+    tensors: tuple[TensorRecord, ...],
+) -> tuple[TensorRecord, ...]:
+    """Return the records of those moments that have the shape of the text embedding; none where one is damaged.
+
+    The optimizer is not needed to speak, so that damage to it is no fault of the model.
+    """
+    shapes = {record.shape for record in tensors if record.key.endswith(TEXT_EMBEDDING)}
+    wanted = [spec for spec in specs if spec.shape in shapes][:_MOST_MOMENTS]
+    try:
+        return tuple(_record(path, file, directory, prefix, "optimizer", spec) for spec in wanted)
+    except ArchiveError:
+        return ()
 
 
 def _read_root(path: Location, file: BinaryIO, size: int, budget: Budget) -> tuple[zip_directory.Directory, str, Any]:

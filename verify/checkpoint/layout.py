@@ -30,11 +30,12 @@ def split(path: Location, root: Any, budget: Budget) -> dict[str, Any]:
                 f"{path}: the state dict has {key!r:.80} with a value of type {type(value).__name__}, not a tensor",
             )
     if wrapper is None:
-        return {"layout": "state_dict", "state": state, "plain": {}}
+        return {"layout": "state_dict", "state": state, "moments": [], "plain": {}}
     config = plain(root.get("config"), budget)
     return {
         "layout": "trainer" if "optimizer" in root else "inference",
         "state": state,
+        "moments": moments(root.get("optimizer")),
         "plain": {
             "config": config if isinstance(config, dict) else None,
             "step": root["step"] if type(root.get("step")) is int else None,
@@ -43,6 +44,18 @@ def split(path: Location, root: Any, budget: Budget) -> dict[str, Any]:
             "loss": plain(root.get("model_loss"), budget),
         },
     }
+
+
+def moments(optimizer: Any) -> list[allowlist.TensorSpec]:
+    """Return Adam's second moments of the matrices, in the order of its parameters: zero where no gradient ever came.
+
+    Of the optimizer nothing else is looked at; of one that is not as the trainer saves it, nothing.
+    """
+    saved = optimizer[0] if isinstance(optimizer, list) and optimizer else optimizer
+    state = saved.get("state") if isinstance(saved, dict) else None
+    values = state.values() if isinstance(state, dict) else ()
+    found = (value.get("exp_avg_sq") for value in values if isinstance(value, dict))
+    return [spec for spec in found if isinstance(spec, allowlist.TensorSpec) and len(spec.shape) == 2]
 
 
 def _no_state_dict(path: Location, root: Any) -> ArchiveError:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from verify import resources
 from verify.audio.checks import judge_speech, read_to_judge
-from verify.audio.prompts import require_text, spelt
+from verify.audio.languages import spelt
+from verify.audio.prompts import require_text
 from verify.errors import SourceError
 from verify.progress import Watch
 from verify.results.clips import ClipsReport, JudgedClip

@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 from TTS.tts.configs.xtts_config import XttsConfig
-from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 from TTS.tts.models.xtts import Xtts
 
 from verify.background import without_garbage_collection
 from verify.checkpoint.reader import Progress, TensorReader
 from verify.checkpoint.tensors import TensorRecord
 from verify.conversion import formats
+from verify.coqui.tokenizer import Tokenizer
 from verify.errors import SourceError
 from verify.files.local import Stamp, local_copy, stamp_at
 from verify.files.location import Location
@@ -64,7 +64,7 @@ def _skeleton(config: str, vocab: Location, stamp: Stamp | None) -> Xtts:
     xtts_config.model_args.gpt_number_text_tokens = None  # unset: the GPT is built once, when the tokenizer is known
     with local_copy(vocab) as file:
         try:
-            tokenizer = VoiceBpeTokenizer(str(file))
+            tokenizer = Tokenizer(str(file))
         except Exception as error:  # tokenizers raises nothing narrower for a file that it cannot read
             raise SourceError(
                 "bad-vocab",

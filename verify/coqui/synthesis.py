@@ -16,6 +16,7 @@ from TTS.tts.models.xtts import Xtts
 
 from verify import resources
 from verify.audio.clips import Clip, Sample
+from verify.audio.languages import slowest_pace
 from verify.checks import Check
 from verify.diagnosis import environment
 from verify.errors import DeviceMemoryError, EnvironmentFault, SourceError
@@ -235,5 +236,5 @@ def speaking_steps(model: Xtts, text: str, language: str) -> int:
 def token_bound(model: Xtts, text: str, language: str) -> int:
     """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause."""
     tokens_per_second = model.args.input_sample_rate / model.args.gpt_code_stride_len
-    seconds = len(text) / resources.load("sentences")[language]["slowest"] + 1.0
+    seconds = len(text) / slowest_pace(language) + 1.0
     return min(int(seconds * tokens_per_second), model.args.gpt_max_audio_tokens)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from verify import resources
 from verify.diagnosis import causes
 from verify.diagnosis.architecture import Architecture
 from verify.errors import Cause, SourceError, counted
 from verify.files.location import Location
 from verify.source.companions import Found
-from verify.source.vocabulary import Vocabulary, published
+from verify.source.vocabulary import Vocabulary, is_language, published
 
 SHOWN = 3  # tokens named in a message
 ERRORS = frozenset({"vocab-rows", "vocab-special", "vocab-order"})  # what the vocabulary alone can make impossible
@@ -34,10 +33,10 @@ def _rows(architecture: Architecture, vocabulary: Vocabulary, name: str) -> list
 
 
 def _named(tokens: list[tuple[int, str]]) -> str:
-    """Return the special tokens among them and then the first others, with their ids, and a count of the rest; "" for none."""
+    """Return the special tokens among them, languages included, and then the first others, with their ids, and a count of the rest; "" for none."""
     if not tokens:
         return ""
-    ordered = sorted(tokens, key=lambda pair: pair[1] not in ("[START]", "[STOP]"))
+    ordered = sorted(tokens, key=lambda pair: (pair[1] not in ("[START]", "[STOP]"), not is_language(pair[1])))
     shown = ", ".join(f"{token[:40]} ({number})" for number, token in ordered[:SHOWN])
     return shown + (f" and {len(tokens) - SHOWN:,} more" if len(tokens) > SHOWN else "")
 
@@ -78,16 +77,17 @@ def _ids(vocabulary: Vocabulary, name: str) -> list[Cause]:
 
 
 def _languages(vocabulary: Vocabulary, name: str) -> list[Cause]:
-    unclean = [language for language in vocabulary.languages if language not in resources.load("sentences")]
+    unclean = vocabulary.added_languages
     if not unclean:
         return []
     return [
         Cause(
             code="vocab-languages",
-            severity="warning",
-            message=f"{name} has [{'], ['.join(unclean[:10])}], which coqui-tts cannot clean: its tokenizer raises "
-            "NotImplementedError for such a language",
-            hint="Whoever speaks it must patch VoiceBpeTokenizer.preprocess_text; here, speak one of the 17.",
+            severity="note",
+            message=f"{name} has [{'], ['.join(unclean[:10])}], which stock coqui-tts cannot clean (NotImplementedError); "
+            "here such a text is read in lower case with single spaces, its numbers as digits",
+            hint="The program that is to speak it needs a cleaner: ebook2audiobook has one for Vietnamese, the fork "
+            "XTTSv2-Finetuning-for-New-Languages for any language. Or replace VoiceBpeTokenizer.preprocess_text.",
         )
     ]
 

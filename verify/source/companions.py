@@ -1,16 +1,18 @@
 """Find the config, vocabulary, speakers and reference clips of a checkpoint, and say where each was found."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from verify.errors import SourceError
 from verify.files.local import file_bytes, missing, require_regular_file
 from verify.files.location import Location, local_path
 from verify.options import Job
+from verify.source import sentences
 from verify.source.config import read_json
+from verify.source.sentences import datasets, is_local
 
 MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
 
@@ -39,6 +41,7 @@ class Source:
     speakers: Found | None
     clips: tuple[Found, ...]
     language: str | None
+    sentences: Mapping[str, str] = field(default_factory=dict)  # a short one of the run for each of its languages
 
 
 def gather(job: Job, checkpoint: Location, embedded: dict[str, Any] | None) -> Source:
@@ -59,6 +62,7 @@ def gather(job: Job, checkpoint: Location, embedded: dict[str, Any] | None) -> S
         speakers=_speakers(job, checkpoint),
         clips=tuple(_clips(job, checkpoint, config)),
         language=_language(config),
+        sentences=sentences.of_run(config, job.follow),
     )
 
 
@@ -106,7 +110,7 @@ def _vocab_places(job: Job, checkpoint: Location, config: dict[str, Any]) -> Ite
             yield folder / "vocab.json", "the base model that the recipe downloaded"
     args = config.get("model_args")
     named = args.get("tokenizer_file") if isinstance(args, dict) else None
-    if job.follow and _is_local(named):
+    if job.follow and is_local(named):
         yield Path(named), "model_args.tokenizer_file in the config"
 
 
@@ -133,22 +137,17 @@ def _clips(job: Job, checkpoint: Location, config: dict[str, Any]) -> Iterator[F
         yield Found(path=checkpoint.parent / "reference.wav", origin="beside the checkpoint")
     if not job.follow:
         return
-    sentences = config.get("test_sentences")
-    for sentence in sentences[:MAX_CLIPS] if isinstance(sentences, list) else ():
+    tests = config.get("test_sentences")
+    for sentence in tests[:MAX_CLIPS] if isinstance(tests, list) else ():
         named = sentence.get("speaker_wav") if isinstance(sentence, dict) else None
         for name in named[:MAX_CLIPS] if isinstance(named, list) else [named]:
-            if _is_local(name) and file_bytes(Path(name)) > 0:
+            if is_local(name) and file_bytes(Path(name)) > 0:
                 yield Found(path=Path(name), origin="a test sentence of the run's config")
-    for dataset in _datasets(config):
+    for dataset in datasets(config):
         folder = dataset.get("path")
-        if _is_local(folder):
+        if is_local(folder):
             for clip in _first_wavs(Path(folder)):
                 yield Found(path=clip, origin="the training dataset")
-
-
-def _is_local(name: Any) -> TypeGuard[str]:
-    """Whether a name in a config is neither a URL nor a network share, which Windows would contact."""
-    return isinstance(name, str) and bool(name) and "://" not in name and name[:2].strip("/\\") != ""
 
 
 def _first_wavs(folder: Path) -> list[Path]:
@@ -164,14 +163,9 @@ def _first_wavs(folder: Path) -> list[Path]:
     return []
 
 
-def _datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
-    datasets = config.get("datasets")
-    return [item for item in datasets[:10] if isinstance(item, dict)] if isinstance(datasets, list) else []
-
-
 def _language(config: dict[str, Any]) -> str | None:
     """Return the language of the run's datasets, if they name one."""
     return next(
-        (item["language"] for item in _datasets(config) if isinstance(item.get("language"), str) and item["language"]),
+        (item["language"] for item in datasets(config) if isinstance(item.get("language"), str) and item["language"]),
         None,
     )

@@ -10,7 +10,8 @@ from verify.files.location import Location
 from verify.source.companions import MAX_VOCAB_BYTES
 from verify.source.config import read_json
 
-_LANGUAGE = re.compile(r"\[([a-z]{2}(?:-[a-z]{2})?)\]")
+_LANGUAGE = re.compile(r"\[([a-z]{2,3}(?:-[a-z]{2})?)\]")
+_NO_LANGUAGES = {"bos", "eos", "pad", "sep", "cls", "unk"}  # what other tokenizers call their special tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,6 +25,12 @@ class Vocabulary:
     holes: int  # ids below `size` that no token has
     shared: int  # tokens that share their id with another
     languages: tuple[str, ...]
+
+    @property
+    def added_languages(self) -> tuple[str, ...]:
+        """The languages beyond the 17 of XTTS that can be spoken: coqui-tts cuts a region off, so `[pt-br]` cannot."""
+        known = resources.load("sentences")
+        return tuple(language for language in self.languages if language not in known and "-" not in language)
 
 
 def read_vocabulary(path: Location) -> Vocabulary:
@@ -42,7 +49,7 @@ def read_vocabulary(path: Location) -> Vocabulary:
             f"{path} has {len(tokens):,} tokens but no {' and no '.join(missing)}: it is not an XTTS vocabulary",
             "Pass the vocab.json that the run was trained with: --vocab FILE.",
         )
-    languages = tuple(match[1] for token in tokens if (match := _LANGUAGE.fullmatch(token)))
+    languages = tuple(token[1:-1] for token in tokens if is_language(token))
     size = max(tokens.values()) + 1
     return Vocabulary(
         ids=tokens,
@@ -81,6 +88,12 @@ def _with_added(vocab: dict[str, Any], added: list[str]) -> dict[str, Any]:
             tokens[name] = highest + 1 if highest >= len(vocab) else len(vocab)
         highest = max(highest, tokens[name]) if type(tokens[name]) is int else highest
     return tokens
+
+
+def is_language(token: str) -> bool:
+    """Whether the token names a language, such as `[vi]`."""
+    match = _LANGUAGE.fullmatch(token)
+    return match is not None and match[1] not in _NO_LANGUAGES
 
 
 def base_version(text_rows: int) -> str:

@@ -1,0 +1,75 @@
+"""Find a short sentence of a run in a language: its test sentences, else a line of its dataset's metadata."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from verify.errors import SourceError
+from verify.files.local import file_bytes, open_regular
+
+_READ_BYTES = 2**18  # of a metadata file: its first lines
+_MOST_LINES = 2000
+# A default sentence has a few words; a longer one takes long to speak, and coqui cuts at 250 characters.
+FEWEST_CHARACTERS, MOST_CHARACTERS = 8, 120
+
+
+def is_local(name: Any) -> TypeGuard[str]:
+    """Whether a name in a config is neither a URL nor a network share, which Windows would contact."""
+    return isinstance(name, str) and bool(name) and "://" not in name and name[:2].strip("/\\") != ""
+
+
+def datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the datasets that a run's config names."""
+    named = config.get("datasets")
+    return [item for item in named[:10] if isinstance(item, dict)] if isinstance(named, list) else []
+
+
+def of_run(config: dict[str, Any], follow: bool) -> dict[str, str]:
+    """Return a sentence for each language that the run has one in, by the code that the run writes.
+
+    Args:
+        follow: whether to read the metadata files that the config names.
+    """
+    found = dict[str, str]()
+    tests = config.get("test_sentences")
+    for test in tests[:20] if isinstance(tests, list) else ():
+        text, language = (test.get("text"), test.get("language")) if isinstance(test, dict) else (None, None)
+        if isinstance(language, str) and _is_short(text):
+            found.setdefault(language, text.strip())
+    for dataset in datasets(config) if follow else ():
+        language = dataset.get("language")
+        if isinstance(language, str) and language and language not in found:
+            line = next(_short_lines(dataset), None)
+            found |= {language: line} if line else {}
+    return found
+
+
+def _is_short(text: Any) -> TypeGuard[str]:
+    return isinstance(text, str) and FEWEST_CHARACTERS <= len(text.strip()) <= MOST_CHARACTERS
+
+
+def _short_lines(dataset: dict[str, Any]) -> Iterator[str]:
+    """Yield the short sentences of a metadata file whose lines are `file|text|...`, those with digits last.
+
+    Nobody cleans the text of such a language, so a number would be read digit by digit.
+    """
+    folder, name = dataset.get("path"), dataset.get("meta_file_train")
+    if not (is_local(folder) and isinstance(name, str) and name):
+        return
+    cells = (line.split("|") for line in islice(_lines(Path(folder) / name), _MOST_LINES))
+    texts = [row[1].strip() for row in cells if len(row) > 1 and row[0].strip() != "audio_file" and _is_short(row[1])]
+    yield from sorted(texts, key=lambda text: any(char.isdigit() for char in text))
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the first lines of a text file; none where it cannot be read."""
+    if file_bytes(path) <= 0:
+        return []
+    try:
+        with open_regular(path) as file:
+            data = file.read(_READ_BYTES)
+    except (OSError, SourceError):
+        return []
+    lines = data.decode("utf-8-sig", errors="replace").splitlines()
+    return [line for line in (lines[:-1] if len(data) == _READ_BYTES else lines) if "\ufffd" not in line]
