@@ -88,7 +88,7 @@ def _moments(
     shapes = {record.shape for record in tensors if record.key.endswith(TEXT_EMBEDDING)}
     wanted = [spec for spec in specs if spec.shape in shapes][:_MOST_MOMENTS]
     try:
-        return tuple(_record(path, file, directory, prefix, "optimizer", spec) for spec in wanted)
+        return tuple(record_of(path, file, directory, prefix, "optimizer", spec) for spec in wanted)
     except ArchiveError:
         return ()
 

@@ -79,7 +79,7 @@ class Job:
         more="short and long, a question, numbers, names, a list, an abbreviation, sounds that repeat")
     language: str | None = option("--language CODE", None, SPEAKING, SPEECH, parse=read.text,
         help="language of the text, such as en or zh-cn (default: the run's)",
-        more="one of the 17 of XTTS; where the run's datasets name none, `en`")
+        more="any whose token is in vocab.json; where the run's datasets name none, `en`")
     seed: int = option("--seed N", 0, SPEAKING, SPEECH, parse=read.whole_number(0, 2**63 - 1),
         help="seed of the sampling (default: 0)",
         more="the same seed says the same on one machine")
