@@ -91,11 +91,14 @@ def compare(
     """
     from verify.commands import compare as comparison
 
-    if not 2 <= len(sources) <= comparison.MOST_MODELS:  # each has a letter
-        message = f"compare takes 2 to {comparison.MOST_MODELS} models, not {len(sources)}"
-        raise OptionError("bad-option", message)
+    checked = _job(job or next(iter(sources), ""), options)
+    heard = comparison.columns(len(sources), checked)
+    if not 2 <= heard <= comparison.MOST_MODELS:  # each has a letter
+        message = f"compare takes 2 to {comparison.MOST_MODELS} models, not {heard}"
+        hint = "To hear one model under two samplings, add --vary NAME=VALUE." if heard == 1 else ""
+        raise OptionError("bad-option", message, hint)
     locations = [parse_location(source) for source in sources]
-    return comparison.compare(_job(job or sources[0], options), locations, watch)
+    return comparison.compare(checked, locations, watch)
 
 
 def sweep(

@@ -86,6 +86,7 @@ class SampleResult:
     word_errors: WordErrors | None = None
     checks: tuple[Check, ...] = ()
     codes: tuple[int, ...] = ()  # the audio tokens
+    sampling: Mapping[str, float] = field(default_factory=dict)  # the settings, by coqui's names
 
     def to_json(self) -> dict[str, Any]:
         """Return one of the `samples` of report.json without its checks, which the result adds, and its tokens."""

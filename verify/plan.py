@@ -23,6 +23,7 @@ from verify.source.base import likeness as likeness_to
 from verify.source.companions import Found, Source, gather
 from verify.source.config import inference_config
 from verify.source.find import find_checkpoint, only_run_note, run_of
+from verify.source.sampling import to_save
 from verify.source.vocabulary import Vocabulary, read_vocabulary
 
 Voices = dict[str, dict[str, TensorRecord]]
@@ -117,7 +118,7 @@ def plan(job: Job) -> Plan:
     source = replace(source, speakers=None) if refused else source
     vocabulary, vocabulary_causes = _vocabulary(architecture, source, config, job)
     causes += [*refused, *vocabulary_causes]
-    if vocabulary and not any_error(causes):
+    if vocabulary and not any_error(vocabulary_causes):
         causes += vocab_rows.untrained_languages(archive, ledger.written, vocabulary)
     causes += components.unchanged(likeness, base, checkpoint) if not any_error(causes) else ()
     return Plan(
@@ -142,6 +143,8 @@ def _config(
 ) -> tuple[dict[str, Any], list[Cause]]:
     """Return the inference config, and how it fits the weights; the causes point to the config inside the checkpoint where that one fits."""
     config = inference_config(source.config, source.config_origin)
+    if job.save_sampling:
+        config |= to_save(config, job)
     args, origin = config["model_args"], source.config_origin
     causes: list[Cause] = []
     if job.config_from_weights:

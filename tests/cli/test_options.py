@@ -24,6 +24,8 @@ WRONG = [
     ("dtype", "fp16", "--dtype 'fp16' is none of keep, float32, float16, bfloat16", "Did you mean float16?"),
     ("dtype", "bfloat", "--dtype 'bfloat' is none of keep, float32, float16, bfloat16", "Did you mean bfloat16?"),
     ("seeds", 0, "--seeds '0' is no whole number from 1 to 1000", ""),
+    ("temperature", 0, "--temperature '0' is no number from 0.01 to 100", ""),
+    ("top_p", "nan", "--top-p 'nan' is no number from 0.0001 to 1", ""),
     ("seed", -1, "--seed '-1' is no whole number from 0 to 9223372036854775807", ""),
     ("expect", "noise", "--expect 'noise' is none of speech, sound", ""),
     ("device", "gpu", "--device 'gpu' is no device: pass auto, cpu, cuda, cuda:N or mps", "Did you mean cuda?"),
@@ -40,7 +42,7 @@ def test_a_wrong_value_is_refused_in_the_same_words_by_library_and_command_line(
         message,
         hint,
     )
-    assert main.main(["run", f"--{name}", str(value)]) == 2
+    assert main.main(["run", f"--{name.replace('_', '-')}", str(value)]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert said == f"error: {message} [bad-option]{f' → {hint}' if hint else ''}"
 
@@ -148,7 +150,7 @@ def test_the_signature_that_editors_see_is_that_of_a_job():
     assert SourceOptions.__annotations__.keys() < seen.keys()
     for name, kind in true.items():
         text = str(kind).replace(str(RemotePath), "").replace("pathlib.Path | verify.files.remote.RemotePath", "PATH")
-        if name in ("texts", "speakers"):
+        if name in ("texts", "speakers", "vary"):
             assert seen[name] == str | Iterable[str]
         elif name in ("speaker_wavs", "pythons"):
             assert seen[name] == AnyPath | Iterable[AnyPath]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support.helpers import run_cli
+from verify.audio.checks import judge_measures
 
 
 def with_vietnamese(run):
@@ -16,32 +17,37 @@ def with_vietnamese(run):
     (run / "vocab.json").write_text(json.dumps(vocab))
 
 
-def test_a_run_of_a_new_language_speaks_it_in_a_sentence_of_its_own(make_run, tmp_path, capsys):
+def test_a_run_of_a_new_language_speaks_it(make_run, tmp_path, capsys):
     import torch
 
     def longer(state):
         for name in ("text_embedding.weight", "text_head.weight", "text_head.bias"):
             state[f"xtts.gpt.{name}"] = torch.cat([state[f"xtts.gpt.{name}"], state[f"xtts.gpt.{name}"][:1]])
 
-    def of_vietnamese(config):
-        config["test_sentences"] = [{"text": "Xin  chao cac ban, toi la", "language": "vi"}]
-        config["datasets"] = [{"language": "vi"}]
-
-    run = make_run(longer, of_vietnamese)
+    run = make_run(longer, lambda config: config.update(datasets=[{"language": "vi"}]))
     with_vietnamese(run)
-    code, out, err = run_cli(capsys, run, "-o", tmp_path / "out", "--expect", "sound", "--json")
+    code, out, err = run_cli(capsys, run, "-o", tmp_path / "out", "--text", "A ha.", "--expect", "sound", "--json")
     assert code == 0, err
     document = json.loads(out)
-    assert (document["sample"]["language"], document["sample"]["text"]) == ("vi", "Xin  chao cac ban, toi la")
+    assert (document["sample"]["language"], document["sample"]["text"]) == ("vi", "A ha.")
     assert {cause["code"]: cause["severity"] for cause in document["causes"]} | {"reference-clip": ""} == {
         "vocab-languages": "note",
         "language-untrained": "warning",
         "reference-clip": "",
     }
     notes = {check["name"]: check["note"] for check in document["checks"] if check["note"]}
-    assert notes.keys() == {"plausible length", "pace"}
-    assert "no figures for 'vi'" in notes["pace"]
+    assert notes == {"plausible length": "not judged against the text: there are no figures for 'vi'"}
     assert json.loads((tmp_path / "out" / "config.json").read_text())["languages"][-1] == "vi"  # or coqui refuses it
+
+
+def test_pace_is_not_judged_without_figures_for_the_language():
+    measures = {"seconds": 9.0, "audible_seconds": 9.0}
+    text = "xin chào, đây là một câu dài"
+    length, pace = judge_measures(measures, text, "vi")
+    assert (length.ok, pace.ok, pace.limit) == (True, True, "")
+    assert "no figures for 'vi'" in pace.note
+    assert not judge_measures(measures, text, "en")[1].ok
+    assert judge_measures(measures, text, "en", speed=0.3)[1].ok  # spoken so slowly because it was asked for
 
 
 def test_a_cleaner_of_the_installed_package_comes_first(tmp_path, monkeypatch):

@@ -42,9 +42,15 @@ def rows() -> tuple[Row, ...]:
     return tuple(Row(name=name, **row) for name, row in resources.load("sound")["checks"].items())
 
 
-def judge_speech(samples: np.ndarray, rate_hz: int, text: str | None = None, language: str = "en") -> tuple[Check, ...]:
-    """Run every check on mono samples `(samples,)`; given the text, also compare the duration with it."""
-    return judge_measures(measure(samples, rate_hz), text, language)
+def judge_speech(
+    samples: np.ndarray, rate_hz: int, text: str | None = None, language: str = "en", speed: float = 1.0
+) -> tuple[Check, ...]:
+    """Run every check on mono samples `(samples,)`; given the text, also compare the duration with it.
+
+    Args:
+        speed: how many times as fast as usual it was to be spoken.
+    """
+    return judge_measures(measure(samples, rate_hz), text, language, speed)
 
 
 def measure(samples: np.ndarray, rate_hz: int, names: Collection[str] | None = None) -> dict[str, float]:
@@ -58,7 +64,9 @@ def measure(samples: np.ndarray, rate_hz: int, names: Collection[str] | None = N
     return {name: getattr(waveform, name) for name in (LENGTH, AUDIBLE, *wanted)}
 
 
-def judge_measures(measures: Mapping[str, float], text: str | None = None, language: str = "en") -> tuple[Check, ...]:
+def judge_measures(
+    measures: Mapping[str, float], text: str | None = None, language: str = "en", speed: float = 1.0
+) -> tuple[Check, ...]:
     """Compare the measurements with their limits."""
     checks = [
         within(
@@ -67,11 +75,11 @@ def judge_measures(measures: Mapping[str, float], text: str | None = None, langu
         for row in rows()
         if row.measure in measures
     ]
-    return (*checks, _length(measures, text, language), *_pace(measures, text, language))
+    return (*checks, _length(measures, text, language, speed), *_pace(measures, text, language, speed))
 
 
-def _length(measures: Mapping[str, float], text: str | None, language: str) -> Check:
-    limits = seconds_range(text, language) if text else None
+def _length(measures: Mapping[str, float], text: str | None, language: str, speed: float) -> Check:
+    limits = seconds_range(text, language, speed) if text else None
     low, high = limits or (SHORTEST_SECONDS, math.inf)
     hint = "Too short or too long for the text: it stops early, stutters or never stops."
     check = within("plausible length", round(measures[LENGTH], 2), round(low, 2), round(high, 2), "s", hint, basic=True)
@@ -82,7 +90,7 @@ def _not_judged(language: str) -> str:
     return f"not judged against the text: there are no figures for {language!r}"
 
 
-def _pace(measures: Mapping[str, float], text: str | None, language: str) -> tuple[Check, ...]:
+def _pace(measures: Mapping[str, float], text: str | None, language: str, speed: float) -> tuple[Check, ...]:
     """Return the check of characters per audible second; none for a short text or one with digits, where the pace says little."""
     limits = resources.load("limits")["pace"]
     if not text or len(text) < limits["fewest_characters"] or any(char.isdigit() for char in text):
@@ -92,7 +100,8 @@ def _pace(measures: Mapping[str, float], text: str | None, language: str) -> tup
         check = within("pace", measured, -math.inf, math.inf, "characters a second")
         return (replace(check, note=_not_judged(language)),)
     sentence = resources.load("sentences")[language]
-    low, high = limits["slowest_share"] * sentence["slowest"], limits["fastest_share"] * sentence["fastest"]
+    low = limits["slowest_share"] * sentence["slowest"] * speed
+    high = limits["fastest_share"] * sentence["fastest"] * speed
     hint = "Too slow or too fast for the text: words are missing, drawn out or said again."
     return (within("pace", measured, round(low, 1), round(high, 1), "characters a second", hint),)
 

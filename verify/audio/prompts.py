@@ -11,7 +11,9 @@ from verify.audio.languages import choose_language, has_figures, spelt
 from verify.errors import Cause, SourceError, counted
 from verify.files.local import missing, require_regular_file
 from verify.files.text import decode_text
+from verify.options import Job
 from verify.source.companions import Found, Source
+from verify.source.sampling import Sampling, sampling_of
 from verify.source.vocabulary import Vocabulary
 
 
@@ -23,33 +25,23 @@ class Script:
     language: str
     clips: tuple[audio.Clip, ...]
     reference: str
+    sampling: Sampling
     warnings: tuple[Cause, ...] = ()
     whisper: Path | None = None  # the folder of the model that transcribes the samples
 
 
-def prepare(
-    texts: Sequence[str],
-    seeds: int,
-    language: str | None,
-    source: Source,
-    config: Mapping[str, Any],
-    vocabulary: Vocabulary,
-    standard: bool = False,
-) -> Script:
+def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Vocabulary) -> Script:
     """Return what to speak; without a text, a short sentence in the run's language.
-
-    Args:
-        standard: whether to say the standard texts of the language besides.
 
     Raises:
         SourceError: a text is empty or too long, the model does not have the language, or a clip cannot be used.
     """
-    spoken = choose_language(language, source.language, config, vocabulary)
-    standard_ones = standard_texts(spoken) if standard else ()
-    sentences = (*texts, *standard_ones) or (default_sentence(spoken, source),)
+    spoken = choose_language(job.language, source.language, config, vocabulary)
+    standard = standard_texts(spoken) if job.standard_texts else ()
+    sentences = (*job.texts, *standard) or (default_sentence(spoken, source),)
     for text in sentences:
         require_text(text)
-    require_few(len(sentences), seeds)
+    require_few(len(sentences), job.seeds)
     if spoken not in vocabulary.languages:
         raise SourceError(
             "bad-vocab",
@@ -58,14 +50,21 @@ def prepare(
         )
     clips, reference = reference_clips(source.clips)
     warnings = [*reference_warnings(clips)]
-    if language is None and source.language and spelt(source.language) != spoken:
+    if job.language is None and source.language and spelt(source.language) != spoken:
         message = (
             f"the run's language {source.language[:40]!r} is not one of this model's; {spoken!r} is spoken instead"
         )
         warnings.append(
             Cause(code="language-fallback", severity="warning", message=message, hint="Pass --language CODE.")
         )
-    return Script(texts=sentences, language=spoken, clips=tuple(clips), reference=reference, warnings=tuple(warnings))
+    return Script(
+        texts=sentences,
+        language=spoken,
+        clips=tuple(clips),
+        reference=reference,
+        sampling=sampling_of(config, job),
+        warnings=tuple(warnings),
+    )
 
 
 def standard_texts(language: str) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from verify.result import Result
 from verify.results.comparison import ComparedModel, ComparisonReport
 from verify.source.companions import Found
 from verify.source.find import STEP_NAME, input_paths, missing
+from verify.source.sampling import in_words, varied
 
 MOST_MODELS = 26  # each has a letter
 
@@ -54,7 +55,7 @@ def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -
     require_sayable(job)
     if job.output:
         staging.check_target(job.output, _inputs(job, sources), job.force)
-    candidates = _candidates(job, sources)
+    candidates = _candidates(_asked(job, sources))
     if sum(candidate.plan is not None for candidate in candidates) < 2:
         models = [
             replace(candidate.model, report=Result.of(candidate.plan)) if candidate.plan else candidate.model
@@ -95,12 +96,27 @@ def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:
     return inputs
 
 
-def _candidates(job: Job, sources: Sequence[Location]) -> list[_Candidate]:
+def columns(models: int, job: Job) -> int:
+    """Return how many models are heard: each with its own sampling, and once more with that of each `--vary`."""
+    return models * (1 + len(job.vary))
+
+
+def _asked(job: Job, sources: Sequence[Location]) -> list[tuple[Job, Location, str]]:
+    """Return the job of each column, its source, and in words what `--vary` sets for it.
+
+    Raises:
+        OptionError: a `--vary` sets nothing of the sampling, or a value that cannot be.
+    """
+    settings = [(job, ""), *((varied(job, setting), in_words(setting)) for setting in job.vary)]
+    return [(of_setting, source, words) for source in sources for of_setting, words in settings]
+
+
+def _candidates(asked: Sequence[tuple[Job, Location, str]]) -> list[_Candidate]:
     """Plan each model; the first usable one determines the sentences, the language and the voice for all."""
     candidates: list[_Candidate] = []
     lead: tuple[Plan, Script | None] | None = None
-    for number, source in enumerate(sources):
-        model = ComparedModel(name=chr(ord("A") + number), path=str(source))
+    for number, (job, source, setting) in enumerate(asked):
+        model = ComparedModel(name=chr(ord("A") + number), path=str(source), setting=setting)
         try:
             planned = plan(_job_for(job, source))
             planned, script = follow(planned, *lead) if lead else (planned, steps.script_of(planned))

@@ -33,7 +33,9 @@ def check_original(plan: Plan, script: Script, sample: Sample, device: str, cloc
             voice = synthesis.condition(original, script.clips)
     steps = synthesis.speaking_steps(original, sample.text, sample.language)
     with clock.step("prove", "letting the original speak", steps, "steps") as progress:
-        original_sample = synthesis.speak(original, voice, sample.text, sample.language, sample.seed, progress)
+        original_sample = synthesis.speak(
+            original, voice, sample.text, sample.language, sample.seed, progress, script.sampling
+        )
     return same(sample, original_sample)
 
 

@@ -53,7 +53,7 @@ def speak_samples(
     text_checks = _token_checks(script, model, device, clock)
     voice, cache = _voice(script, model, device, clock)
     samples = [
-        _speak_sample(model, voice, text, script.language, seed, name, text_checks[text], clock)
+        _speak_sample(model, voice, script, text, seed, name, text_checks[text], clock)
         for text, seed, name in _planned_samples(script, plan.job)
     ]
     first = samples[0].sample
@@ -98,6 +98,7 @@ def _sample_result(spoken: _Spoken, script: Script, base_similarity: float | Non
         word_errors=spoken.word_errors,
         checks=spoken.checks,
         codes=sample.codes,
+        sampling=script.sampling.to_json(),
     )
 
 
@@ -145,14 +146,15 @@ def _voice(script: Script, model: Xtts, device: str, clock: Stopwatch) -> tuple[
 
 
 def _speak_sample(
-    model: Xtts, voice: Voice, text: str, language: str, seed: int, name: str, text_check: Check, clock: Stopwatch
+    model: Xtts, voice: Voice, script: Script, text: str, seed: int, name: str, text_check: Check, clock: Stopwatch
 ) -> _Spoken:
     """Synthesize one sentence with one seed and judge it."""
+    language = script.language
     steps = synthesis.speaking_steps(model, text, language)
     with clock.step("speak", "speaking", steps, "steps") as progress:
-        sample = synthesis.speak(model, voice, text, language, seed, progress)
+        sample = synthesis.speak(model, voice, text, language, seed, progress, script.sampling)
     with clock.step("judge", "judging the sound"):
-        judged = judge_speech(sample.samples, sample.rate_hz, text, language)
+        judged = judge_speech(sample.samples, sample.rate_hz, text, language, script.sampling.speed)
         similarity = speaker_similarity(model, voice, sample)
     checks = (text_check, *judged, stop_check(sample))
     return _Spoken(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
@@ -171,7 +173,9 @@ def _similarity_of_base(tuned: Plan, script: Script, sample: Sample, device: str
             with synthesis.device_faults(base):
                 models.prepare_for_speech(base, device)
                 voice = synthesis.condition(base, script.clips)
-            base_sample = synthesis.speak(base, voice, sample.text, sample.language, sample.seed, lambda _: None)
+            base_sample = synthesis.speak(
+                base, voice, sample.text, sample.language, sample.seed, lambda _: None, script.sampling
+            )
             return speaker_similarity(base, voice, base_sample)
     except ConversionError:
         return None

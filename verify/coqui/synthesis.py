@@ -20,6 +20,7 @@ from verify.audio.languages import slowest_pace
 from verify.checks import Check
 from verify.diagnosis import environment
 from verify.errors import DeviceMemoryError, EnvironmentFault, SourceError
+from verify.source.sampling import NAMES, Sampling, sampling_of
 
 CONDITIONING_RATE_HZ = 22050  # Xtts.get_conditioning_latents loads at this rate
 LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
@@ -84,14 +85,25 @@ def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
     return torchaudio.functional.resample(torch.from_numpy(samples).unsqueeze(0), clip.rate_hz, CONDITIONING_RATE_HZ)
 
 
-def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progress: Callable[[int], None]) -> Sample:
-    """Synthesize `text` with the sampling settings of the model's config; the seed makes it reproducible on one machine.
+def speak(
+    model: Xtts,
+    voice: Voice,
+    text: str,
+    language: str,
+    seed: int,
+    progress: Callable[[int], None],
+    sampling: Sampling | None = None,
+) -> Sample:
+    """Synthesize `text`; the seed makes it reproducible on one machine.
+
+    Args:
+        sampling: the settings; those of the model's config where there are none.
 
     Raises:
         EnvironmentFault: transformers and coqui-tts are incompatible.
         ConversionError: the GPU is out of memory (`out-of-memory`).
     """
-    config, bound = model.config, token_bound(model, text, language)
+    bound, settings = token_bound(model, text, language), sampling or sampling_of_model(model)
     torch.manual_seed(seed)
     start = time.perf_counter()
     with _recorded_codes(model, progress, bound) as codes, _reported_layers(model, progress), device_faults(model):
@@ -100,11 +112,7 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
             language,
             voice.latents,
             voice.embedding,
-            temperature=config.temperature,
-            length_penalty=config.length_penalty,
-            repetition_penalty=config.repetition_penalty,
-            top_k=config.top_k,
-            top_p=config.top_p,
+            **settings.to_json(),
             max_new_tokens=bound,
             stopping_criteria=StoppingCriteriaList([_TokenCounter(progress)]),
         )
@@ -124,6 +132,11 @@ def speak(model: Xtts, voice: Voice, text: str, language: str, seed: int, progre
         synthesis_seconds=seconds,
         codes=tuple(tokens[: len(tokens) - stopped]),
     )
+
+
+def sampling_of_model(model: Xtts) -> Sampling:
+    """Return the settings of the model's config."""
+    return sampling_of({name: getattr(model.config, name) for name in NAMES if name != "speed"})
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from verify import resources
 from verify.diagnosis import causes
 from verify.diagnosis.architecture import Architecture
 from verify.errors import Cause, SourceError, counted

@@ -26,6 +26,15 @@ def _device(value: Any) -> str:
     return str(value)  # a torch.device converts to its name
 
 
+def _sampling(flag: str, help: str, more: str = "") -> Any:
+    """Return the field of a setting of the sampling, within the bounds that config.json has for it."""
+    name, table = flag[2:].replace("-", "_"), resources.load("xtts")
+    bounds = table["top"].get(name) or table[name]
+    is_whole = bounds.get("type") == "integer"
+    parse = (read.whole_number if is_whole else read.number)(bounds["min"], bounds["max"])
+    return option(f"{flag} {'N' if is_whole else 'X'}", None, SPEAKING, SPEECH, parse=parse, help=help, more=more)
+
+
 def expect_option(*commands: str) -> Any:
     """Return the field of `--expect` for these commands."""
     return option(
@@ -87,6 +96,25 @@ class Job:
         help="say each sentence N times, with consecutive seeds: one bad draw is not blamed on the weights "
              "(default: 1)",
         more='a check fails only where most takes fail, and says "failed in 1 of 3"')
+    temperature: float | None = _sampling("--temperature",
+        "of the sampling: low is even, high is lively (default: the config's)")
+    top_k: int | None = _sampling("--top-k",
+        "draw from the N likeliest tokens alone (default: the config's)")
+    top_p: float | None = _sampling("--top-p",
+        "draw from the likeliest tokens that have this probability together (default: the config's)")
+    repetition_penalty: float | None = _sampling("--repetition-penalty",
+        "how much a token that was said already is held back (default: the config's)")
+    length_penalty: float | None = _sampling("--length-penalty",
+        "handed on as coqui does (default: the config's)",
+        more="it acts on beams, and `Xtts.inference` uses none by default")
+    speed: float | None = _sampling("--speed",
+        "how many times as fast to speak (default: 1)")
+    save_sampling: bool = option("--save-sampling", False, MAIN, OUTPUT,
+        help="write these settings of the sampling into the output's config.json",
+        more="but the speed, for which it has no field")
+    vary: tuple[str, ...] = option("--vary NAME=VALUE", (), ("compare",), SPEECH, parse=read.text, repeatable=True,
+        help="let each model speak once more with this sampling, such as temperature=0.5 (repeatable)",
+        more='several settings in quotes: `--vary "temperature=0.5 top_k=30"`; one model is enough then')
     transcribe: str | None = option("--transcribe [MODEL]", None, SPEAKING, CHECKS, parse=read.text, alone="tiny",
         help="write down what was said with this faster-whisper model, a folder or a name that was downloaded "
              "(default: tiny)",

@@ -32,6 +32,14 @@ class Options(SourceOptions, total=False):
     language: str | None
     seed: int
     seeds: int
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    repetition_penalty: float | None
+    length_penalty: float | None
+    speed: float | None
+    save_sampling: bool
+    vary: str | Iterable[str]
     transcribe: str | None
     prove: bool
     device: str

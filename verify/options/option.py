@@ -1,5 +1,6 @@
 """Declare options as dataclass fields that carry their flag, the parser of their value and their help text."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from os import PathLike
@@ -164,6 +165,22 @@ def whole_number(lowest: int, highest: int) -> Callable[[Any], int]:
         if not (digits.isascii() and digits.isdigit() and lowest <= int(digits) <= highest):
             raise ValueError(f"is no whole number from {lowest} to {highest}")
         return int(digits)
+
+    return parse
+
+
+def number(lowest: float, highest: float) -> Callable[[Any], float]:
+    """Return a parser of numbers in this range."""
+
+    def parse(value: Any) -> float:
+        """Return the number, given as text or as a number."""
+        try:
+            parsed = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            parsed = math.nan
+        if not lowest <= parsed <= highest:  # NaN, too
+            raise ValueError(f"is no number from {lowest:g} to {highest:g}")
+        return parsed
 
     return parse
 

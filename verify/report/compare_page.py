@@ -42,7 +42,7 @@ def _takes(report: ComparisonReport, folder: Path) -> list[dict[str, Any]]:
     for number in range(max((len(model.samples) for model in report.heard), default=0)):
         said = [(model, model.samples[number]) for model in report.heard if number < len(model.samples)]
         voices = [
-            listen_page.voice(model.name, model.path, sample, folder / sample["path"], sample["path"])
+            listen_page.voice(model.name, model.title, sample, folder / sample["path"], sample["path"])
             for model, sample in said
         ]
         takes.append(listen_page.take(said[0][1], voices))

@@ -53,7 +53,7 @@ def show_outcome(report: ComparisonReport, screen: Console) -> None:
 
 
 def _name(model: ComparedModel) -> Text:
-    return Text(f"{model.name}  ", "bold") + printable(model.path)
+    return Text(f"{model.name}  ", "bold") + printable(model.title)
 
 
 def _heads(report: ComparisonReport) -> Table:
@@ -62,7 +62,7 @@ def _heads(report: ComparisonReport) -> Table:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for model in report.models:
-        grid.add_row(Text(model.name, "bold"), printable(model.path))
+        grid.add_row(Text(model.name, "bold"), printable(model.title))
         known = facts_of(model)
         grid.add_row("", printable(known) if known else Text("could not be read", "red"))
     return grid

@@ -9,7 +9,7 @@ from rich.text import Text
 from verify.checks import Check
 from verify.diagnosis import config_check
 from verify.report.screen import table
-from verify.report.words import check_state, loss_words, number, printable, size, word_errors
+from verify.report.words import check_state, loss_words, number, printable, settings, size, word_errors
 from verify.result import Result, dtypes, layout
 
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
@@ -96,6 +96,7 @@ def show_samples(report: Result, screen: Console) -> None:
         near += f" (the base: {of_base:.2f})" if of_base is not None else ""
         voice = Text("  in the voice of ") + printable(report.sample.reference) + near
         screen.print(voice, soft_wrap=not screen.is_terminal)
+        screen.print(f"  sampled with {settings(report.sample.sampling)}", soft_wrap=not screen.is_terminal)
 
 
 def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table:

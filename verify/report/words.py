@@ -77,6 +77,11 @@ def loss_words(loss: Any) -> str:
     )
 
 
+def settings(sampling: Mapping[str, float]) -> str:
+    """Return the settings of the sampling by coqui's names: `temperature 0.85, top_k 50`."""
+    return ", ".join(f"{name} {value:g}" for name, value in sampling.items())
+
+
 def opened(folder: str, files: Collection[str]) -> str:
     """Return the Python that opens a model folder; nothing where there is none, or it lies at a URL.
 

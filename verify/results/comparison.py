@@ -17,10 +17,16 @@ class ComparedModel:
 
     name: str  # its letter in the comparison
     path: str  # as the user named it
+    setting: str = ""  # the sampling that `--vary` asks for, in words
     report: Result | None = None
     cause: Cause | None = None  # why it could not be read
     against: str | None = None
     difference: Difference | None = None
+
+    @property
+    def title(self) -> str:
+        """The path, and what sampling was asked for in place of the model's own."""
+        return f"{self.path} ({self.setting})" if self.setting else self.path
 
     @property
     def causes(self) -> tuple[Cause, ...]:
@@ -51,6 +57,7 @@ class ComparedModel:
         return {
             "name": self.name,
             "path": self.path,
+            "setting": self.setting or None,
             "checkpoint": str(archive.path) if archive else None,
             "bytes": archive.bytes if archive else None,
             "step": archive.step if archive else None,
