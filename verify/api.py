@@ -143,6 +143,8 @@ def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[Source
             the first error.
     """
     job_of(source, device=device, **options)  # refuse a bad option before torch is imported
+    if "," in device:
+        raise OptionError("bad-option", f"--device {device[:40]!r}: a model is on one device", "Pass one of them.")
     return _coqui("verify.coqui.load").load_xtts(source, device, **options)
 
 

@@ -61,6 +61,20 @@ class WordErrors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResult:
+    """The first sentence once more, through `inference_stream` with the same seed."""
+
+    first_chunk_seconds: float  # until the first chunk came
+    chunks: int
+    seconds: float  # of audio
+    synthesis_seconds: float
+    tokens: int
+    stopped: bool  # whether the stop token came
+    same_tokens: bool  # as `inference` said with this seed
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleResult:
     """One sentence spoken with one seed: how it was generated, its file, and its checks.
 
@@ -87,11 +101,13 @@ class SampleResult:
     checks: tuple[Check, ...] = ()
     codes: tuple[int, ...] = ()  # the audio tokens
     sampling: Mapping[str, float] = field(default_factory=dict)  # the settings, by coqui's names
+    stream: StreamResult | None = None  # only with `--stream`, of the first sample
 
     def to_json(self) -> dict[str, Any]:
         """Return one of the `samples` of report.json without its checks, which the result adds, and its tokens."""
         absent = {"checks", "codes"}
         absent |= set() if self.transcript is not None else {"transcript", "character_error_rate", "word_errors"}
+        absent |= set() if self.stream else {"stream"}
         return {name: value for name, value in asdict(self).items() if name not in absent}
 
 

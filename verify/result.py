@@ -105,7 +105,8 @@ class Result:
         return document(
             verdict=self.verdict,
             causes=self.causes,
-            source=_source(self.source, self.source_sha256, self.archive, self.ledger),
+            source=_source(self.source, self.source_sha256, self.archive, self.ledger)
+            | {"voices": list(self.plan.voices) or None},
             ledger=_ledger(self.ledger),
             base=_base(self.plan.base, self.plan.likeness),
             architecture=self.architecture.as_json(),

@@ -842,8 +842,7 @@ def test_e16_a_gpu_without_room_gives_way_to_the_cpu_under_auto(make_run, tmp_pa
     """The GPU is the one thing that is not real here: torch's own error is raised where it would come."""
     import torch
 
-    from verify.coqui import model
-    from verify.coqui import run as audition
+    from verify.coqui import devices, model
 
     real = model.prepare_for_speech
 
@@ -852,8 +851,8 @@ def test_e16_a_gpu_without_room_gives_way_to_the_cpu_under_auto(make_run, tmp_pa
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(loaded, device)
 
-    monkeypatch.setattr(audition, "choose_device", lambda wanted: "cuda" if wanted != "cpu" else "cpu")
-    monkeypatch.setattr(audition, "device_name", lambda device: device)
+    monkeypatch.setattr(devices, "choose_device", lambda wanted: "cuda" if wanted != "cpu" else "cpu")
+    monkeypatch.setattr(devices, "device_name", lambda device: device)
     monkeypatch.setattr(model, "prepare_for_speech", full)
     run = make_run()
     code, out, err = run_cli(capsys, run, "-o", tmp_path / "out", "--expect", "sound", "--text", "Hi.", "--json")

@@ -38,6 +38,7 @@ def test_the_folder_holds_what_was_promised(converted):
         "model.pth",
         "config.json",
         "vocab.json",
+        "speakers_xtts.pth",
         "reference.wav",
         "sample.wav",
         "README.md",

@@ -8,16 +8,16 @@ from verify import ConversionError
 def test_a_torch_built_for_the_cpu_alone_is_named_with_the_way_to_the_cuda_build(monkeypatch):
     import torch
 
-    from verify.coqui.devices import choose_device
+    from verify.coqui import devices
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", None)
     with pytest.raises(ConversionError, match="it is a build for the CPU alone") as caught:
-        choose_device("cuda")
+        devices.choose_device("cuda")
     assert "https://pytorch.org/get-started/locally" in caught.value.cause.hint
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     with pytest.raises(ConversionError, match=r"sees no CUDA device$") as caught:
-        choose_device("cuda:1")
+        devices.choose_device("cuda:1")
     assert caught.value.cause.hint == "Pass --device cpu."
 
 

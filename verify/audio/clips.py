@@ -49,6 +49,7 @@ class Clip:
     rate_hz: int
     path: Location
     channels: int = 1
+    file_seconds: float = 0.0  # of the whole file, of which no more may have been read than a reference needs
 
     @property
     def seconds(self) -> float:
@@ -81,7 +82,7 @@ def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
     try:
         with local_copy(path) as opened, soundfile.SoundFile(opened) as file:
             _require_plausible(path, file.samplerate, file.channels)
-            rate, channels = file.samplerate, file.channels
+            rate, channels, file_seconds = file.samplerate, file.channels, file.frames / file.samplerate
             frames = int((longest_seconds or limits["longest_seconds"]) * rate)
             blocks = file.blocks(_BLOCK_FRAMES, frames=min(frames, file.frames), dtype="float32", always_2d=True)
             samples = np.concatenate([np.zeros(0, np.float32), *(_mono(path, block) for block in blocks)])
@@ -91,7 +92,7 @@ def read_clip(path: Location, longest_seconds: float | None = None) -> Clip:
             f"{path} is not audio that can be read ({error})",
             "Pass a WAV, FLAC, OGG or MP3 clip of 3 to 30 s.",
         ) from error
-    return Clip(samples=samples, rate_hz=rate, path=path, channels=channels)
+    return Clip(samples=samples, rate_hz=rate, path=path, channels=channels, file_seconds=file_seconds)
 
 
 def _require_plausible(path: Location, rate_hz: int, channels: int) -> None:

@@ -1,6 +1,6 @@
 """Decide before the long work which sentences to speak, in which language and voice; refuse what cannot work. No torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,33 +8,42 @@ from typing import Any
 from verify import resources
 from verify.audio import clips as audio
 from verify.audio.languages import choose_language, has_figures, spelt
+from verify.audio.references import Voices, choose_voice, reference_warnings
 from verify.errors import Cause, SourceError, counted
 from verify.files.local import missing, require_regular_file
 from verify.files.text import decode_text
 from verify.options import Job
-from verify.source.companions import Found, Source
+from verify.source.companions import Source
 from verify.source.sampling import Sampling, sampling_of
 from verify.source.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Script:
-    """The sentences to speak, their language, the reference clips of the voice, and where those were found (in words)."""
+    """The sentences to speak, their language, the reference clips of the voice, and where those were found (in words).
+
+    Where `voice` names one of the model's own speakers file, there are no clips.
+    """
 
     texts: tuple[str, ...]
     language: str
     clips: tuple[audio.Clip, ...]
     reference: str
     sampling: Sampling
+    voice: str | None = None
     warnings: tuple[Cause, ...] = ()
     whisper: Path | None = None  # the folder of the model that transcribes the samples
 
 
-def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Vocabulary) -> Script:
+def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Vocabulary, voices: Voices) -> Script:
     """Return what to speak; without a text, a short sentence in the run's language.
 
+    Args:
+        voices: those of the model's own speakers file.
+
     Raises:
-        SourceError: a text is empty or too long, the model does not have the language, or a clip cannot be used.
+        SourceError: a text is empty or too long, the model does not have the language or the voice, or a clip cannot
+            be used.
     """
     spoken = choose_language(job.language, source.language, config, vocabulary)
     standard = standard_texts(spoken) if job.standard_texts else ()
@@ -48,8 +57,8 @@ def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Voc
             f"vocab.json has no [{spoken}] token, so the model cannot be told to speak {spoken!r}",
             f"It has {' '.join(vocabulary.languages) or 'no language at all'}: pass one of them with --language.",
         )
-    clips, reference = reference_clips(source.clips)
-    warnings = [*reference_warnings(clips)]
+    voice, clips, reference = choose_voice(job, source, voices, config)
+    warnings = [*reference_warnings(clips, config)]
     if job.language is None and source.language and spelt(source.language) != spoken:
         message = (
             f"the run's language {source.language[:40]!r} is not one of this model's; {spoken!r} is spoken instead"
@@ -63,6 +72,7 @@ def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Voc
         clips=tuple(clips),
         reference=reference,
         sampling=sampling_of(config, job),
+        voice=voice,
         warnings=tuple(warnings),
     )
 
@@ -152,49 +162,3 @@ def require_text(text: str) -> None:
         raise SourceError(
             "text-too-long", f"--text has {len(text):,} characters; {longest} is the limit", "Pass one sentence."
         )
-
-
-def reference_clips(candidates: Sequence[Found]) -> tuple[list[audio.Clip], str]:
-    """Return the reference clips and where they came from.
-
-    Every clip that the user named must be usable. Of those that the run's config names, take the first usable one of the
-    advised length, else the longest usable one, else the clip that ships with the project.
-
-    Raises:
-        SourceError: a clip that the user named cannot be used.
-    """
-    if candidates and candidates[0].origin == "--speaker-wav":
-        clips = [audio.read_clip(item.path) for item in candidates]
-        for clip in clips:
-            audio.require_usable(clip)
-        return clips, ", ".join(f"{item.path} (--speaker-wav)" for item in candidates)
-    usable: list[tuple[audio.Clip, Found]] = []
-    for item in candidates:
-        try:
-            clip = audio.read_clip(item.path)
-            audio.require_usable(clip)
-        except SourceError:
-            continue  # the user did not choose it, so try the next one
-        usable.append((clip, item))
-        if clip.seconds >= resources.load("limits")["reference"]["advised_seconds"]:
-            break
-    if usable:
-        clip, item = max(usable, key=lambda pair: pair[0].seconds)
-        return [clip], f"{item.path} ({item.origin})"
-    return [audio.read_clip(resources.DEFAULT_REFERENCE)], "the clip that ships with this project"
-
-
-def reference_warnings(clips: Sequence[audio.Clip]) -> tuple[Cause, ...]:
-    """Return a warning where the clips are shorter, and one where their rate is lower, than advised."""
-    limits, messages = resources.load("limits")["reference"], []
-    total = sum(clip.seconds for clip in clips)
-    if total < limits["advised_seconds"]:
-        messages.append(
-            f"the reference is {total:.2f} s long; {limits['advised_seconds']:g} s and more give a truer voice"
-        )
-    lowest = min(clip.rate_hz for clip in clips)
-    if lowest < limits["advised_rate_hz"]:
-        messages.append(
-            f"the reference is sampled at {lowest:,} Hz; {limits['advised_rate_hz']:,} Hz and more give a truer voice"
-        )
-    return tuple(Cause(code="reference-clip", severity="warning", message=message) for message in messages)

@@ -123,7 +123,12 @@ def _most_alike(frames: np.ndarray, audible: np.ndarray, lag: int) -> float:
 
 
 def seams_per_second(samples: np.ndarray) -> float:
-    """Return the discontinuities per second in samples at 16 kHz: clicks, gaps, badly joined pieces.
+    """Return the discontinuities per second in samples at 16 kHz: clicks, gaps, badly joined pieces."""
+    return float(np.sum(seams(samples)) / (len(samples) / RATE_HZ)) if len(samples) else 0.0
+
+
+def seams(samples: np.ndarray) -> np.ndarray:
+    """Return which milliseconds `(ms,)` of samples at 16 kHz hold a discontinuity.
 
     A linear filter, refitted each 10 ms, predicts speech from its last milliseconds; the prediction error is the pulses
     of the glottis, which are alike. A seam is a millisecond whose error is five times the third largest within 20 ms on
@@ -133,11 +138,12 @@ def seams_per_second(samples: np.ndarray) -> float:
     size = RATE_HZ // 1000
     peaks = error[: len(error) // size * size].reshape(-1, size).max(axis=1, initial=0.0)
     if len(peaks) <= 2 * SEAM_REACH:
-        return 0.0
+        return np.zeros(len(peaks), bool)
     around = np.lib.stride_tricks.sliding_window_view(np.pad(peaks, SEAM_REACH, mode="edge"), 2 * SEAM_REACH + 1)
     neighbours = np.delete(around, (SEAM_REACH - 1, SEAM_REACH, SEAM_REACH + 1), axis=1)
     third = np.partition(neighbours, -3, axis=1)[:, -3]
-    return float(np.sum(peaks > 5.0 * (third + 1e-4)) / (len(samples) / RATE_HZ))
+    found: np.ndarray = peaks > 5.0 * (third + 1e-4)
+    return found
 
 
 def _prediction_error(samples: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from verify.audio.prompts import Script, reference_clips, require_few, require_text
+from verify.audio.prompts import Script, require_few, require_text
+from verify.audio.references import reference_clips
 from verify.background import Background
 from verify.checkpoint import reader
 from verify.checkpoint.tensor_stats import Scan
@@ -219,7 +220,11 @@ def _renamed(result: Result, letter: str, folder: Path, subfolder: Path) -> Resu
     for number, sample in enumerate(result.samples, start=1):
         name = f"{letter}-{number:02}.wav"
         (subfolder / str(sample.path)).rename(folder / name)
-        samples.append(replace(sample, path=name))
+        stream = sample.stream
+        if stream and stream.path:
+            (subfolder / stream.path).rename(folder / f"{letter}-stream.wav")
+            stream = replace(stream, path=f"{letter}-stream.wav")
+        samples.append(replace(sample, path=name, stream=stream))
     if (subfolder / "reference.wav").exists():
         (subfolder / "reference.wav").replace(folder / "reference.wav")
     shutil.rmtree(subfolder)

@@ -45,7 +45,7 @@ def script_of(plan: Plan) -> Script | None:
     if job.prove:
         components.require_provable(plan.ledger, plan.archive)
         weights_check.require_uncast(plan.ledger.written, job.dtype)
-    script = prepare(job, plan.source, plan.config, plan.vocabulary)
+    script = prepare(job, plan.source, plan.config, plan.vocabulary, plan.voices)
     return replace(script, whisper=transcription.locate(job.transcribe)) if job.transcribe else script
 
 

@@ -31,16 +31,8 @@ def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
             return_dict_in_generate=True,
             output_logits=True,
         )
-        cached = torch.stack([step[0] for step in generated.logits])
-        inputs = torch.nn.functional.pad(tokens, (1, 0), value=gpt.start_text_token)
-        inputs = torch.nn.functional.pad(inputs, (0, 1), value=gpt.stop_text_token)
-        previous = torch.nn.functional.pad(codes[:, :-1], (1, 0), value=gpt.start_audio_token)
-        text_emb = gpt.text_embedding(inputs) + gpt.text_pos_embedding(inputs)
-        mel_emb = gpt.mel_embedding(previous) + gpt.mel_pos_embedding(previous)
-        _, forced = gpt.get_logits(
-            text_emb, gpt.text_head, mel_emb, gpt.mel_head, prompt=voice.latents.to(model.device)
-        )
-    forced = forced[0].transpose(0, 1)  # get_logits returns (1, classes, tokens)
+    cached = torch.stack([step[0] for step in generated.logits])
+    forced = forced_logits(model, voice, tokens, codes)
     share = float((cached - forced).abs().max() / forced.abs().max().clamp_min(1e-12))
     return Check(
         name="cached logits",
@@ -51,6 +43,22 @@ def check_cache(model: Xtts, voice: Voice, text: str, language: str) -> Check:
         basic=True,
         hint="environment, not checkpoint: this transformers breaks cached generation; install the pinned versions.",
     )
+
+
+@torch.inference_mode()
+def forced_logits(model: Xtts, voice: Voice, tokens: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """Return the logits `(codes, gpt_num_audio_tokens)` of one pass over the text tokens and the codes, each `(1, n)`."""
+    gpt = model.gpt
+    with device_faults(model):
+        inputs = torch.nn.functional.pad(tokens, (1, 0), value=gpt.start_text_token)
+        inputs = torch.nn.functional.pad(inputs, (0, 1), value=gpt.stop_text_token)
+        previous = torch.nn.functional.pad(codes[:, :-1], (1, 0), value=gpt.start_audio_token)
+        text_emb = gpt.text_embedding(inputs) + gpt.text_pos_embedding(inputs)
+        mel_emb = gpt.mel_embedding(previous) + gpt.mel_pos_embedding(previous)
+        latents = voice.latents.to(model.device)
+        _, forced = gpt.get_logits(text_emb, gpt.text_head, mel_emb, gpt.mel_head, prompt=latents)
+    logits: torch.Tensor = forced[0].transpose(0, 1)  # get_logits returns (1, classes, tokens)
+    return logits
 
 
 SHORTEST_EMBEDDED_SECONDS = 0.5

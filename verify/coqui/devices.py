@@ -26,6 +26,15 @@ def choose_device(requested: str) -> str:
     return requested
 
 
+def choose_devices(requested: str) -> tuple[str, ...]:
+    """Return the devices of `--device cpu,cuda`; the first speaks, the others are held against it.
+
+    Raises:
+        ConversionError: one of them does not exist.
+    """
+    return tuple(choose_device(part) for part in requested.split(","))
+
+
 def device_name(device: str) -> str:
     """Return the device with the name of the GPU, where it is one."""
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device

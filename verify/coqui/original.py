@@ -10,7 +10,7 @@ from verify.audio.clips import Sample
 from verify.audio.prompts import Script
 from verify.checks import Check
 from verify.coqui import model as models
-from verify.coqui import synthesis
+from verify.coqui import speakers, synthesis
 from verify.errors import SourceError
 from verify.files.location import local_path
 from verify.plan import Plan
@@ -30,7 +30,7 @@ def check_original(plan: Plan, script: Script, sample: Sample, device: str, cloc
         original = _original(plan)
         with synthesis.device_faults(original):
             models.prepare_for_speech(original, device)
-            voice = synthesis.condition(original, script.clips)
+        voice = speakers.voice_of(original, script, plan)
     steps = synthesis.speaking_steps(original, sample.text, sample.language)
     with clock.step("prove", "letting the original speak", steps, "steps") as progress:
         original_sample = synthesis.speak(

@@ -11,12 +11,12 @@ from TTS.tts.models.xtts import Xtts
 
 from verify.audio.clips import Clip
 from verify.audio.prompts import Script
+from verify.coqui import devices, speakers
 from verify.coqui import model as models
-from verify.coqui import speakers
-from verify.coqui.devices import choose_device, device_name
 from verify.coqui.load import load
 from verify.coqui.model import StateDict
 from verify.coqui.samples import speak_samples
+from verify.coqui.synthesis import Voice
 from verify.diagnosis import environment
 from verify.errors import CannotSpeakError, Cause, DeviceMemoryError
 from verify.progress import Stopwatch
@@ -39,19 +39,23 @@ def load_and_speak(
     Args:
         script: what to speak; None loads without speaking.
         folder: where reference.wav and the samples are written; None writes nothing.
-        voices: clips of each named voice to add to the folder's speakers_xtts.pth.
+        voices: clips of each voice to add to the folder's speakers_xtts.pth, that of the script first.
     """
-    device = choose_device(result.plan.job.device)
-    result = replace(result, environment={**environment.versions(), "device": device_name(device)})
+    used = devices.choose_devices(result.plan.job.device)
+    result = replace(result, environment={**environment.versions(), "device": _named(used)})
     result, model = load(result, _state(result, weights), clock)
     if model is None:
         return result
     try:
+        heard = None
         if script:
-            result = _speak(result, script, model, device, folder, clock)
+            result, voice = _speak(result, script, model, used, folder, clock)
+            heard = voice if script.voice is None else None
         if folder and voices:
             with clock.step("condition", "hearing the named voices"):
-                speakers.write(folder, model, str(model.device) if script else device, voices, result.plan.voices)
+                speakers.write(
+                    folder, model, str(model.device) if script else used[0], voices, result.plan.voices, heard
+                )
     except CannotSpeakError as error:
         result = replace(result, causes=(*result.causes, error.cause))
     finally:
@@ -67,22 +71,33 @@ def _state(result: Result, weights: Weights) -> Callable[[], StateDict]:
     return partial(models.from_bytes, weights, result.ledger.written)
 
 
-def _speak(result: Result, script: Script, model: Xtts, device: str, folder: Path | None, clock: Stopwatch) -> Result:
-    """Speak on the device; under `auto`, fall back from a GPU that is out of memory to the CPU, with a warning."""
+def _speak(
+    result: Result, script: Script, model: Xtts, used: Sequence[str], folder: Path | None, clock: Stopwatch
+) -> tuple[Result, Voice]:
+    """Speak on the devices; under `auto`, fall back from a GPU that is out of memory to the CPU, with a warning.
+
+    Returns the voice in which it spoke, too.
+    """
     try:
-        return _on(speak_samples(result, script, model, device, folder, clock), device)
+        result, voice = speak_samples(result, script, model, used, folder, clock)
+        return _on(result, used), voice
     except DeviceMemoryError as error:
-        if result.plan.job.device != "auto" or device == "cpu":
+        if result.plan.job.device != "auto" or used == ("cpu",):
             raise
         models.release()
         warning = Cause(code="out-of-memory", severity="warning", message=f"{error}; the CPU spoke instead")
         warned = replace(result, causes=(*result.causes, warning))
-        return _on(speak_samples(warned, script, model, "cpu", folder, clock), "cpu")
+        result, voice = speak_samples(warned, script, model, ("cpu",), folder, clock)
+        return _on(result, ("cpu",)), voice
 
 
-def _on(result: Result, device: str) -> Result:
-    """Return the result with the device that was used."""
-    return replace(result, environment={**(result.environment or {}), "device": device_name(device)})
+def _on(result: Result, used: Sequence[str]) -> Result:
+    """Return the result with the devices that were used."""
+    return replace(result, environment={**(result.environment or {}), "device": _named(used)})
+
+
+def _named(used: Sequence[str]) -> str:
+    return " and ".join(map(devices.device_name, used))
 
 
 def set_threads(count: int) -> None:

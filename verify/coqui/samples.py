@@ -1,6 +1,6 @@
 """Synthesize every sentence with every seed in the reference voice, and judge each sample."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from verify.audio.checks import judge_speech, stop_check
 from verify.audio.clips import Sample
 from verify.audio.prompts import Script
 from verify.checks import Check, majority
-from verify.coqui import model as models
-from verify.coqui import selftest, synthesis
+from verify.coqui import further, selftest, speakers, synthesis
 from verify.coqui.checks import check_cache, speaker_similarity
 from verify.coqui.load import load_planned
 from verify.coqui.original import check_original
+from verify.coqui.stream_outcome import StreamOutcome, try_stream
 from verify.coqui.synthesis import Voice
 from verify.diagnosis import environment
 from verify.errors import ConversionError
@@ -24,6 +24,8 @@ from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Stopwatch
 from verify.result import Result
+
+STREAM_FILE = "stream.wav"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,39 +42,83 @@ class _Spoken:
 
 
 def speak_samples(
-    result: Result, script: Script, model: Xtts, device: str, folder: Path | None, clock: Stopwatch
-) -> Result:
-    """Return the result with `samples` and the checks over all of them; write samples and reference clip to `folder`.
+    result: Result, script: Script, model: Xtts, devices: Sequence[str], folder: Path | None, clock: Stopwatch
+) -> tuple[Result, Voice]:
+    """Return the result with `samples` and the checks over all of them, and the voice; write clips to `folder`.
 
-    A check fails where it fails in most samples: one unlucky seed is not blamed on the weights.
+    A check fails where it fails in most samples: one unlucky seed is not blamed on the weights. A further device says
+    the first sentence once more.
 
     Raises:
         ConversionError: the text cannot be tokenized, the device is out of memory, or the environment is broken.
     """
-    plan = result.plan
+    plan, device = result.plan, devices[0]
     text_checks = _token_checks(script, model, device, clock)
-    voice, cache = _voice(script, model, device, clock)
+    voice, cache = _voice(plan, script, model, device, clock)
     samples = [
         _speak_sample(model, voice, script, text, seed, name, text_checks[text], clock)
         for text, seed, name in _planned_samples(script, plan.job)
     ]
-    first = samples[0].sample
-    base_similarity = _similarity_of_base(plan, script, first, device, clock)
-    proof = (check_original(plan, script, first, device, clock),) if plan.job.prove else ()
+    first, count = samples[0], len(samples)
+    base_similarity = _similarity_of_base(plan, script, first.sample, device, clock)
+    proof = (check_original(plan, script, first.sample, device, clock),) if plan.job.prove else ()
+    stream = _stream(model, voice, script, first, folder, clock) if plan.job.stream else StreamOutcome(checks=())
+    others = _on_further_devices(model, voice, script, first, devices[1:], count, clock)
+    samples += [spoken for spoken, _ in others]
     if script.whisper:  # last: once Whisper is loaded, torch rounds differently, and a seed would not repeat its sample
         samples = _transcribed(samples, transcription.load(script.whisper, clock.watch), script.language)
     if folder:
-        for spoken in samples:
-            clips.write_wav(folder / spoken.name, spoken.sample.samples, spoken.sample.rate_hz)
-        clips.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
-    checks = (*(result.checks or ()), *majority([spoken.checks for spoken in samples]), cache, *proof)
-    return replace(
+        _write_clips(folder, samples, script)
+    more = (*proof, *stream.checks, *(check for _, checks in others for check in checks))
+    checks = (*(result.checks or ()), *majority([spoken.checks for spoken in samples[:count]]), cache, *more)
+    listed = [_sample_result(spoken, script, base_similarity, bool(folder)) for spoken in samples]
+    result = replace(
         result,
-        causes=(*result.causes, *script.warnings),
-        samples=tuple(_sample_result(spoken, script, base_similarity, bool(folder)) for spoken in samples),
+        causes=(*result.causes, *script.warnings, *stream.causes),
+        samples=(replace(listed[0], stream=stream.result), *listed[1:]),
         checks=checks,
         demanded=plan.job.demands(checks, has_samples=True),
     )
+    return result, voice
+
+
+def _write_clips(folder: Path, samples: Sequence[_Spoken], script: Script) -> None:
+    for spoken in samples:
+        clips.write_wav(folder / spoken.name, spoken.sample.samples, spoken.sample.rate_hz)
+    for clip in script.clips[:1]:
+        clips.write_wav(folder / "reference.wav", clip.samples, clip.rate_hz)
+
+
+def _stream(
+    model: Xtts, voice: Voice, script: Script, first: _Spoken, folder: Path | None, clock: Stopwatch
+) -> StreamOutcome:
+    """Let the first sentence come once more, chunk by chunk, and write it to the folder."""
+    failed = [check for check in first.checks if not check.ok]
+    with clock.step("stream", "streaming"):
+        outcome = try_stream(model, voice, first.sample, script.sampling, failed, STREAM_FILE if folder else None)
+    if folder and outcome.streamed:
+        clips.write_wav(folder / STREAM_FILE, outcome.streamed.samples, outcome.streamed.rate_hz)
+    return outcome
+
+
+def _on_further_devices(
+    model: Xtts, voice: Voice, script: Script, first: _Spoken, devices: Sequence[str], count: int, clock: Stopwatch
+) -> list[tuple[_Spoken, tuple[Check, ...]]]:
+    """Return what each further device says of the first sentence with its seed, and its checks against the first device."""
+    if not devices:
+        return []
+    logits, failing = further.logits_of(model, voice, first.sample), {c.name for c in first.checks if not c.ok}
+    token_check, spoken = first.checks[0], list[tuple[_Spoken, tuple[Check, ...]]]()
+    for number, device in enumerate(devices, count + 1):
+        moved = further.to(model, voice, device)
+        same = further.logits_check(logits, further.logits_of(model, moved, first.sample), device)
+        name = f"sample-{number:02}.wav"
+        sample = first.sample
+        said = _speak_sample(model, moved, script, sample.text, sample.seed, name, token_check, clock)
+        failed = {check.name: check.name in failing for check in said.checks if not check.ok}
+        spoken.append((said, (same, further.speech_check(failed, device))))
+    further.to(model, voice, str(voice.latents.device))
+    return spoken
 
 
 def _sample_result(spoken: _Spoken, script: Script, base_similarity: float | None, is_written: bool) -> SampleResult:
@@ -128,15 +174,14 @@ def _token_checks(script: Script, model: Xtts, device: str, clock: Stopwatch) ->
     return {text: synthesis.known_check(model, ids) for text, ids in encoded.items()}
 
 
-def _voice(script: Script, model: Xtts, device: str, clock: Stopwatch) -> tuple[Voice, Check]:
-    """Return the conditioning on the reference clips, and the check of cached generation.
+def _voice(plan: Plan, script: Script, model: Xtts, device: str, clock: Stopwatch) -> tuple[Voice, Check]:
+    """Return the named voice, or the conditioning on the reference clips, and the check of cached generation.
 
     Raises:
         EnvironmentFault: the check fails, and fails for a tiny random model too.
     """
     with clock.step("condition", "hearing the reference voice"):
-        with synthesis.device_faults(model):
-            voice = synthesis.condition(model, script.clips)
+        voice = speakers.voice_of(model, script, plan)
         cache = check_cache(model, voice, script.texts[0], script.language)
         if not cache.ok and not selftest.check_tiny_model(device).ok:
             raise environment.fault(
@@ -172,7 +217,7 @@ def _similarity_of_base(tuned: Plan, script: Script, sample: Sample, device: str
             base = load_planned(plan(Job(source=tuned.base.path)))
             with synthesis.device_faults(base):
                 models.prepare_for_speech(base, device)
-                voice = synthesis.condition(base, script.clips)
+            voice = speakers.voice_of(base, script, tuned)
             base_sample = synthesis.speak(
                 base, voice, sample.text, sample.language, sample.seed, lambda _: None, script.sampling
             )

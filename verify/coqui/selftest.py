@@ -14,16 +14,42 @@ from TTS.tts.models.xtts import Xtts
 
 from verify import resources
 from verify.checks import Check
-from verify.coqui import checks, synthesis
+from verify.coqui import checks, streaming, synthesis
+from verify.errors import CannotSpeakError, EnvironmentFault
+from verify.source.sampling import Sampling
 from verify.source.vocabulary import read_vocabulary
 
 TINY = {"gpt_layers": 1, "gpt_n_model_channels": 64, "gpt_n_heads": 4, "decoder_input_dim": 64}
 CONDITIONING_LATENTS = 32  # of the perceiver, see TTS/tts/layers/xtts/gpt.py
 TEXT = "Does generation work here?"
+SHORT_TEXT = "Is it so?"  # random weights never stop: 2.5 s at most, three chunks
 
 
 def check_tiny_model(device: str = "cpu") -> Check:
     """Compare cached generation of a tiny random Xtts with one teacher-forced pass.
+
+    Raises:
+        EnvironmentFault: the packages do not work together at all.
+    """
+    model, voice = _tiny_speaker(device)
+    return checks.check_cache(model, voice, TEXT, "en")
+
+
+def stream_checks(device: str = "cpu") -> tuple[Check, ...]:
+    """Return the checks of streaming that a tiny random Xtts fails: always the likeliest token, so that no draw parts them."""
+    likeliest = Sampling(temperature=1.0, top_k=1, top_p=1.0, repetition_penalty=1.0, length_penalty=1.0)
+    try:
+        model, voice = _tiny_speaker(device)
+        with torch.random.fork_rng(devices=[]):
+            sample = synthesis.speak(model, voice, SHORT_TEXT, "en", 0, lambda _: None, likeliest)
+            streamed = streaming.stream(model, voice, sample, likeliest)
+    except (EnvironmentFault, CannotSpeakError) as error:
+        return (streaming.broken(error),)
+    return tuple(check for check in streaming.checks(streamed, sample, 1.0, ()) if not check.ok)
+
+
+def _tiny_speaker(device: str) -> tuple[Xtts, synthesis.Voice]:
+    """Return the tiny model in inference mode on the device, and a random voice.
 
     Raises:
         EnvironmentFault: the packages do not work together at all.
@@ -35,7 +61,7 @@ def check_tiny_model(device: str = "cpu") -> Check:
     with synthesis.device_faults(model):
         model.eval()  # Xtts overrides it: builds gpt_inference and returns None
         model.to(device)
-    return checks.check_cache(model, voice, TEXT, "en")
+    return model, voice
 
 
 def _tiny_model(vocab: Path) -> Xtts:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from verify import resources
 from verify.diagnosis import causes
 from verify.diagnosis.architecture import Architecture
 from verify.errors import Cause, SourceError, counted

@@ -26,6 +26,7 @@ OUTPUT_NAMES = frozenset(
         "LICENSE.txt",
         "reference.wav",
         "sample.wav",
+        "stream.wav",
         "report.json",
         "report.html",
         "compare.json",

@@ -21,7 +21,8 @@ Dtype = Literal["keep", "float32", "float16", "bfloat16"]
 
 
 def _device(value: Any) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", str(value)):
+    one = r"(cpu|mps|cuda(:\d{1,3})?)"
+    if not re.fullmatch(rf"auto|{one}(,{one}){{0,7}}", str(value)):
         raise ValueError("is no device: pass auto, cpu, cuda, cuda:N or mps")
     return str(value)  # a torch.device converts to its name
 
@@ -69,8 +70,11 @@ class Job:
         help="reference voice (repeatable)",
         more="3 to 30 s; default: `reference.wav` beside the checkpoint, the run's test sentences, its dataset, "
              "else a clip that ships here")
+    voice: str | None = option("--voice NAME", None, SPEAKING, SPEECH, parse=read.text,
+        help="speak in this voice of the model's own speakers_xtts.pth, which `inspect` lists")
     speakers: tuple[str, ...] = option("--speaker NAME=FILE", (), MAIN, OUTPUT, parse=read.text, repeatable=True,
-        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)")
+        help="add a voice, heard in this clip, to speakers_xtts.pth (repeatable; one name may have several clips)",
+        more="without `--speaker-wav` the first of them speaks")
     follow: bool = option("--no-follow", True, ALL_MODELS, MODEL,
         help="use no path that the run's config names")
     config_from_weights: bool = option("--config-from-weights", False, ALL_MODELS, MODEL,
@@ -122,10 +126,13 @@ class Job:
     prove: bool = option("--prove", False, MAIN, CHECKS,
         help="let the original speak too: same tokens, same samples, bit for bit",
         more="the original is the training checkpoint, read by torch")
+    stream: bool = option("--stream", False, ("convert", "verify", "compare"), CHECKS,
+        help="let the first sentence come once more through inference_stream, chunk by chunk",
+        more="seconds to the first chunk, whether it says the same, clicks where chunks meet")
     device: str = option("--device auto|cpu|cuda|cuda:N|mps", "auto", SPEAKING, SPEECH, parse=_device,
         choices=("auto", "cpu", "cuda", "mps"), other_words={"gpu": "cuda", "nvidia": "cuda", "metal": "mps"},
         help="where to speak (default: auto)",
-        more="`auto` takes CUDA where there is one")
+        more='`auto` takes CUDA where there is one; `"cpu,cuda"` holds what the second computes against the first')
     pythons: tuple[str, ...] = option("--python PATH", (), ("convert", "verify"), CHECKS, parse=read.text, repeatable=True,
         help="let the Python that will run it load and speak it too: an interpreter, its environment's or its program's "
              "folder (repeatable)",

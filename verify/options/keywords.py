@@ -26,6 +26,7 @@ class SourceOptions(TypedDict, total=False):
 class Options(SourceOptions, total=False):
     """All fields of `Job` except the source, for type checkers and editors."""
 
+    voice: str | None  # of the model's own speakers file
     output: AnyPath | None
     texts: str | Iterable[str]
     standard_texts: bool
@@ -42,6 +43,7 @@ class Options(SourceOptions, total=False):
     vary: str | Iterable[str]
     transcribe: str | None
     prove: bool
+    stream: bool
     device: str
     pythons: AnyPath | Iterable[AnyPath]  # other Pythons that are to load and speak it
     expect: Expect

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from verify import shell
-from verify.audio import clips, prompts
+from verify.audio import clips, references
 from verify.audio.clips import Clip
 from verify.audio.prompts import Script
 from verify.checkpoint.archive import read_archive
@@ -65,19 +65,25 @@ def prepare(plan: Plan, script: Script | None) -> Bundle:
         SourceError: a file that the program needs is missing and cannot be made, or a clip cannot be used.
     """
     profile, job = profile_of(plan.job), plan.job
-    voices = _named_voices(job)
+    voices = _heard_voice(job, script) | _named_voices(job)
     if profile is None:
         _require_model(job, voices)
         return Bundle(voices=voices)
     reference: Sequence[Clip] = script.clips if script else ()
     needs_voice = "speakers" in profile.kinds and not (voices or plan.voices)
     if not reference and (needs_voice or "reference" in profile.kinds):
-        reference, _ = prompts.reference_clips(plan.source.clips)
+        reference, _ = references.reference_clips(plan.source.clips)
     voices = {DEFAULT_VOICE: reference} if needs_voice else voices
     _require_model(job, voices)
     dvae = _dvae(plan) if "dvae" in profile.kinds else {}
     _require_possible(plan, profile, dvae)
     return Bundle(profile=profile, voices=voices, reference=reference[0] if reference else None, dvae=dvae)
+
+
+def _heard_voice(job: Job, script: Script | None) -> dict[str, Sequence[Clip]]:
+    """Return the voice that speaks, so that the folder can be used without a clip and FFmpeg; none that has a name already."""
+    has_name = script is None or script.voice or (job.speakers and not job.speaker_wavs)
+    return {} if has_name or script is None else {DEFAULT_VOICE: script.clips}
 
 
 def _named_voices(job: Job) -> dict[str, Sequence[Clip]]:

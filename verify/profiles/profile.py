@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from verify import resources
+from verify.audio.references import PARTS
 from verify.checkpoint import archive
 from verify.checkpoint.tensors import TensorRecord
 from verify.errors import Cause, ConversionError, SourceError
@@ -21,7 +22,6 @@ from verify.source.config import read_json
 
 # kind of file -> its name in a model folder; a profile may use another name
 HOME = {"config": "config.json", "model": "model.pth", "vocab": "vocab.json", "reference": "reference.wav"}
-VOICE_PARTS = ("gpt_cond_latent", "speaker_embedding")  # programs read the parts of a voice in this order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +151,10 @@ def _check_voices(path: Path) -> None:
     if not voices:
         raise SourceError("profile-unfit", "it holds no voice")
     for name, parts in voices.items():
-        if tuple(parts) != VOICE_PARTS:
+        if tuple(parts) != PARTS:
             raise SourceError(
                 "profile-unfit",
-                f"voice {name!r:.60} holds {', '.join(parts) or 'nothing'}; read by position are {', '.join(VOICE_PARTS)}",
+                f"voice {name!r:.60} holds {', '.join(parts) or 'nothing'}; read by position are {', '.join(PARTS)}",
             )
 
 

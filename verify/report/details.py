@@ -12,6 +12,7 @@ from verify.report.screen import table
 from verify.report.words import check_state, loss_words, number, printable, settings, size, word_errors
 from verify.result import Result, dtypes, layout
 
+MOST_VOICES = 100  # the base model has 58
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}
 
 
@@ -35,6 +36,7 @@ def source_table(report: Result) -> Table:
     rows.append(("", f"no shape tells, so it is believed: {_believed(report)}"))
     rows.append(("vocabulary", f"{source.vocab.path} ({source.vocab.origin})" if source.vocab else "not found"))
     rows += [("speakers", f"{source.speakers.path} ({source.speakers.origin})")] if source.speakers else []
+    rows += [("voices", _voices(list(report.plan.voices)))] if report.plan.voices else []
     rows += [("base", _likeness(report))] if report.plan.base else []
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
@@ -42,6 +44,12 @@ def source_table(report: Result) -> Table:
     for name, text in rows:
         grid.add_row(name, printable(text))
     return grid
+
+
+def _voices(names: list[str]) -> str:
+    """Return the named voices, any of which `--voice` takes."""
+    shown = ", ".join(name[:60] for name in names[:MOST_VOICES])
+    return f"{shown} and {len(names) - MOST_VOICES} more" if len(names) > MOST_VOICES else shown
 
 
 def _believed(report: Result) -> str:

@@ -34,13 +34,14 @@ def put_sound(folder: Path, voices: list[dict[str, Any]]) -> Any:
         left -= entry["sample"]["seconds"]
         if left >= 0:
             chosen.append(entry)
-    paths = [folder / "reference.wav", *(entry["file"] for entry in chosen)]
+    reference = folder / "reference.wav"  # not there where a named voice speaks
+    paths = [*([reference] if reference.is_file() else []), *(entry["file"] for entry in chosen)]
     clips = [soundfile.read(path, dtype="float32") for path in paths]
     gains = matching_gains(clips)
     sounds = [_flac(samples * gain, rate_hz) for (samples, rate_hz), gain in zip(clips, gains, strict=True)]
-    for entry, sound in zip(chosen, sounds[1:], strict=True):
+    for entry, sound in zip(chosen, sounds[-len(chosen) :] if chosen else [], strict=True):
         entry["sound"] = sound
-    return sounds[0]
+    return sounds[0] if reference.is_file() else None
 
 
 def _flac(samples: Any, rate_hz: int) -> Any:

@@ -1,14 +1,14 @@
 """Find the config, vocabulary, speakers and reference clips of a checkpoint, and say where each was found."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from verify.errors import SourceError
 from verify.files.local import file_bytes, missing, require_regular_file
-from verify.files.location import Location, local_path
+from verify.files.location import Location, local_path, parse_location
 from verify.options import Job
 from verify.source import sentences
 from verify.source.config import read_json
@@ -18,6 +18,9 @@ MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
 
 
 MAX_CLIPS = 20
+CHOSEN = (
+    "--speaker"  # how the origin of a clip begins that the user named: `--speaker-wav`, or a voice's `--speaker NAME`
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,9 @@ def _clips(job: Job, checkpoint: Location, config: dict[str, Any]) -> Iterator[F
             require_regular_file(path)
             yield Found(path=path, origin="--speaker-wav")
         return
+    if job.speakers:
+        yield from _of_first_speaker(job.speakers)
+        return
     if file_bytes(checkpoint.parent / "reference.wav") > 0:
         yield Found(path=checkpoint.parent / "reference.wav", origin="beside the checkpoint")
     if not job.follow:
@@ -148,6 +154,17 @@ def _clips(job: Job, checkpoint: Location, config: dict[str, Any]) -> Iterator[F
         if is_local(folder):
             for clip in _first_wavs(Path(folder)):
                 yield Found(path=clip, origin="the training dataset")
+
+
+def _of_first_speaker(speakers: Sequence[str]) -> Iterator[Found]:
+    """Yield the clips of the voice that `--speaker NAME=FILE` names first; one without both is refused later."""
+    first = speakers[0].partition("=")[0]
+    for name, _, file in (text.partition("=") for text in speakers):
+        if first.strip() and name == first and file:
+            path = parse_location(file)
+            if not path.exists():
+                raise missing(path)
+            yield Found(path=path, origin=f"{CHOSEN} {name}")
 
 
 def _first_wavs(folder: Path) -> list[Path]:
