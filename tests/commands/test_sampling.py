@@ -14,7 +14,7 @@ def test_one_model_is_heard_under_two_samplings(converted, capsys):
     code, out, err = run_cli(capsys, *words, "--expect", "sound", "--json")
     assert code == 0, err
     own, other = json.loads(out)["models"]
-    assert (own["setting"], other["setting"]) == (None, "temperature 0.5, top-k 3")
+    assert (own.get("setting"), other["setting"]) == (None, "temperature 0.5, top-k 3")
     assert own["path"] == other["path"]
     assert f"{converted[0]} (temperature 0.5, top-k 3)" in err.replace("- ", "-")
     samplings = [model["samples"][0]["sampling"] for model in (own, other)]

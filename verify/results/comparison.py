@@ -57,7 +57,7 @@ class ComparedModel:
         return {
             "name": self.name,
             "path": self.path,
-            "setting": self.setting or None,
+            **({"setting": self.setting} if self.setting else {}),
             "checkpoint": str(archive.path) if archive else None,
             "bytes": archive.bytes if archive else None,
             "step": archive.step if archive else None,
