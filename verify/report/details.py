@@ -1,6 +1,7 @@
 """All that was found, for `--details` and `inspect`: what is in the source, each sample, and the table of checks."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +10,7 @@ from rich.text import Text
 from verify.checks import Check
 from verify.diagnosis import config_check
 from verify.report.screen import table
-from verify.report.words import check_state, loss_words, number, printable, settings, size, word_errors
+from verify.report.words import check_state, loss_words, number, printable, settings, size, streamed, word_errors
 from verify.result import Result, dtypes, layout
 
 MOST_VOICES = 100  # the base model has 58
@@ -105,6 +106,8 @@ def show_samples(report: Result, screen: Console) -> None:
         voice = Text("  in the voice of ") + printable(report.sample.reference) + near
         screen.print(voice, soft_wrap=not screen.is_terminal)
         screen.print(f"  sampled with {settings(report.sample.sampling)}", soft_wrap=not screen.is_terminal)
+        if report.sample.stream:
+            screen.print(f"  streamed: {streamed(asdict(report.sample.stream))}", soft_wrap=not screen.is_terminal)
 
 
 def checks_table(checks: Iterable[Check], all_demanded: frozenset[str]) -> Table:

@@ -10,7 +10,7 @@ import soxr
 
 from verify.audio.clips import dbfs
 from verify.report import pictures, templating
-from verify.report.words import PAGE, UNCHECKED_WORDS, number, opened, settings
+from verify.report.words import PAGE, UNCHECKED_WORDS, number, opened, settings, streamed
 
 PLAYER_HZ = 24000
 LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a reference may be
@@ -46,6 +46,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         unchecked=UNCHECKED_WORDS if samples and not any("transcript" in sample for sample in samples) else "",
         use=use(document),
         settings=settings,
+        streamed=streamed,
         clips=_clips(folder, samples[:MOST_SAMPLES]),
         unheard=len(samples[MOST_SAMPLES:]),
         ticks=pictures.ticks(),

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.text import Text
@@ -11,7 +12,7 @@ from verify.checks import SCALE, TRAINED, ZEROED, Check
 from verify.errors import counted
 from verify.report.details import checks_table, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
-from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, opened, printable, size, word_errors
+from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, opened, printable, size, streamed, word_errors
 from verify.result import Result
 
 VALUE_CHECKS = (ZEROED, TRAINED, SCALE)  # their hints name tensors, so they are told beside what is heard
@@ -204,6 +205,8 @@ def _show_said(report: Result, screen: Console) -> None:
         if samples[0].transcript is not None:
             error = f"character error rate {samples[0].character_error_rate or 0:.2f}{word_errors(samples[0].to_json().get('word_errors'))}"
             say(printable(f"heard: “{samples[0].transcript}”, {error}"), screen)
+        if samples[0].stream:
+            say(f"streamed: {streamed(asdict(samples[0].stream))}", screen)
     if len(texts) > MOST_TEXTS:
         say(f"and {len(texts) - MOST_TEXTS} more sentences", screen)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
+from verify.errors import counted
+
 
 def percent(change: float | None) -> str:
     """Return a relative change as people read it."""
@@ -80,6 +82,13 @@ def loss_words(loss: Any) -> str:
 def settings(sampling: Mapping[str, float]) -> str:
     """Return the settings of the sampling by coqui's names: `temperature 0.85, top_k 50`."""
     return ", ".join(f"{name} {value:g}" for name, value in sampling.items())
+
+
+def streamed(stream: Mapping[str, Any]) -> str:
+    """Return how the first sentence came through the stream, of its part of report.json."""
+    told = "the same tokens as without" if stream["same_tokens"] else "other tokens than without"
+    first = f"first chunk after {stream['first_chunk_seconds']:.2f} s"
+    return f"{first}, {counted(stream['chunks'], 'chunk')}, {stream['seconds']:.2f} s of audio, {told}"
 
 
 def opened(folder: str, files: Collection[str]) -> str:
