@@ -6,21 +6,22 @@ import pytest
 
 import verify
 from tests.support.helpers import run_cli
-from verify import ConversionError
+from verify import ConversionError, Job
+from verify.commands import compare
 
 
 def test_one_model_is_heard_under_two_samplings(converted, capsys):
-    words = ("compare", converted[0], "--vary", "temperature=0.5 top-k=3", "--top-p", "0.9", "--text", "A.")
-    code, out, err = run_cli(capsys, *words, "--expect", "sound", "--json")
-    assert code == 0, err
+    vary = "temperature=0.5 top-k=3"
+    _, out, err = run_cli(capsys, "compare", converted[0], "--vary", vary, "--no-sample", "--json")
     own, other = json.loads(out)["models"]
     assert (own.get("setting"), other["setting"]) == (None, "temperature 0.5, top-k 3")
     assert own["path"] == other["path"]
-    assert f"{converted[0]} (temperature 0.5, top-k 3)" in err.replace("- ", "-")
-    samplings = [model["samples"][0]["sampling"] for model in (own, other)]
-    assert samplings[0] | {"temperature": 0.5, "top_k": 3} == samplings[1]
-    assert samplings[0]["top_p"] == samplings[1]["top_p"] == 0.9
-    assert samplings[0]["repetition_penalty"] == 2.0  # of XttsConfig: the run's config says nothing else
+    assert "(temperature 0.5, top-k 3)" in err
+    asked = compare._asked(Job(source=converted[0], top_p=0.9, vary=vary), [converted[0]])
+    own, other = (candidate.script.sampling.to_json() for candidate in compare._candidates(asked))
+    assert other == own | {"temperature": 0.5, "top_k": 3}
+    assert (own["top_p"], own["speed"]) == (0.9, 1.0)
+    assert own["repetition_penalty"] == converted[1].sample.sampling["repetition_penalty"]
 
 
 def test_the_output_keeps_the_sampling_only_where_that_is_asked_for(make_run, tmp_path, capsys):

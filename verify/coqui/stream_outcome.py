@@ -42,7 +42,7 @@ def try_stream(
         streamed = stream(model, voice, sample, sampling)
     except (EnvironmentFault, CannotSpeakError) as error:
         found: tuple[Check, ...] = (broken(error),)
-        return StreamOutcome(checks=found, causes=_causes(found, str(model.device)))
+        return StreamOutcome(checks=found, causes=causes(found, str(model.device)))
     found = checks(streamed, sample, sampling.speed, failed)
     result = StreamResult(
         first_chunk_seconds=round(streamed.first_chunk_seconds, 3),
@@ -54,10 +54,10 @@ def try_stream(
         same_tokens=streamed.codes == sample.codes,
         path=path,
     )
-    return StreamOutcome(checks=found, causes=_causes(found, str(model.device)), streamed=streamed, result=result)
+    return StreamOutcome(checks=found, causes=causes(found, str(model.device)), streamed=streamed, result=result)
 
 
-def _causes(found: Sequence[Check], device: str) -> tuple[Cause, ...]:
+def causes(found: Sequence[Check], device: str) -> tuple[Cause, ...]:
     """Return the cause where a tiny model of random weights fails the same check of streaming (`stream-environment`)."""
     failed = {check.name: check for check in found if not check.ok}
     shared = [check for check in selftest.stream_checks(device) if check.name in failed] if failed else []
