@@ -12,6 +12,7 @@ from verify.audio.clips import Sample
 from verify.audio.prompts import Script
 from verify.checks import Check, majority
 from verify.coqui import further, selftest, speakers, synthesis
+from verify.coqui import model as models
 from verify.coqui.checks import check_cache, speaker_similarity
 from verify.coqui.load import load_planned
 from verify.coqui.original import check_original

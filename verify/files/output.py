@@ -15,7 +15,9 @@ from verify.files.remote import RemotePath
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: devices, also with an ending; a dot or a space at the end is lost.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?|.*[. ]", re.IGNORECASE)
-_TAKE = re.compile(r"(?:(?:sample|elsewhere|[A-Z])-\d{2,3}|[A-Z]-stream)\.wav")  # of sentences and seeds, other Pythons, models
+_TAKE = re.compile(
+    r"(?:(?:sample|elsewhere|[A-Z])-\d{2,3}|[A-Z]-stream)\.wav"
+)  # of sentences and seeds, other Pythons, models
 
 
 def default_output(source: Location) -> Path:
