@@ -58,10 +58,11 @@ def seconds_range(text: str, language: str, speed: float = 1.0) -> tuple[float, 
     return (len(text) / pace["fastest"] / speed, (len(text) / pace["slowest"] + 1.0) / speed) if pace else None
 
 
-def slowest_pace(language: str) -> float:
-    """Return the characters a second of the slowest plausible reading; of a language without figures, the lowest of all.
+def longest_seconds(text: str, language: str) -> float:
+    """Return the seconds of the slowest plausible reading and a pause; of a language without figures, by the slowest of all.
 
     It bounds a model that never stops, so it may be too generous, never too strict.
     """
     paces = resources.load("sentences")
-    return float(paces[language]["slowest"] if language in paces else min(pace["slowest"] for pace in paces.values()))
+    slowest = paces[language]["slowest"] if language in paces else min(pace["slowest"] for pace in paces.values())
+    return float(len(text) / slowest + 1.0)

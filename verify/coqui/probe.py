@@ -91,9 +91,9 @@ def speak(model: Any, job: dict[str, Any], answer: Answer) -> None:
     import numpy as np
     import torch
 
-    config, args = model.config, model.args
+    args = model.args
     with answer.stage("condition"):
-        latents, embedding = condition(model, job["clips"])
+        latents, embedding = named(model, job["voice"]) if job["voice"] else condition(model, job["clips"])
     with answer.stage("speak"):
         bound = int(job["longest_seconds"] * args.input_sample_rate / args.gpt_code_stride_len)
         bound = min(bound, args.gpt_max_audio_tokens)
@@ -111,15 +111,18 @@ def speak(model: Any, job: dict[str, Any], answer: Answer) -> None:
             latents,
             embedding,
             max_new_tokens=bound,
-            **{
-                name: getattr(config, name)
-                for name in ("temperature", "length_penalty", "repetition_penalty", "top_k", "top_p")
-            },
+            **job["sampling"],
         )
     tokens = codes[-1][0].tolist()
     np.asarray(result["wav"], dtype="<f4").reshape(-1).tofile(job["sound"])
     stop, rate = int(args.gpt_stop_audio_token), int(args.output_sample_rate)
     answer.tell(tokens=tokens, stop_token=stop, token_bound=bound, rate_hz=rate)
+
+
+def named(model: Any, voice: str) -> tuple[Any, Any]:
+    """Return the latents and the embedding of a voice of speakers_xtts.pth, by their position as coqui takes them."""
+    latents, embedding = model.speaker_manager.speakers[voice].values()
+    return latents, embedding
 
 
 def condition(model: Any, clips: list[dict[str, Any]]) -> tuple[Any, Any]:
@@ -170,7 +173,8 @@ def main(path: str) -> int:
         model = load(job["folder"], job["device"], answer)
         if job["text"]:
             speak(model, job, answer)
-            read_clip(job["reference"], answer)
+            if job["reference"]:
+                read_clip(job["reference"], answer)
     except BaseException:  # the edge of the process: what it ended with is the answer
         answer.tell(error=traceback.format_exc()[-MOST_CHARACTERS:])
         return 1

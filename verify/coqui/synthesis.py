@@ -16,7 +16,7 @@ from TTS.tts.models.xtts import Xtts
 
 from verify import resources
 from verify.audio.clips import Clip, Sample
-from verify.audio.languages import slowest_pace
+from verify.audio.languages import longest_seconds
 from verify.checks import Check
 from verify.diagnosis import environment
 from verify.errors import DeviceMemoryError, EnvironmentFault, SourceError
@@ -249,5 +249,5 @@ def speaking_steps(model: Xtts, text: str, language: str) -> int:
 def token_bound(model: Xtts, text: str, language: str) -> int:
     """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause."""
     tokens_per_second = model.args.input_sample_rate / model.args.gpt_code_stride_len
-    seconds = len(text) / slowest_pace(language) + 1.0
+    seconds = longest_seconds(text, language)
     return min(int(seconds * tokens_per_second), model.args.gpt_max_audio_tokens)

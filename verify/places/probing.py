@@ -13,7 +13,8 @@ import soxr
 
 from verify.audio import clips
 from verify.audio.clips import Clip, Sample
-from verify.audio.prompts import Script, seconds_range
+from verify.audio.languages import longest_seconds
+from verify.audio.prompts import Script
 from verify.places import process
 from verify.places.interpreter import Interpreter, environment
 from verify.places.process import Ended
@@ -92,7 +93,7 @@ def _environment(interpreter: Interpreter, folder: Path) -> dict[str, str]:
 def _job(request: Request, folder: Path) -> dict[str, Any]:
     job: dict[str, Any] = {
         "folder": str(request.folder.absolute()),
-        "device": request.device,
+        "device": request.device.partition(",")[0],
         "seed": request.seed,
         "text": None,
         "limit_seconds": request.limit_seconds,
@@ -100,9 +101,12 @@ def _job(request: Request, folder: Path) -> dict[str, Any]:
         "sound": str(folder / "sound"),
     }
     if script := request.script:
-        job |= {"text": script.texts[0], "language": script.language, "reference": str(folder / "reference.wav")}
-        job["longest_seconds"] = seconds_range(script.texts[0], script.language)[1]
+        job |= {"text": script.texts[0], "language": script.language, "voice": script.voice, "reference": None}
+        job |= {"sampling": script.sampling.to_json()}
+        job["longest_seconds"] = longest_seconds(script.texts[0], script.language)
         job["clips"] = [_written(clip, folder / f"clip{number}") for number, clip in enumerate(script.clips)]
+    if script and script.clips:
+        job["reference"] = str(folder / "reference.wav")
         clips.write_wav(folder / "reference.wav", script.clips[0].samples, script.clips[0].rate_hz)
     return job
 

@@ -114,7 +114,9 @@ def _judged(interpreter: Interpreter, answer: Answer, result: Result) -> PlaceRe
     if answer.sample is None or not answer.done:
         return place
     sample = answer.sample
-    checks = (*judge_speech(sample.samples, sample.rate_hz, sample.text, sample.language), stop_check(sample))
+    speed = result.plan.job.speed or 1.0
+    judged = judge_speech(sample.samples, sample.rate_hz, sample.text, sample.language, speed)
+    checks = (*judged, stop_check(sample))
     place = replace(
         place,
         tokens=sample.tokens,
