@@ -8,9 +8,11 @@ import soundfile
 
 import verify
 from tests.support.helpers import run_cli
-from verify import ConversionError, resources
+from verify import ConversionError, Job, resources
 from verify.audio.references import reference_warnings
 from verify.checks import Check
+from verify.commands.steps import script_of
+from verify.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,17 @@ def test_a_way_that_is_not_there_is_refused_before_the_work(converted, tmp_path,
     with pytest.raises(ConversionError, match=says) as caught:
         verify.dry_run(converted[0], output=tmp_path / "out", **options)
     assert caught.value.cause.code == code
+
+
+def test_the_first_voice_that_is_named_speaks_unless_a_clip_is_given(converted, genuine_run):
+    one, two = sorted((genuine_run.parent.parent / "dataset" / "wavs").glob("*.wav"))[:2]
+
+    def script(**options):
+        named = (f"Ana={one}", f"Bob={two}", f"Ana={two}")
+        return script_of(plan(Job(source=converted[0], speakers=named, **options)))
+
+    assert script().reference == f"{one} (--speaker Ana), {two} (--speaker Ana)"
+    assert script(speaker_wavs=two).reference == f"{two} (--speaker-wav)"
 
 
 def test_a_voice_of_another_model_is_refused_before_the_work(make_run, tmp_path):
