@@ -12,7 +12,17 @@ from verify.checks import SCALE, TRAINED, ZEROED, Check
 from verify.errors import counted
 from verify.report.details import checks_table, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
-from verify.report.words import PAGE, UNCHECKED_WORDS, check_state, loss_words, opened, printable, size, streamed, word_errors
+from verify.report.words import (
+    PAGE,
+    UNCHECKED_WORDS,
+    check_state,
+    loss_words,
+    opened,
+    printable,
+    size,
+    streamed,
+    word_errors,
+)
 from verify.result import Result
 
 VALUE_CHECKS = (ZEROED, TRAINED, SCALE)  # their hints name tensors, so they are told beside what is heard
