@@ -148,7 +148,7 @@ def follow(plan: Plan, lead: Plan, script: Script | None) -> tuple[Plan, Script 
         SourceError: the model lacks the language, or a vocabulary.
     """
     if script:
-        job = replace(plan.job, texts=script.texts, language=script.language)
+        job = replace(plan.job, texts=script.texts, standard_texts=False, language=script.language)
         plan = replace(plan, job=job, source=replace(plan.source, clips=lead.source.clips))
     own = steps.script_of(plan)
     return plan, replace(own, warnings=()) if own else None
