@@ -165,6 +165,7 @@ def test_a_part_from_the_hub_that_is_larger_than_asked_for_is_not_read(server):
     given = answers(server, lambda request: Stream(request, itertools.repeat(MEGABYTE, 200), {"Content-Length": str(10**10)}))  # fmt: skip
     with pytest.raises(ConversionError, match="sends 10,000,000,000 bytes when asked for 512"):
         get_session().get(f"{server.url}/x", headers={"range": "bytes=0-511"})
+    assert given[0]._req.headers["Accept-Encoding"] == "identity"
     assert sum(answer.sent_bytes for answer in given) < MOST_SENT_BYTES
 
 

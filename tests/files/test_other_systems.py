@@ -39,6 +39,23 @@ def test_a_folder_that_somebody_has_open_for_a_moment_is_published_all_the_same(
     assert (tmp_path / "out" / "model.pth").read_text() == "new"
 
 
+def test_windows_flushes_files_and_no_folder(tmp_path, monkeypatch):
+    opened, real = [], os.open
+    with staging.staging(tmp_path / "out") as stage, monkeypatch.context() as patch:
+        (stage.folder / "model.pth").write_text("new")
+        patch.setattr(os, "open", lambda path, *more, **options: opened.append(path) or real(path, *more, **options))
+        patch.setattr(os, "name", "nt")
+        staging.publish(stage, tmp_path / "out", replace=False)
+    assert [path.name for path in opened] == ["model.pth"]
+
+
+def test_where_opening_cannot_be_told_not_to_wait_files_are_opened_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "x.pth").write_bytes(b"x")
+    monkeypatch.delattr(os, "O_NONBLOCK")
+    with local.open_regular(tmp_path / "x.pth") as file:
+        assert file.read() == b"x"
+
+
 def test_a_folder_that_stays_open_is_refused_and_the_old_output_keeps_its_name(tmp_path, monkeypatch):
     publish(tmp_path / "out", "old")
     held_open(monkeypatch, 4)

@@ -115,11 +115,22 @@ def of_hf() -> dict[str, Any]:
 
     hooks = getattr(get_session(), "event_hooks", None)  # since huggingface_hub 1.0
     if hooks is not None and _look_at_part not in hooks["response"]:
+        hooks["request"].append(_ask_unpacked)
         hooks["response"].append(_look_at_part)
     return {}
 
 
+def _ask_unpacked(request: Any) -> None:
+    """Ask for a part of a file as it is: the hub packs small files, and then states no size."""
+    if "Range" in request.headers:
+        request.headers["Accept-Encoding"] = "identity"
+
+
 def _look_at_part(answer: Any) -> None:
-    """Refuse a part of a file that is larger than asked for; what else the process asks of the hub is its own."""
-    if "Range" in answer.request.headers and answer.status_code in (200, 206):
+    """Refuse a part of a file that is larger than asked for; what else the process asks of the hub is its own.
+
+    A whole file in place of a part is let through where it states no size, as a proxy may do with a small one.
+    """
+    is_part = answer.status_code == 206 or (answer.status_code == 200 and "Content-Length" in answer.headers)
+    if "Range" in answer.request.headers and is_part:
         require_small(answer.request.headers, answer.headers)
