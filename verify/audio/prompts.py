@@ -1,7 +1,7 @@
 """Decide before the long work which sentences to speak, in which language and voice; refuse what cannot work. No torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Script:
     language: str
     clips: tuple[audio.Clip, ...]
     reference: str
-    sampling: Sampling
+    sampling: Sampling = field(default_factory=lambda: sampling_of({}))
     voice: str | None = None
     warnings: tuple[Cause, ...] = ()
     whisper: Path | None = None  # the folder of the model that transcribes the samples
