@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -17,10 +17,9 @@ import pytest
 import soundfile
 
 from tests.support.helpers import ROOT, fingerprint, run_cli
-from verify import Job, options, resources
+from verify import Job, resources
 from verify.audio.prompts import Script
 from verify.errors import OutputError
-from verify.options.option import option, whole_number
 from verify.progress import Silent
 from verify.report import curve, sweep_page
 from verify.resources import load
@@ -211,20 +210,17 @@ def test_what_ranks_first_decides_and_less_than_a_step_does_not():
     assert order(swept_checkpoint("early", step=5), swept_checkpoint("late", step=9)) == ["late", "early"]
 
 
-def test_a_new_option_of_how_it_speaks_parts_a_sweep_from_one_without_it():
+def test_another_sampling_parts_a_sweep_from_one_without_it():
     """What was spoken before with other sampling must not be taken up again as if it were the same."""
 
-    @dataclass(frozen=True, slots=True, kw_only=True)
-    class LaterJob(Job):
-        top_k: int = option("--top-k N", 50, ("sweep",), options.SPEECH, parse=whole_number(1, 100), help="")
-
     script = Script(texts=("Hello.",), language="en", clips=(), reference="")
-    settings = [sweep_settings(LaterJob(source="run", top_k=count), script, Workers()) for count in (3, 50)]
+    settings = [sweep_settings(Job(source="run", top_k=count), script, Workers()) for count in (3, 50)]
     assert [found["top_k"] for found in settings] == [3, 50]
     json.dumps(settings)  # it is kept as JSON
     by_script = {"reference", "whisper", "base", "threads", "packages"}
     assert set(sweep_settings(Job(source="run"), script, Workers())) - by_script == {
-        "texts", "seeds", "language", "expect", "device",
+        "texts", "seeds", "language", "expect", "device", "voice",
+        "temperature", "top_k", "top_p", "repetition_penalty", "length_penalty", "speed",
     }  # fmt: skip
 
 

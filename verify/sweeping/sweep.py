@@ -28,7 +28,7 @@ from verify.sweeping.workers import environment_of, gpus_for, job_count, run_tas
 
 FOLDER = "sweep"
 # Options that are settled before the first word: the script says what came of them.
-SETTLED = {"speaker_wavs", "texts", "language", "seed", "seeds", "transcribe"}
+SETTLED = {"speaker_wavs", "texts", "standard_texts", "language", "seed", "seeds", "transcribe"}
 
 
 def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None = None) -> SweepReport:
