@@ -22,7 +22,7 @@ MAY_IMPORT_TORCH = {"coqui", "demo"}
 # The floors: data flows from left to right, so a module imports from its own folder and from those to its left.
 FLOORS = (
     "errors", "checks", "findings", "resources", "progress", "background", "shell", "files", "checkpoint", "conversion",
-    "options", "source", "diagnosis", "audio", "plan", "result", "results", "profiles", "places", "coqui", "report",
+    "options", "source", "diagnosis", "audio", "plan", "document", "result", "results", "profiles", "places", "coqui", "report",
     "commands", "training", "sweeping", "demo", "api", "ui", "cli",
 )  # fmt: skip
 MOST_IN_A_FOLDER, MOST_AT_THE_TOP = 18, 12

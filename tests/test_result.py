@@ -5,9 +5,10 @@ import pytest
 from tests.support import report_schema
 from verify import Job
 from verify.commands.steps import with_seconds
+from verify.document import cause_as_json
 from verify.plan import plan
 from verify.progress import Silent, Stopwatch
-from verify.result import Result, cause_as_json
+from verify.result import Result
 
 
 def test_the_seconds_of_a_result_stay_what_they_were_when_it_was_made(genuine_checkpoint):

@@ -47,14 +47,16 @@ def hold(document) -> None:
 
 def hold_all(patch) -> None:
     """Hold each report against the schema as soon as it becomes JSON."""
+    from verify import document as documents
     from verify import result
 
-    def described(make=result.document, **parts):
+    def described(make=documents.document, **parts):
         document = make(**parts)
         hold(document)
         return document
 
-    patch.setattr(result, "document", described)  # of a result, and of what could not run
+    for module in (documents, result):  # of what could not run, and of a result
+        patch.setattr(module, "document", described)
     for module, name in MADE_BY:
         made_by = getattr(import_module(module), name)
 

@@ -179,8 +179,8 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any) -> int:
+    from verify.document import document
     from verify.report.screen import show_cause
-    from verify.result import document
 
     show_cause(cause, screen)
     if args.json:

@@ -7,9 +7,9 @@ import sys
 import webbrowser
 from collections.abc import Callable
 
+from verify.document import document
 from verify.options import UiOptions, given
 from verify.report import screen as screens
-from verify.result import document
 
 
 def serve(args: argparse.Namespace, emit: Callable[[str], None]) -> None:

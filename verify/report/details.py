@@ -9,9 +9,10 @@ from rich.text import Text
 
 from verify.checks import Check
 from verify.diagnosis import config_check
+from verify.document import dtypes, layout
 from verify.report.screen import table
 from verify.report.words import check_state, loss_words, number, printable, settings, size, streamed, word_errors
-from verify.result import Result, dtypes, layout
+from verify.result import Result
 
 MOST_VOICES = 100  # the base model has 58
 _FATES = {"kept": "green", "renamed": "cyan", "alias": "cyan", "dropped": "dim", "unknown": "red", "filled": "magenta"}

@@ -11,10 +11,10 @@ from verify import resources
 from verify.checks import Check
 from verify.diagnosis import environment
 from verify.diagnosis.packages import Package
+from verify.document import check_as_json, document, verdict
 from verify.errors import EXIT_COULD_NOT_RUN, EXIT_VERIFIED, Cause, any_error
 from verify.report.screen import say, show_cause, show_verdict, table
 from verify.report.words import check_state, number
-from verify.result import check_as_json, document, verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

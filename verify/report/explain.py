@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from verify.diagnosis.explain import Explanation
+from verify.document import document, verdict
 from verify.errors import EXIT_CODES, Cause, counted
 from verify.report.screen import show_cause, show_verdict
-from verify.result import document, verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

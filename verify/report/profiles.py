@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.diagnosis.weights_check import CastResult
+from verify.document import SCHEMA
 from verify.errors import EXIT_VERIFIED
 from verify.findings import PlaceResult, ProfileResult
 from verify.profiles import profile as profiles
 from verify.profiles.profile import Profile
 from verify.report.screen import say, show_cause
 from verify.report.words import place_packages, place_words, printable, token_words
-from verify.result import SCHEMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

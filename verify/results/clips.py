@@ -6,8 +6,8 @@ from typing import Any
 
 from verify.audio.causes import SoundCause, diagnose
 from verify.checks import Check
+from verify.document import SCHEMA, cause_as_json, check_as_json
 from verify.errors import EXIT_CODES, Cause
-from verify.result import SCHEMA, cause_as_json, check_as_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from verify.checks import Check, median
 from verify.conversion.diff import Difference
+from verify.document import SCHEMA, cause_as_json, check_as_json, layout, verdict_of_all
 from verify.errors import EXIT_CODES, Cause
-from verify.result import SCHEMA, Result, cause_as_json, check_as_json, layout, verdict_of_all
+from verify.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from verify.document import SCHEMA, verdict_of_all
 from verify.errors import EXIT_CODES
-from verify.result import SCHEMA, verdict_of_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from verify import options
+from verify.document import document
 from verify.errors import ConversionError
 from verify.files import staging
 from verify.options import Job
-from verify.result import document
 from verify.training import exports
 from verify.training.exports import Best
 

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from verify.document import cause_as_json
 from verify.errors import Cause
 from verify.options import HOLDERS, options_of
 from verify.report import page, templating
 from verify.report.details import facts
 from verify.report.words import UNCHECKED_WORDS
-from verify.result import Result, cause_as_json
+from verify.result import Result
 from verify.results.comparison import ComparisonReport
 from verify.results.sweep import SweepReport
 from verify.ui import takeaway
