@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from verify.errors import counted
 from verify.report.details import check_cell
 from verify.report.screen import say, show_cause, show_verdict, table
 from verify.report.terminal import show_sound_cause
@@ -46,10 +47,18 @@ def show_outcome(report: ClipsReport, screen: Console, has_hints: bool = True) -
         for check in report.failed(clip) if has_hints or not cause else ():
             line = f": {check.name} {number(check.measured)} ({check.limit} {check.unit}): {check.hint}"
             say(printable(str(clip.path), "red") + Text(line, "red"), screen)
-    failed = sum(bool(clip.cause or report.failed(clip)) for clip in report.clips)
-    made = max((len(clip.checks) for clip in report.clips), default=0)
-    count = f"{len(report.clips) - failed} of {len(report.clips)} pass, {made} checks each"
-    show_verdict(report.verdict, f", {count}", screen)
+    show_verdict(report.verdict, f", {_counts(report)}", screen)
+
+
+def _counts(report: ClipsReport) -> str:
+    """Return how many clips pass or, of a single one, how many of its checks."""
+    clips = report.clips
+    if len(clips) == 1 and clips[0].checks:
+        passed, made = sum(check.ok for check in clips[0].checks), len(clips[0].checks)
+        return f"all {made} checks pass" if passed == made else f"{passed} of {made} checks pass"
+    failed = sum(bool(clip.cause or report.failed(clip)) for clip in clips)
+    made = max((len(clip.checks) for clip in clips), default=0)
+    return f"{len(clips) - failed} of {counted(len(clips), 'clip')} pass, {made} checks each"
 
 
 def _table(report: ClipsReport, clips: Sequence[JudgedClip], has_details: bool) -> Table:

@@ -251,6 +251,8 @@ def _show_use(report: Result, screen: Console) -> None:
         for line in rest:
             say(printable(f"  {line}"), screen, whole=True)
         return
-    line = opened(report.output or "", {file.name for file in report.files}) if report.verdict != "fail" else ""
-    if line:
+    line = opened(report.output or "", {file.name for file in report.files})
+    if report.load and not line and report.source.config_origin.endswith("beside the checkpoint"):  # of `verify`
+        line = opened(str(report.archive.path.parent), {report.archive.path.name})
+    if line and report.verdict != "fail":
         say(printable(f"use: {line}"), screen, whole=True)
