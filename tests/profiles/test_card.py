@@ -41,7 +41,7 @@ def test_the_card_says_what_was_verified_and_names_no_path(converted, genuine_ru
     for found in (
         f"fingerprint `{report.archive.fingerprint}`",
         f"strictly: {report.load.matched:,} tensors",
-        "“Hi.” (en, ",
+        "[sample.wav](sample.wav): “Hi.” (en, ",
         "**" + report.verdict + "**",
     ):
         assert found in text

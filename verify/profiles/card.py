@@ -94,7 +94,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     if result.checks:
         yield "checks", _checks(result.checks, result.failed_checks)
     codes = ", ".join(f"`{cause.code}`" for cause in result.causes if cause.severity != "note")
-    yield "verdict", f"**{result.verdict}**{f' ({codes})' if codes else ''}"
+    heard = f": {result.sound_cause.says}" if result.sound_cause else ""
+    yield "verdict", f"**{result.verdict}**{heard}{f' ({codes})' if codes else ''}"
 
 
 def _checks(checks: Sequence[Check], failed: Sequence[Check]) -> str:
