@@ -112,6 +112,16 @@ def test_links_on_the_pages_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_readme_lists_every_command_and_no_other():
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Commands")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)", section, re.MULTILINE)
+    assert sorted(rows) == sorted("SOURCE" if name == "convert" else name for name in parser.COMMANDS)
+
+
+def test_the_readme_takes_four_screens():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 180
+
+
 def test_the_index_names_every_page():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in PAGES if f"({page.name})" not in index and page.name != "README.md"] == []
