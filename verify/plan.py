@@ -106,10 +106,7 @@ def plan(job: Job) -> Plan:
     config, config_causes = _config(architecture, source, archive, job)
     causes = [
         *archive.warnings,
-        *components.unknown_keys(ledger),
-        *components.filled_parts(ledger, base),
-        *components.missing_parts(ledger.written, job.base),
-        *components.missing_layers(architecture),
+        *components.of_tensors(ledger, base, job.base, architecture),
         *config_causes,
         *only_run_note(job.source, checkpoint),
         *redirect_notes(checkpoint),

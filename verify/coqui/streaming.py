@@ -83,6 +83,7 @@ def _recorded(model: Xtts) -> Iterator[list[int]]:
     get_generator = model.gpt.get_generator
 
     def recorded(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Yield what the generator yields, and keep its tokens."""
         for token, latent in get_generator(*args, **kwargs):
             tokens.append(int(token[0]))
             yield token, latent

@@ -106,16 +106,9 @@ def speak(
     bound, settings = token_bound(model, text, language), sampling or sampling_of_model(model)
     torch.manual_seed(seed)
     start = time.perf_counter()
+    limits = {"max_new_tokens": bound, "stopping_criteria": StoppingCriteriaList([_TokenCounter(progress)])}
     with _recorded_codes(model, progress, bound) as codes, _reported_layers(model, progress), device_faults(model):
-        result = model.inference(
-            text,
-            language,
-            voice.latents,
-            voice.embedding,
-            **settings.to_json(),
-            max_new_tokens=bound,
-            stopping_criteria=StoppingCriteriaList([_TokenCounter(progress)]),
-        )
+        result = model.inference(text, language, voice.latents, voice.embedding, **settings.to_json(), **limits)
     seconds = time.perf_counter() - start
     stopped = bool(codes[-1][0, -1] == model.args.gpt_stop_audio_token)
     tokens = codes[-1][0].tolist()

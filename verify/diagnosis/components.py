@@ -52,6 +52,18 @@ def _is_tortoise(ledger: Ledger, kept: set[str]) -> bool:
     )
 
 
+def of_tensors(
+    ledger: Ledger, base: Base | None, base_path: Location | None, architecture: Architecture
+) -> tuple[Cause, ...]:
+    """Return what is said of the tensors that are there and of those that are not, in the order in which it is shown."""
+    return (
+        *unknown_keys(ledger),
+        *filled_parts(ledger, base),
+        *missing_parts(ledger.written, base_path),
+        *missing_layers(architecture),
+    )
+
+
 def missing_parts(tensors: Mapping[str, TensorRecord], base: Location | None) -> tuple[Cause, ...]:
     """Return one cause for the parts of an XTTS of which there is nothing at all (`missing-parts`).
 
