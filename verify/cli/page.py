@@ -23,6 +23,7 @@ def serve(args: argparse.Namespace, emit: Callable[[str], None]) -> None:
     options = UiOptions(**given(UiOptions, vars(args)))
 
     def ready(address: str) -> None:
+        """Say where the page is, and open it where somebody can see it."""
         if not args.quiet:
             screens.say("The page is ready. Open this address in a browser; Ctrl-C ends it.", screens.console())
         emit(json.dumps({**document(verdict="pass"), "address": address}) if args.json else address)

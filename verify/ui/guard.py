@@ -119,6 +119,7 @@ def _with_headers(send: Any, path: str) -> Any:
     own = [] if path.startswith("/work/") else [(b"content-security-policy", _POLICY.encode())]
 
     async def sent(message: Any) -> None:
+        """Send the message, a response with the headers added."""
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), *_HEADERS, *own]}
         await send(message)

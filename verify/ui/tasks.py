@@ -95,6 +95,7 @@ class Tasks:
         """Begin the main job."""
 
         def do(work: Work) -> Result:
+            """Convert what was looked at before."""
             job = self._job(asked, "convert")
             report = self._looked_at(job)
             return api.convert(replace(job, follow=report.plan.job.follow), work)
@@ -105,6 +106,7 @@ class Tasks:
         """Begin to let several models say the same; the page that comes of it is in a private folder."""
 
         def do(work: Work) -> Any:
+            """Compare the models, each looked at before."""
             paths = [self.roots.find(source) for source in sources if source.strip()]
             job = self._job(replace(asked, source=sources[0]), "compare")
             reports = [self._looked_at(replace(job, source=path)) for path in paths]
@@ -118,6 +120,7 @@ class Tasks:
         """Begin to hear every checkpoint of a run; results are kept in the run, where a later sweep goes on from."""
 
         def do(work: Work) -> Any:
+            """Sweep the checkpoints, all of which lie where this page may read."""
             job, run = self._job(asked, "sweep"), self.roots.find(asked.source)
             for checkpoint in checkpoints_of(run):
                 self.roots.find(str(checkpoint))
@@ -129,6 +132,7 @@ class Tasks:
         """Begin to say another sentence with the model that came of a piece of work; it stays loaded."""
 
         def do(said: Work) -> None:
+            """Load the model where it is not loaded yet, speak, and judge the sound."""
             found = work.result
             folder = self.workshop.folder_of(work)
             with said.step("loading the model"):
