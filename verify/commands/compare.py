@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from verify.audio.prompts import Script, require_few, require_text
-from verify.audio.references import reference_clips
+from verify.audio.prompts import Script
 from verify.background import Background
 from verify.checkpoint import reader
 from verify.checkpoint.tensor_stats import Scan
@@ -26,8 +25,7 @@ from verify.progress import PrefixedProgress, Silent, Stopwatch, Watch
 from verify.report import compare_page
 from verify.result import Result
 from verify.results.comparison import ComparedModel, ComparisonReport
-from verify.source.companions import Found
-from verify.source.find import STEP_NAME, input_paths, missing
+from verify.source.find import STEP_NAME, input_paths
 from verify.source.sampling import in_words, varied
 
 MOST_MODELS = 26  # each has a letter
@@ -53,7 +51,7 @@ def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -
             model is in the report instead.
     """
     watch = watch or Silent()
-    require_sayable(job)
+    steps.require_sayable(job)
     if job.output:
         staging.check_target(job.output, _inputs(job, sources), job.force)
     candidates = _candidates(_asked(job, sources))
@@ -69,21 +67,6 @@ def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -
     with staging.staging(job.output) as stage:
         report = _report(_compared(candidates, importing, stage.folder, watch), candidates)
         return report if report.causes else _publish(report, job, stage)
-
-
-def require_sayable(job: Job) -> None:
-    """Refuse at once a text that no model could speak, and a clip that no model could use.
-
-    Raises:
-        SourceError: there is one.
-    """
-    for text in job.texts:
-        require_text(text)
-    require_few(len(job.texts) or 1, job.seeds)
-    for path in job.speaker_wavs:
-        if not path.exists():
-            raise missing(path)
-    reference_clips([Found(path=path, origin="--speaker-wav") for path in job.speaker_wavs])
 
 
 def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:

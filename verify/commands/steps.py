@@ -7,7 +7,8 @@ from typing import Any
 
 from verify import options
 from verify.audio import transcription
-from verify.audio.prompts import Script, prepare
+from verify.audio.prompts import Script, prepare, require_few, require_text
+from verify.audio.references import reference_clips
 from verify.background import Background
 from verify.checkpoint import reader
 from verify.checkpoint.archive import read_voices
@@ -17,18 +18,35 @@ from verify.diagnosis import components, environment, weights_check
 from verify.diagnosis.vocab_check import no_vocab
 from verify.errors import Cause, any_error
 from verify.files import local, output, staging
-from verify.files.local import CHUNK_BYTES
+from verify.files.local import CHUNK_BYTES, missing
 from verify.files.location import local_path
 from verify.files.names import CARD
 from verify.findings import OutputFile
+from verify.options import Job
 from verify.plan import Plan
 from verify.profiles import card
 from verify.progress import Stopwatch
 from verify.report import page
 from verify.result import Result
 from verify.source import base as bases
+from verify.source.companions import Found
 
 _PIECE_BYTES = 2**25  # of the source, hashed at a time during the import; torch alone takes 25 times as much memory
+
+
+def require_sayable(job: Job) -> None:
+    """Refuse at once a text that no model could speak, and a clip that no model could use.
+
+    Raises:
+        SourceError: there is one.
+    """
+    for text in job.texts:
+        require_text(text)
+    require_few(len(job.texts) or 1, job.seeds)
+    for path in job.speaker_wavs:
+        if not path.exists():
+            raise missing(path)
+    reference_clips([Found(path=path, origin="--speaker-wav") for path in job.speaker_wavs])
 
 
 def script_of(plan: Plan) -> Script | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.audio.prompts import Script
-from verify.commands.compare import require_sayable
+from verify.commands.steps import require_sayable
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
 from verify.files.location import local_path
