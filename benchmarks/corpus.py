@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import soundfile
 
 from verify import resources
+from verify.audio.languages import spelt
 
 FLITE = {
     "awb": "I had a cup of tea this morning, and it was cold.",
@@ -39,7 +41,7 @@ def read_folder(folder: Path) -> list[Speech]:
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (".wav", ".flac")):
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
         text = path.with_suffix(".txt")
-        code = path.parent.name if len(path.parent.name) == 2 else "en"
+        code = spelt(path.parent.name)
         clips.append(
             Speech(
                 name=str(path.relative_to(folder)),
@@ -48,7 +50,7 @@ def read_folder(folder: Path) -> list[Speech]:
                 samples=samples.mean(axis=1),
                 rate_hz=rate_hz,
                 text=text.read_text(encoding="utf-8").strip() if text.exists() else None,
-                language={"zh": "zh-cn"}.get(code, code),
+                language=code if code in resources.load("sentences") else "en",
             )
         )
     return clips
@@ -85,11 +87,19 @@ def synthesise(folder: Path) -> list[Speech]:
     return clips
 
 
-def halves(speech: list[Speech]) -> tuple[list[Speech], list[Speech]]:
-    """Return the calibration half and the held-out half: no voice or language of a source is in both."""
+def halves(
+    speech: list[Speech], seen: Collection[str] = (), fresh: Collection[str] = ()
+) -> tuple[list[Speech], list[Speech]]:
+    """Return the development half and the held-out half: no voice or language of a source is in both.
+
+    Args:
+        seen: sources that belong to the first half, whole.
+        fresh: sources that belong to the second.
+    """
     groups = sorted({(clip.source, clip.group) for clip in speech})
-    calibration = {group for number, group in enumerate(groups) if number % 2 == 0}
+    first = {group for number, group in enumerate(groups) if number % 2 == 0}
     parts: tuple[list[Speech], list[Speech]] = ([], [])
     for clip in speech:
-        parts[(clip.source, clip.group) not in calibration].append(clip)
+        held_out = (clip.source, clip.group) not in first and clip.source not in seen
+        parts[held_out or clip.source in fresh].append(clip)
     return parts

@@ -11,6 +11,7 @@ import json
 import logging
 import shutil
 import tempfile
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def main():
 
 def _measured(name, run, sentences, whisper):
     """Let the run speak each sentence, and return the failed checks and the error rates."""
-    caught, errors, transcripts = [], [], []
+    caught, errors, transcripts, found = [], [], [], []
     for sentence in sentences:
         job = Job(
             source=run,
@@ -68,13 +69,21 @@ def _measured(name, run, sentences, whisper):
             language=sentence["language"],
             transcribe=str(whisper),
         )
-        checks, rate, transcript = _verdict(job)
+        checks, rate, transcript, measured = _verdict(job)
+        found.append(measured)
         caught += [check for check in checks if check not in caught]
         errors.append(rate)
         transcripts.append(transcript)
     by_transcript = "character error rate" in caught
     by_sound = [check for check in caught if check != "character error rate"]
-    row = {"harm": name, "caught": by_sound, "transcribe": by_transcript, "error_rates": errors, "heard": transcripts}
+    row = {
+        "harm": name,
+        "caught": by_sound,
+        "transcribe": by_transcript,
+        "error_rates": errors,
+        "heard": transcripts,
+        "checks": found,
+    }
     rates = " ".join("-" if rate is None else f"{rate:.2f}" for rate in errors)
     print(
         f"| {name} | {rates} | {', '.join(by_sound) or ('only --transcribe' if by_transcript else 'nothing')} |",
@@ -84,15 +93,17 @@ def _measured(name, run, sentences, whisper):
 
 
 def _verdict(job):
-    """Return the names of the failed checks, the character error rate and the transcript; None where there is no sample."""
+    """Return the names of the failed checks, the character error rate, the transcript, and all checks; None where there is no sample."""
     try:
         report = verify(job)
     except ConversionError as error:
-        return [f"`{error.cause.code}`"], None, None
+        return [f"`{error.cause.code}`"], None, None, None
     if any_error(report.causes):
-        return [f"`{cause.code}`" for cause in report.causes if cause.severity == "error"], None, None
+        return [f"`{cause.code}`" for cause in report.causes if cause.severity == "error"], None, None, None
     sample = report.sample
-    return [check.name for check in report.failed_checks], sample.character_error_rate, sample.transcript
+    failed = [check.name for check in report.failed_checks]
+    checks = [asdict(check) for check in report.checks if check.name in report.demanded]
+    return failed, sample.character_error_rate, sample.transcript, checks
 
 
 def _summary(rows):

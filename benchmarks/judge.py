@@ -4,8 +4,8 @@
     python -m benchmarks.judge --clips FOLDER [--clips FOLDER ...] [--fresh FOLDER] [--markdown FILE]
 
 FOLDER holds WAV or FLAC clips, a subfolder for each speaker or language, texts beside them as `.txt`. Voices of flite
-and espeak-ng are added where these are installed. Speakers and languages are split in two halves: the limits in
-configs/sound.toml come from the calibration half, the table from the held-out half. Clips of `--fresh` are held out.
+and espeak-ng are added where these are installed. Speakers and languages are split in two halves: limits and rules in
+configs/sound.toml come from the development half, the table from the held-out half. Clips of `--fresh` are held out.
 """
 
 import argparse
@@ -25,8 +25,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, action="append", required=True, metavar="FOLDER", help="clean speech")
     parser.add_argument("--fresh", type=Path, action="append", default=[], metavar="FOLDER", help="clean, held out")
+    parser.add_argument("--seen", type=Path, action="append", default=[], metavar="FOLDER", help="clean, development")
     parser.add_argument("--each", type=int, default=10, help="clips for each damage (default: 10)")
-    parser.add_argument("--half", choices=("held-out", "calibration"), default="held-out")
+    parser.add_argument("--longest", type=float, default=10.0, help="seconds of a clip to damage (default: 10)")
+    parser.add_argument("--mild", action="store_true", help="also damage that a listener would let pass")
+    parser.add_argument("--half", choices=("held-out", "development", "both"), default="held-out")
     parser.add_argument(
         "--no-models", action="store_true", help="leave out the samples of untrained models (they need torch)"
     )
@@ -43,7 +46,9 @@ def main():
         rows += [] if options.no_models else model_rows()
         if measures_file:
             measures_file.write_text(json.dumps(rows), encoding="utf-8")
-    text = markdown([row | {"failed": failed_checks(row)} for row in rows], options.half)
+    rows = [row | {"failed": failed_checks(row)} for row in rows]
+    halves = dict.fromkeys(row["half"] for row in rows)
+    text = "\n".join(markdown([row for row in rows if row["half"] == half], half) for half in halves)
     print(text)
     if options.markdown:
         options.markdown.write_text(text, encoding="utf-8")
@@ -51,17 +56,20 @@ def main():
 
 def clip_rows(options):
     """Return a row of measurements for each clip and each damage."""
+    folders = sorted((*options.clips, *options.fresh, *options.seen), key=lambda folder: folder.name)
     with tempfile.TemporaryDirectory() as folder:
-        clips = [clip for path in options.clips for clip in corpus.read_folder(path)]
+        clips = [clip for path in folders for clip in corpus.read_folder(path)]
         clips += corpus.synthesise(Path(folder))
-    calibration, held_out = corpus.halves(clips)
-    if options.half == "calibration":
-        clips = calibration
-    else:
-        clips = held_out + [clip for path in options.fresh for clip in corpus.read_folder(path)]
-    rows = [row(clip, clip.samples, clip.rate_hz, "clean", "", "clean") for clip in clips]
-    print(f"{len(rows)} clean clips measured", flush=True)
-    return rows + damaged_rows([clip for clip in clips if clip.source != "espeak-ng"], options.each)
+    fresh, seen = ({folder.name for folder in part} for part in (options.fresh, options.seen))
+    rows = []
+    for half, part in zip(("development", "held-out"), corpus.halves(clips, seen, fresh), strict=True):
+        if options.half in (half, "both"):
+            clean = [row(clip, clip.samples, clip.rate_hz, "clean", "", "clean") for clip in part]
+            print(f"{half}: {len(clean)} clean clips measured", flush=True)
+            short = [clip for clip in part if len(clip.samples) / clip.rate_hz < options.longest]
+            harmed = damaged_rows([clip for clip in short if clip.source != "espeak-ng"], options.each, options.mild)
+            rows += [item | {"half": half} for item in (*clean, *harmed)]
+    return rows
 
 
 def model_rows():
@@ -73,23 +81,27 @@ def model_rows():
         clip = corpus.Speech(
             name=strength, group="", source="model", samples=samples, rate_hz=rate_hz, text=text, language="en"
         )
-        rows.append(row(clip, samples, rate_hz, "untrained XTTS", strength, damage.REJECT))
+        rows.append(row(clip, samples, rate_hz, "untrained XTTS", strength, damage.REJECT) | {"half": "held-out"})
     return rows
 
 
-def damaged_rows(clips, each):
-    """Return rows of every damage, each on `each` clips in turn; babble is mixed from the other clips."""
+def damaged_rows(clips, each, mild):
+    """Return rows of every damage, each on `each` clips drawn for it; babble is mixed from the other clips."""
     at_16k = [vad_mos.at_network_rate(clip.samples, clip.rate_hz).astype(np.float64) for clip in clips]
     rows = []
     for number, kind in enumerate(damage.damages()):
-        places = [(number * 3 + turn * 7) % len(clips) for turn in range(min(each, len(clips)))]
-        for turn, place in enumerate(dict.fromkeys(places)):
-            others = tuple(at_16k[(place + step) % len(clips)] for step in (1, 5, 9, 14))
-            draw = np.random.default_rng(1000 * number + turn)
-            harmed = kind.apply(damage.Material(samples=at_16k[place], others=others, draw=draw))
-            if harmed is not None:
-                rows.append(row(clips[place], harmed.astype(np.float32), damage.RATE_HZ, kind.kind, kind.strength, kind.verdict))  # fmt: skip
-        print(f"{kind.kind}, {kind.strength}", flush=True)
+        if kind.verdict == damage.REJECT or mild:
+            made = []
+            for place in np.random.default_rng(number).permutation(len(clips)):
+                if len(made) == each:
+                    break
+                others = tuple(at_16k[(place + step) % len(clips)] for step in (1, 5, 9, 14))
+                draw = np.random.default_rng(1000 * number + len(made))
+                harmed = kind.apply(damage.Material(samples=at_16k[place], others=others, draw=draw))
+                if harmed is not None:
+                    made.append(row(clips[place], harmed.astype(np.float32), damage.RATE_HZ, kind.kind, kind.strength, kind.verdict))  # fmt: skip
+            rows += made
+            print(f"{kind.kind}, {kind.strength}", flush=True)
     return rows
 
 

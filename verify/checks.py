@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 # Names of the checks of values; those of sound stand in configs/sound.toml.
 ZEROED, TRAINED, SCALE = "no zeroed weights", "trained values", "scale of the base"
+# Names of the checks that hold what was said against the text.
+WORDS, ONLY_WORDS, ERROR_RATE = "words of the text", "nothing but the text", "character error rate"
+WORD_CHECKS = (WORDS, ONLY_WORDS, ERROR_RATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

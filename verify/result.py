@@ -85,7 +85,8 @@ class Result:
     @property
     def sound_cause(self) -> SoundCause | None:
         """The likeliest cause of a bad sound, where there are samples and checks that decide the verdict failed."""
-        return diagnose(self.failed_checks) if self.samples else None
+        passed = [check for check in self.checks or () if check.ok]
+        return diagnose(self.failed_checks, passed) if self.samples else None
 
     @property
     def verdict(self) -> str:

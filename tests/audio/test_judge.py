@@ -81,6 +81,8 @@ def test_mild_harm_is_let_pass(speech, kind, strength):
         ("no speech at all", "silence", "audible"),
         ("reversed", "whole", "direction"),
         ("shuffled", "50 ms pieces", "seams"),
+        ("shuffled", "100 ms pieces", "PLCMOS"),
+        ("stutter", "each 50 ms twice", "PLCMOS"),
         ("clicks", "3 a second", "seams"),
         ("dropouts of 30 ms", "25%", "seams"),
         ("clipped", "10.00%", "not clipped"),
@@ -107,12 +109,17 @@ def test_each_check_catches_its_damage(monkeypatch, speech, kind, strength, chec
 
 def test_length_and_pace_are_held_against_the_text(monkeypatch, speech):
     monkeypatch.setattr(vad_mos, "opinion", lambda _: dict.fromkeys(("sig", "bak", "ovrl", "p808"), 3.5))
+    measured = checks.measure(speech, RATE_HZ)
+
+    def failed(text):
+        return {check.name for check in checks.judge_measures(measured, text) if not check.ok}
+
     seconds = len(speech) / RATE_HZ
     fitting = "a bird in the hand is worth " * round(seconds * 14 / 28)
-    assert failed(speech, text=fitting) == set()
-    assert failed(speech, text=fitting * 4) == {"plausible length", "pace"}
-    assert failed(speech, text="a bird in the hand is worth two") == {"pace"}
-    assert failed(speech, text="in 1984 there were 12 birds in hand") == set()  # read out, digits are many more letters
+    assert failed(fitting) == set()
+    assert failed(fitting * 4) == {"plausible length", "pace"}
+    assert failed("a bird in the hand is worth two") == {"pace"}
+    assert failed("in 1984 there were 12 birds in hand") == set()  # read out, digits are many more letters
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(100), np.full(4000, np.nan), np.ones(30)])
@@ -190,6 +197,12 @@ def test_the_opinion_is_that_of_speechmos(speech):
     )
 
 
+def test_the_rating_of_lost_packets_is_that_of_speechmos(speech):
+    plcmos = pytest.importorskip("speechmos.plcmos")
+    piece = speech[: 2 * RATE_HZ]
+    assert vad_mos.concealment(piece) == pytest.approx(plcmos.run(piece, RATE_HZ)["plcmos"], abs=0.15)
+
+
 def test_the_speech_probability_is_that_of_silero_vad(speech):
     torch = pytest.importorskip("torch")
     silero_vad = pytest.importorskip("silero_vad")
@@ -241,7 +254,7 @@ def test_json_is_one_document(capsys, clips):
     assert [clip["verdict"] for clip in document["clips"]] == ["pass", "fail"]
     assert document["clips"][1]["seconds"] == 2
     share = next(check for check in document["clips"][1]["checks"] if check["name"] == "speech share")
-    assert (share["ok"], share["measured"], share["limit"], share["demanded"]) == (False, 0, ">= 0.55", True)
+    assert (share["ok"], share["measured"], share["limit"], share["demanded"]) == (False, 0, ">= 0.3", True)
 
 
 def test_noise_is_sound_where_no_more_is_expected(capsys, clips):
@@ -254,7 +267,7 @@ def test_quiet_says_only_what_is_wrong(capsys, clips):
     assert run(capsys, REFERENCE, "--quiet") == (0, "", "")
     code, out, err = run(capsys, clips / "noise.wav", "--quiet")
     assert (code, out) == (1, "")
-    assert "noise.wav: speech share 0 (>= 0.55 of what is heard): silero-vad hears little or no speech." in err
+    assert "noise.wav: speech share 0 (>= 0.3 of what is heard): silero-vad hears little or no speech." in err
     assert "≥" not in err
 
 
@@ -311,3 +324,27 @@ def test_similarity_is_told_only_by_an_encoder_that_knows_a_voice_from_noise(mon
     sample = SimpleNamespace(seconds=2.0, samples=np.zeros(48000, np.float32), rate_hz=24000)
     monkeypatch.setattr(similarity, "_likeness", lambda _, __, samples, ___: noise_is if samples.any() else 0.8)
     assert similarity.speaker_similarity(None, None, sample) == found
+
+
+@pytest.mark.parametrize(("strangers_are", "found"), [(0.3, 0.3), (0.9, None)])
+def test_a_stranger_is_a_yardstick_only_where_the_encoder_tells_voices_apart(monkeypatch, strangers_are, found):
+    """The halves of the reference are one voice; an untrained encoder finds the project's own clips as like it."""
+    import math
+    from types import SimpleNamespace
+
+    import torch
+
+    from verify.coqui import checks as similarity
+
+    def embedded(_, samples, __):
+        own = len(samples) == RATE_HZ  # half of the reference below
+        return torch.tensor([1.0, 0.0] if own else [strangers_are, math.sqrt(1 - strangers_are**2)])
+
+    monkeypatch.setattr(similarity, "_embedding", embedded)
+    reference = audio.Clip(samples=np.zeros(2 * RATE_HZ, np.float32), rate_hz=RATE_HZ, path=REFERENCE)
+    voice = SimpleNamespace(embedding=torch.tensor([1.0, 0.0]))
+    stranger = similarity.stranger_similarity(None, voice, [reference])
+    assert stranger == (found if found is None else pytest.approx(found))
+    if found:
+        assert [similarity.voice_check(alike, stranger).ok for alike in (0.6, 0.2)] == [True, False]
+    assert similarity.voice_check(0.6, None) is similarity.voice_check(None, 0.3) is None

@@ -76,7 +76,8 @@ def test_demo_passes_because_it_speaks(spoken_demo):
 
 
 def test_the_readme_shows_what_the_demo_prints(spoken_demo):
-    """`XTTS_VERIFY_WRITE_DOCS=1` writes it anew."""
+    """`XTTS_VERIFY_WRITE_DOCS=1` writes it anew; without pocketsphinx two checks are not made."""
+    pytest.importorskip("pocketsphinx")
     folder, _, err = spoken_demo
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"```text\n(checkpoint_0.*?)```", page, re.DOTALL)[1]

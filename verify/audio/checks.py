@@ -14,6 +14,7 @@ from verify import resources
 from verify.audio import clips
 from verify.audio.languages import has_figures, seconds_range
 from verify.audio.measures import SHORTEST_SECONDS, Waveform
+from verify.audio.words import word_checks
 from verify.checks import Check, within
 from verify.errors import SourceError
 from verify.files.location import Location
@@ -45,12 +46,14 @@ def rows() -> tuple[Row, ...]:
 def judge_speech(
     samples: np.ndarray, rate_hz: int, text: str | None = None, language: str = "en", speed: float = 1.0
 ) -> tuple[Check, ...]:
-    """Run every check on mono samples `(samples,)`; given the text, also compare the duration with it.
+    """Run every check on mono samples `(samples,)`; given the text, also compare duration and words with it.
 
     Args:
         speed: how many times as fast as usual it was to be spoken.
     """
-    return judge_measures(measure(samples, rate_hz), text, language, speed)
+    measures = measure(samples, rate_hz)
+    of_words = word_checks(samples, rate_hz, text, language)
+    return (*judge_measures(measures, text, language, speed), *of_words)
 
 
 def measure(samples: np.ndarray, rate_hz: int, names: Collection[str] | None = None) -> dict[str, float]:

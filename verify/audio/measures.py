@@ -177,3 +177,7 @@ class Waveform:
     @property
     def mos_p808(self) -> float:
         return self._opinion["p808"]
+
+    @cached_property
+    def mos_concealment(self) -> float:
+        return vad_mos.concealment(self._at_16k)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from verify import resources
-from verify.checks import Check
+from verify.checks import ERROR_RATE, Check
 from verify.errors import EnvironmentFault, SourceError
 from verify.findings import WordErrors
 from verify.progress import Watch
@@ -133,11 +133,11 @@ def _last_is_equal(alignment: Sequence[Any], words: int) -> bool:
 def plain(text: str, language: str) -> str:
     """Return the text normalized for the comparison: lower-case letters and single spaces, numbers in words."""
     folded = unicodedata.normalize("NFKC", text).lower()
-    folded = re.sub(r"[0-9]{1,15}", lambda digits: f" {_in_words(int(digits[0]), language)} ", folded)
+    folded = re.sub(r"[0-9]{1,15}", lambda digits: f" {in_words(int(digits[0]), language)} ", folded)
     return re.sub(r"\s+", " ", "".join(char if char.isalnum() else " " for char in folded)).strip()
 
 
-def _in_words(number: int, language: str) -> str:
+def in_words(number: int, language: str) -> str:
     """Return the number in words, with the package that coqui-tts uses; in digits where it does not know the language."""
     from num2words import num2words
 
@@ -151,7 +151,7 @@ def error_check(rate: float, transcript: str) -> Check:
     """Return the check of a character error rate."""
     limit = resources.load("limits")["words"]["error_rate"]
     return Check(
-        name="character error rate",
+        name=ERROR_RATE,
         ok=rate <= limit,
         measured=rate,
         high=limit,

@@ -1,13 +1,14 @@
 """Compare cached generation with one teacher-forced pass (a check of the environment), and voices with each other."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from TTS.tts.models.xtts import Xtts
 
 from verify import resources
-from verify.audio.clips import Sample
+from verify.audio.clips import Clip, Sample, read_clip
 from verify.checks import Check
 from verify.coqui.synthesis import Voice, device_faults, encode, speaker_embedding
 
@@ -70,8 +71,8 @@ NOISE_IS_THE_VOICE = 0.95
 def speaker_similarity(model: Xtts, voice: Voice, sample: Sample) -> float | None:
     """Return the cosine similarity, -1 to 1, of the sample and the reference by the model's own speaker encoder.
 
-    None where the sample is too short or not finite, or where the encoder cannot tell a voice from noise. It is
-    reported without a limit, as nobody knows what a good voice reaches.
+    None where the sample is too short or not finite, or where the encoder cannot tell a voice from noise. It has no
+    limit of its own, as nobody knows what a good voice reaches; `voice_check` holds it against strangers.
     """
     if sample.seconds < SHORTEST_EMBEDDED_SECONDS or not np.isfinite(sample.samples).all():
         return None
@@ -81,6 +82,49 @@ def speaker_similarity(model: Xtts, voice: Voice, sample: Sample) -> float | Non
 
 
 def _likeness(model: Xtts, voice: Voice, samples: np.ndarray, rate_hz: int) -> float:
+    return _cosine(_embedding(model, samples, rate_hz), voice.embedding)
+
+
+def _embedding(model: Xtts, samples: np.ndarray, rate_hz: int) -> torch.Tensor:
     with device_faults(model):
-        embedding = speaker_embedding(model, torch.from_numpy(samples).unsqueeze(0).to(model.device), rate_hz)
-    return float(torch.nn.functional.cosine_similarity(embedding.flatten(), voice.embedding.flatten(), dim=0))
+        return speaker_embedding(model, torch.from_numpy(samples).unsqueeze(0).to(model.device), rate_hz)
+
+
+def _cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0))
+
+
+# A trained encoder finds two halves of one clip alike and strangers not; an untrained one finds everything alike.
+TELLS_VOICES_APART = 0.1
+SAME_CLIP = 0.98  # the reference may be the project's own clip
+
+
+@torch.inference_mode()
+def stranger_similarity(model: Xtts, voice: Voice, clips: Sequence[Clip]) -> float | None:
+    """Return how like the reference that one of the project's own clips is which is most like it.
+
+    None where there is no clip, as of a named voice, or the encoder does not tell voices apart: two halves of the reference must be more alike than that, by a margin.
+    """
+    samples, rate_hz = (clips[0].samples, clips[0].rate_hz) if clips else (np.zeros(0, np.float32), 1)
+    half = len(samples) // 2
+    if half < SHORTEST_EMBEDDED_SECONDS * rate_hz:
+        return None
+    first, second = (_embedding(model, part, rate_hz) for part in (samples[:half], samples[half:]))
+    own = [read_clip(path) for path in (resources.DEFAULT_REFERENCE, *sorted(resources.ASSETS.glob("speaking/*.flac")))]
+    alike = [_likeness(model, voice, clip.samples, clip.rate_hz) for clip in own]
+    closest = max((similarity for similarity in alike if similarity < SAME_CLIP), default=1.0)
+    return closest if _cosine(first, second) - closest >= TELLS_VOICES_APART else None
+
+
+def voice_check(similarity: float | None, stranger: float | None) -> Check | None:
+    """Return the check that a sample is more like the reference than a stranger is; None where either was not measured."""
+    if similarity is None or stranger is None:
+        return None
+    return Check(
+        name="reference voice",
+        ok=similarity > stranger,
+        measured=similarity,
+        low=round(stranger, 3),
+        unit="cosine, a stranger's",
+        hint="Another voice: it is less like the reference than a stranger's clip is.",
+    )

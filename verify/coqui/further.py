@@ -1,6 +1,7 @@
 """Let a further device compute what the first one did, and hold the two against each other."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from TTS.tts.models.xtts import Xtts
@@ -17,7 +18,7 @@ def to(model: Xtts, voice: Voice, device: str) -> Voice:
     """Move the model and the voice to the device."""
     with synthesis.device_faults(model):
         model.to(device)
-    return Voice(latents=voice.latents.to(device), embedding=voice.embedding.to(device))
+    return replace(voice, latents=voice.latents.to(device), embedding=voice.embedding.to(device))
 
 
 def logits_of(model: Xtts, voice: Voice, sample: Sample) -> torch.Tensor:

@@ -13,7 +13,7 @@ from verify.audio.prompts import Script
 from verify.checks import Check, majority
 from verify.coqui import further, selftest, speakers, synthesis
 from verify.coqui import model as models
-from verify.coqui.checks import check_cache, speaker_similarity
+from verify.coqui.checks import check_cache, speaker_similarity, stranger_similarity, voice_check
 from verify.coqui.load import load_planned
 from verify.coqui.original import check_original
 from verify.coqui.stream_outcome import StreamOutcome, try_stream
@@ -183,6 +183,7 @@ def _voice(plan: Plan, script: Script, model: Xtts, device: str, clock: Stopwatc
     """
     with clock.step("condition", "hearing the reference voice"):
         voice = speakers.voice_of(model, script, plan)
+        voice = replace(voice, stranger=stranger_similarity(model, voice, script.clips))
         cache = check_cache(model, voice, script.texts[0], script.language)
         if not cache.ok and not selftest.check_tiny_model(device).ok:
             raise environment.fault(
@@ -202,7 +203,8 @@ def _speak_sample(
     with clock.step("judge", "judging the sound"):
         judged = judge_speech(sample.samples, sample.rate_hz, text, language, script.sampling.speed)
         similarity = speaker_similarity(model, voice, sample)
-    checks = (text_check, *judged, stop_check(sample))
+        of_voice = voice_check(similarity, voice.stranger)
+    checks = (text_check, *judged, stop_check(sample), *((of_voice,) if of_voice else ()))
     return _Spoken(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
 
 

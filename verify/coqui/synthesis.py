@@ -28,10 +28,14 @@ LARGEST_RATIO = 1000  # 96 kHz over 22.05 kHz is 640 to 147
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Voice:
-    """Conditioning of a reference voice: latents `(1, 32, channels)` for the GPT, embedding `(1, 512, 1)` for the vocoder."""
+    """Conditioning of a reference voice: latents `(1, 32, channels)` for the GPT, embedding `(1, 512, 1)` for the vocoder.
+
+    `stranger` is the similarity of the nearest other voice, where the model's encoder tells voices apart.
+    """
 
     latents: torch.Tensor
     embedding: torch.Tensor
+    stranger: float | None = None
 
 
 class _TokenCounter(StoppingCriteria):

@@ -135,7 +135,7 @@ def _sound(place: PlaceResult, result: Result) -> list[Cause]:
     if not failed:
         return []
     names = ", ".join(check.name for check in failed)
-    heard = diagnose(failed)
+    heard = diagnose(failed, [check for check in place.checks if check.ok])
     words = f"{heard.says} ({names})" if heard else f"these checks fail: {names}"
     if result.failed_checks:
         message, hint = (

@@ -9,6 +9,7 @@ import soundfile
 import soxr
 
 from verify.audio.clips import dbfs
+from verify.checks import WORD_CHECKS
 from verify.report import pictures, templating
 from verify.report.words import PAGE, UNCHECKED_WORDS, number, opened, settings, streamed
 
@@ -43,7 +44,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         mark=_MARKS[document["verdict"]],
         title=headline(document),
         reason=reason(document),
-        unchecked=UNCHECKED_WORDS if samples and not any("transcript" in sample for sample in samples) else "",
+        unchecked=UNCHECKED_WORDS if samples and not _checks_words(document) else "",
         use=use(document),
         settings=settings,
         streamed=streamed,
@@ -55,6 +56,12 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         command=command,
         times=", ".join(f"{name} {value:.1f} s" for name, value in document["seconds"].items() if value >= 0.05),
     )
+
+
+def _checks_words(document: dict[str, Any]) -> bool:
+    """Whether what was said was held against the text."""
+    transcribed = any("transcript" in sample for sample in document["samples"] or ())
+    return transcribed or any(check["name"] in WORD_CHECKS for check in document["checks"] or ())
 
 
 def headline(document: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from verify.audio.causes import SoundCause, evidence
-from verify.checks import SCALE, TRAINED, ZEROED, Check
+from verify.checks import SCALE, TRAINED, WORD_CHECKS, ZEROED, Check
 from verify.errors import counted
 from verify.report.details import checks_table, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
@@ -72,7 +72,7 @@ def show(report: Result, watch: TerminalWatch) -> None:
     show_reasons(report, screen, MOST_NAMES)
     if not watch.has_details:
         _show_said(report, screen)
-    if report.samples and all(sample.transcript is None for sample in report.samples):
+    if report.samples and not any(check.name in WORD_CHECKS for check in report.checks or ()):
         say(UNCHECKED_WORDS, screen)
     _show_places(report, screen)
     _show_notes(report, screen)

@@ -35,7 +35,7 @@ class ClipsReport:
 
     def sound_cause(self, clip: JudgedClip) -> SoundCause | None:
         """Return the likeliest cause of a bad sound, for a clip that fails."""
-        return diagnose(self.failed(clip))
+        return diagnose(self.failed(clip), [check for check in clip.checks if check.ok])
 
     def demands(self, check: Check) -> bool:
         """Whether the check decides the verdict."""
