@@ -42,11 +42,11 @@ def test_every_block_of_the_page_runs(place, monkeypatch):
             continue
         with contextlib.redirect_stdout(printed):
             exec(compile(block, str(PAGE), "exec"), names)
-    said = printed.getvalue()
-    assert "missing runs/XTTS_FT-November-24 is not there" in said
+    output = printed.getvalue()
+    assert "missing runs/XTTS_FT-November-24 is not there" in output
     assert soundfile.info("hello.wav").duration > 1
     assert names["report"].verdict == "pass"  # of the comparison, the last of the reports
-    assert f"{len(names['explanation'].second_names)} names are bogus; [" in said
+    assert f"{len(names['explanation'].second_names)} names are bogus; [" in output
     assert len(names["explanation"].second_names) > 30  # the second names of two layers
 
 

@@ -35,12 +35,12 @@ def forbidden(*commands: list, before: list[str] | None = None) -> dict:
 
 
 def test_inspect_and_the_conversion_ask_for_no_socket_and_no_process(genuine_run, tmp_path):
-    said = forbidden(
+    calls = forbidden(
         ["inspect", genuine_run, "--json"],
         ["inspect", tmp_path / "nowhere.pth"],
         [genuine_run, "-o", tmp_path / "out", "--no-verify"],
     )
-    assert said == {"codes": [0, 2, 0], "asked": []}
+    assert calls == {"codes": [0, 2, 0], "asked": []}
 
 
 def test_e10_a_config_full_of_addresses_asks_for_no_socket(make_run, tmp_path):
@@ -49,8 +49,8 @@ def test_e10_a_config_full_of_addresses_asks_for_no_socket(make_run, tmp_path):
         config["datasets"] = [{"path": "https://example.com/data", "language": "en"}, {"path": "//example.com/share"}]
         config["test_sentences"] = [{"text": "x", "speaker_wav": ["https://example.com/a.wav", "//example.com/a.wav"]}]
 
-    said = forbidden([make_run(change_config=point), "-o", tmp_path / "out", "--no-verify"])
-    assert said == {"codes": [0], "asked": []}
+    calls = forbidden([make_run(change_config=point), "-o", tmp_path / "out", "--no-verify"])
+    assert calls == {"codes": [0], "asked": []}
 
 
 def without_network() -> list[str]:
@@ -66,9 +66,9 @@ def without_network() -> list[str]:
 def test_the_whole_main_job_asks_for_no_socket(genuine_run, tmp_path):
     """On Linux as root it runs in a network namespace besides, where asking behind Python's back would fail."""
     job = [genuine_run, "-o", tmp_path / "out", "--expect", "sound", "--text", "Hi."]
-    said = forbidden(job, before=without_network())
-    assert said["codes"] == [0]
-    assert [event for event in said["asked"] if event[0].startswith(("socket.", "urllib.", "http."))] == []
+    calls = forbidden(job, before=without_network())
+    assert calls["codes"] == [0]
+    assert [event for event in calls["asked"] if event[0].startswith(("socket.", "urllib.", "http."))] == []
 
 
 def test_the_hook_does_hear_a_socket():

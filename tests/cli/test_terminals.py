@@ -38,15 +38,15 @@ def on_a_terminal(*words, columns: int = 100, **settings: str) -> str:
     command = [sys.executable, str(ROOT / "convert_and_verify.py"), *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment(**settings))
     os.close(theirs)
-    said = b""
+    output = b""
     try:
         while piece := os.read(ours, 65536):
-            said += piece
+            output += piece
     except OSError:  # how Linux says that the other end was closed
         pass
     os.close(ours)
     process.wait()
-    return said.decode("utf-8").replace("\r\n", "\n")
+    return output.decode("utf-8").replace("\r\n", "\n")
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def words_of(text: str) -> str:
 
 @needs_pty
 def test_a_dumb_terminal_gets_no_control_characters(source):
-    said = on_a_terminal("inspect", source, TERM="dumb")
-    assert "verdict:" in said
-    assert [char for char in said if not char.isprintable() and char != "\n"] == []
+    output = on_a_terminal("inspect", source, TERM="dumb")
+    assert "verdict:" in output
+    assert [char for char in output if not char.isprintable() and char != "\n"] == []
 
 
 @needs_pty
@@ -99,10 +99,10 @@ def test_forty_columns_hold_every_word_that_a_wide_terminal_shows(source, words,
 @pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii", "utf-8"])
 def test_an_arrow_is_readable_in_every_code_page(source, encoding):
     done = run("inspect", source, PYTHONIOENCODING=encoding)
-    said = done.stderr.decode(encoding)
+    output = done.stderr.decode(encoding)
     assert done.returncode in (0, 1)
-    assert ("  → " if encoding == "utf-8" else "  -> ") in said
-    assert "\\u" not in said
+    assert ("  → " if encoding == "utf-8" else "  -> ") in output
+    assert "\\u" not in output
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii"])

@@ -36,11 +36,11 @@ def test_env_names_the_versions_where_they_do_not_work_together(tmp_path):
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    said = " ".join(done.stderr.split())
-    assert "environment, not checkpoint" in said
-    assert "torch and torchaudio are built for different CUDA versions" in said
-    assert 'pip install "torch==2.11.' in said
-    assert "'" not in said[said.index("pip install") :]
+    message = " ".join(done.stderr.split())
+    assert "environment, not checkpoint" in message
+    assert "torch and torchaudio are built for different CUDA versions" in message
+    assert 'pip install "torch==2.11.' in message
+    assert "'" not in message[message.index("pip install") :]
     assert json.loads(done.stdout)["verdict"] == "fail"
 
 
@@ -145,8 +145,8 @@ def test_versions_that_are_known_to_break_are_told_without_any_error(monkeypatch
 
 def test_an_error_of_speaking_is_told_by_its_symptom(monkeypatch, tested_set):
     installed_as(monkeypatch)
-    said = environment.speaking_fault(RuntimeError("probability tensor contains either `inf`, `nan` or element < 0"))
-    assert (type(said).__name__, said.cause.code) == ("CannotSpeakError", "not-finite-while-speaking")
+    fault = environment.speaking_fault(RuntimeError("probability tensor contains either `inf`, `nan` or element < 0"))
+    assert (type(fault).__name__, fault.cause.code) == ("CannotSpeakError", "not-finite-while-speaking")
     unknown = environment.speaking_fault(RuntimeError("gremlins in https://me:secret@host/x"))
     assert unknown.cause.code == "cannot-speak"
     assert "secret" not in unknown.cause.message

@@ -390,10 +390,10 @@ def test_an_output_at_a_web_server_or_at_the_source_is_refused(bucket, served, c
 
 
 def test_a_url_asks_that_host_alone():
-    said = forbidden(["inspect", "http://127.0.0.1:9/model.pth"])
-    assert said["codes"] == [2]
-    assert said["asked"]
-    assert all("127.0.0.1" in told or event == "socket.__new__" for event, told in said["asked"])
+    calls = forbidden(["inspect", "http://127.0.0.1:9/model.pth"])
+    assert calls["codes"] == [2]
+    assert calls["asked"]
+    assert all("127.0.0.1" in arguments or event == "socket.__new__" for event, arguments in calls["asked"])
 
 
 def test_nothing_of_the_network_is_loaded_for_files_of_this_machine(tmp_path):

@@ -424,7 +424,7 @@ def test_the_command_to_make_it_again_names_all_of_it():
 
     speakers = ("Ana=a b.wav", "Bob=c.wav")
     job = Job(source=Path("run"), speakers=speakers, profile="alltalk", dtype="float16", format="safetensors")
-    said = command(job, "convert")
-    assert said.endswith(
+    line = command(job, "convert")
+    assert line.endswith(
         './run --speaker "Ana=a b.wav" --speaker Bob=c.wav --format safetensors --dtype float16 --profile alltalk'
     )

@@ -140,7 +140,7 @@ def trainer(tmp_path):
 
 
 @pytest.fixture
-def told():
+def log():
     """The messages of the callback, in a text."""
     text = io.StringIO()
     log, handler = logging.getLogger("trainer.verify"), logging.StreamHandler(text)
@@ -154,17 +154,17 @@ def finish(callbacks, trainer):
     callbacks["on_epoch_end"](trainer)
 
 
-def test_a_checkpoint_that_does_not_load_is_told_and_the_training_goes_on(trainer, told):
+def test_a_checkpoint_that_does_not_load_is_told_and_the_training_goes_on(trainer, log):
     callbacks = export_best()
     callbacks["on_init_end"](trainer)
     save_tiny(trainer.output_path / "best_model_3.pth")
     finish(callbacks, trainer)
-    assert "best_model_3 was not exported: it does not load, or could not be read" in told()
+    assert "best_model_3 was not exported: it does not load, or could not be read" in log()
     assert not [*(trainer.output_path / "exports").iterdir()]
     assert not [*trainer.output_path.glob(".export-of-*")]
 
 
-def test_a_fault_of_ours_is_logged_once_and_never_raised(trainer, told, monkeypatch):
+def test_a_fault_of_ours_is_logged_once_and_never_raised(trainer, log, monkeypatch):
     def broken(*_):
         raise RuntimeError("no such dashboard")
 
@@ -173,10 +173,10 @@ def test_a_fault_of_ours_is_logged_once_and_never_raised(trainer, told, monkeypa
     monkeypatch.setattr(exports, "newest_best", broken)
     for _ in range(3):
         callbacks["on_epoch_end"](trainer)
-    assert told().count("an export failed, the training goes on") == 1
+    assert log().count("an export failed, the training goes on") == 1
 
 
-def test_a_best_model_that_the_trainer_removed_is_told(trainer, told, monkeypatch):
+def test_a_best_model_that_the_trainer_removed_is_told(trainer, log, monkeypatch):
     monkeypatch.setattr(exports, "hardlink", lambda _: None)  # a file system without hard links
     callbacks = export_best()
     callbacks["on_init_end"](trainer)
@@ -184,10 +184,10 @@ def test_a_best_model_that_the_trainer_removed_is_told(trainer, told, monkeypatc
     callbacks["on_epoch_end"](trainer)
     best.unlink()
     finish(callbacks, trainer)
-    assert "best_model_3 was not exported: the trainer removed it meanwhile" in told()
+    assert "best_model_3 was not exported: the trainer removed it meanwhile" in log()
 
 
-def test_on_windows_an_export_makes_way_before_the_trainer_removes_its_source(trainer, told, monkeypatch, genuine_run):
+def test_on_windows_an_export_makes_way_before_the_trainer_removes_its_source(trainer, log, monkeypatch, genuine_run):
     monkeypatch.setattr(process, "OPEN_FILES_STAY", True)
     callbacks = export_best()
     callbacks["on_init_end"](trainer)
@@ -198,12 +198,12 @@ def test_on_windows_an_export_makes_way_before_the_trainer_removes_its_source(tr
     assert running.linked is None
     callbacks["on_train_epoch_end"](trainer)
     assert running.is_done
-    assert "best_model_3 was not exported: an epoch is too short for it" in told()
+    assert "best_model_3 was not exported: an epoch is too short for it" in log()
     assert not [*(trainer.output_path / "exports").iterdir()]
 
 
 @needs_links
-def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, told, genuine_run):
+def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, log, genuine_run):
     callbacks = export_best(verify=False)
     callbacks["on_init_end"](trainer)
     shutil.copyfile(next(genuine_run.glob("best_model_*.pth")), trainer.output_path / "best_model_3.pth")
@@ -213,7 +213,7 @@ def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, told, genuin
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what it runs in the background
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     callbacks["on_keyboard_interrupt"](trainer)
-    assert f"{running.target} will be there when its process is done" in told()
+    assert f"{running.target} will be there when its process is done" in log()
     os.kill(running.process.pid, signal.SIGCONT)
     assert running.process.wait() == 0
     assert (running.target / "model.pth").is_file()
@@ -221,7 +221,7 @@ def test_ctrl_c_leaves_the_export_which_finishes_by_itself(trainer, told, genuin
 
 
 @needs_links
-def test_while_one_is_exported_only_the_newest_waits(trainer, told, genuine_run):
+def test_while_one_is_exported_only_the_newest_waits(trainer, log, genuine_run):
     callbacks = export_best(verify=False, keep=1)
     callbacks["on_init_end"](trainer)
     exporter = exporter_of(callbacks)
@@ -233,12 +233,12 @@ def test_while_one_is_exported_only_the_newest_waits(trainer, told, genuine_run)
         callbacks["on_epoch_end"](trainer)
         if step == 2:
             os.kill(exporter.running.process.pid, signal.SIGSTOP)  # so that no machine is too fast or too slow for it
-    assert "best_model_4 is not exported: best_model_6 came" in told()
+    assert "best_model_4 is not exported: best_model_6 came" in log()
     assert [path.name for path in (trainer.output_path / "exports").iterdir()] == ["best_model_6"]
 
 
 @needs_links
-def test_an_export_to_safetensors_reaches_the_dashboard_too(trainer, told, genuine_run, tmp_path, monkeypatch):
+def test_an_export_to_safetensors_reaches_the_dashboard_too(trainer, log, genuine_run, tmp_path, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monkeypatch.chdir(tmp_path)  # where no `verify` lies: the export must find the one that started it
@@ -249,7 +249,7 @@ def test_an_export_to_safetensors_reaches_the_dashboard_too(trainer, told, genui
         shutil.copyfile(next(genuine_run.glob("best_model_*.pth")), trainer.output_path / name)
     callbacks["on_epoch_end"](trainer)
     finish(callbacks, trainer)
-    assert "training can go on without best_model.pth" in told()
+    assert "training can go on without best_model.pth" in log()
     events = EventAccumulator(str(trainer.output_path))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("Verify/passed")] == [(3, 1.0)]
