@@ -143,10 +143,10 @@ def trainer(tmp_path):
 def log():
     """The messages of the callback, in a text."""
     text = io.StringIO()
-    log, handler = logging.getLogger("trainer.verify"), logging.StreamHandler(text)
-    log.addHandler(handler)
+    logger, handler = logging.getLogger("trainer.verify"), logging.StreamHandler(text)
+    logger.addHandler(handler)
     yield text.getvalue
-    log.removeHandler(handler)
+    logger.removeHandler(handler)
 
 
 def finish(callbacks, trainer):

@@ -173,7 +173,8 @@ def _flush_until(done: threading.Event, descriptor: int) -> None:
 
 def _output_error(path: Path, records: list[TensorRecord], error: OSError) -> OutputError:
     if error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        return disk_full(path.parent, torch_zip.estimate_bytes(records), f" ({error.strerror})")
+        needed = torch_zip.estimate_bytes(records)
+        return disk_full(f"for {path.name}", path.parent, needed, f" ({error.strerror})")
     return OutputError("cannot-write", f"{path}: {error.strerror}", "Write elsewhere with -o DIR.")
 
 
@@ -185,13 +186,13 @@ def require_room(folder: Path, records: Iterable[TensorRecord]) -> None:
     """
     needed = torch_zip.estimate_bytes(records)
     if shutil.disk_usage(folder).free < needed:
-        raise disk_full(folder, needed)
+        raise disk_full(f"in {folder}", folder, needed)
 
 
-def disk_full(folder: Path, needed_bytes: int, detail: str = "") -> OutputError:
-    """Return the error that says what is needed and what is free."""
+def disk_full(what: str, folder: Path, needed_bytes: int, detail: str = "") -> OutputError:
+    """Return the error that says what is needed and what is free on the disk of the folder."""
     return OutputError(
         "disk-full",
-        f"no room in {folder}: {needed_bytes:,} bytes are needed, {shutil.disk_usage(folder).free:,} are free{detail}",
+        f"no room {what}: {needed_bytes:,} bytes are needed, {shutil.disk_usage(folder).free:,} are free{detail}",
         "Free some space, or write elsewhere with -o DIR.",
     )
