@@ -173,6 +173,7 @@ def test_a_stranger_gets_nothing_and_another_page_neither(address):
         assert ask(address, path)[0] == 404, path
     assert ask(address, "/gradio_api/file=/etc/passwd")[0] == 403
     assert ask(address, "/gradio_api/upload", "POST", b"x", Content_Length=str(10**15))[0] == 507
+    assert ask(address, "/gradio_api/queue/join", "POST", b"x", Content_Length=str(10**8))[0] == 413
     assert ask(address, f"/work/{'a' * 22}.zip")[0] == 404
 
 

@@ -20,13 +20,14 @@ class Answers:
     def __init__(self, gradio: Any, tasks: Tasks) -> None:
         self.gr, self.tasks = gradio, tasks
 
-    def browse(self, path: str | None) -> Any:
+    def browse(self, path: str | None) -> tuple[Any, Any]:
         """Return what was chosen among the files; to choose nothing changes nothing."""
-        return path or self.gr.skip()
+        return (path, path) if path else (self.gr.skip(), self.gr.skip())
 
-    def take_in(self, files: Sequence[str]) -> tuple[str, None]:
+    def take_in(self, files: Sequence[str]) -> tuple[str, str, None]:
         """Return the path of what was dropped, and nothing, which empties the field for the next."""
-        return self.tasks.take_in(files), None
+        path = self.tasks.take_in(files)
+        return path, path, None
 
     def inspect(self, source: str, checkpoint: str) -> tuple[Any, Any]:
         """Return what is in the source, and its checkpoints to choose from."""

@@ -30,6 +30,7 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 _ROOM_BYTES = 2**28  # that stay free on the disk, whatever is dropped
+_FIELDS_BYTES = 2**24  # all fields of the page; an error that is pasted has some kB
 _PLAIN = "<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>{0}</title><body style='font:1rem/1.5 system-ui;margin:3rem auto;max-width:40rem;padding:0 1rem'><h1>{0}</h1><p>{1}</p>"
 
 
@@ -58,7 +59,9 @@ class Guard:
             await _answer(
                 send, 403, "This page is private", "Open the address that the program printed when it was started."
             )
-        elif scope["method"] == "POST" and (refusal := self._too_large(headers.get("content-length", ""))):
+        elif scope["method"] == "POST" and (
+            refusal := self._too_large(scope["path"], headers.get("content-length", ""))
+        ):
             await _answer(send, *refusal)
         else:
             await self.app(scope, receive, _with_headers(send, scope["path"]))
@@ -82,10 +85,12 @@ class Guard:
             return 404, "Nothing here", "This server has only the page and what belongs to it."
         return None
 
-    def _too_large(self, length: str) -> tuple[int, str, str] | None:
+    def _too_large(self, path: str, length: str) -> tuple[int, str, str] | None:
         """Return the answer to what does not fit on the disk, or does not say how long it is."""
         if not (length.isascii() and length.isdigit() and len(length) < 19):
             return 411, "No length", "It does not say how many bytes it brings."
+        if not path.startswith("/gradio_api/upload"):
+            return None if int(length) <= _FIELDS_BYTES else (413, "Too much", "No field of the page is that long.")
         free = max(0, shutil.disk_usage(self.uploads).free - _ROOM_BYTES)
         if int(length) > free:
             return 507, "No room", f"{int(length):,} bytes do not fit on the disk, of which {free:,} may be taken."

@@ -143,11 +143,15 @@ class Page:
                 what = "The checkpoint, with its config.json and vocab.json"
                 dropped = gr.File(file_count="multiple", label=what, elem_id="drop")
         found = gr.HTML(elem_id="found")
-        look = {"fn": self.answers.inspect, "inputs": [source, checkpoint], "outputs": [found, checkpoint], **QUIET}
-        gr.on([source.submit, source.blur, checkpoint.input], trigger_mode="always_last", **look)
+        picked = gr.State("")  # what was browsed to or dropped
         for explorer in explorers:
-            explorer.change(self.answers.browse, explorer, source, **QUIET).then(**look)
-        dropped.upload(self.answers.take_in, dropped, [source, dropped], **QUIET).then(**look)
+            explorer.change(self.answers.browse, explorer, [source, picked], **QUIET)
+        dropped.upload(self.answers.take_in, dropped, [source, picked, dropped], **QUIET)
+        # One event for all, so that a late answer about what was there before never takes the place of a newer one.
+        gr.on(
+            [source.submit, source.blur, checkpoint.input, picked.change],
+            self.answers.inspect, [source, checkpoint], [found, checkpoint], trigger_mode="always_last", **QUIET,
+        )  # fmt: skip
         return source
 
     def _buttons(self, label: str, name: str) -> tuple[Any, Any, Any]:
