@@ -130,3 +130,10 @@ def test_the_example_names_the_line_that_is_neither(dialogue, text, tmp_path, ca
     (tmp_path / "dialogue.txt").write_text(text, encoding="utf-8")
     assert dialogue.main(["no-such-run", str(tmp_path / "dialogue.txt")]) == 2
     assert f"error: line {len(text.splitlines())}: " in capsys.readouterr().err
+
+
+def test_speak_refuses_a_setting_that_is_none_before_torch_is_imported():
+    for sampling in ({"tempereture": 0.7}, {"temperature": -1}):
+        with pytest.raises(verify.ConversionError) as refused:
+            verify.speak(None, None, "Hello.", **sampling)
+        assert refused.value.cause.code == "bad-option"

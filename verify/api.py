@@ -1,5 +1,6 @@
 """The commands as functions of plain arguments, for `from verify import ...` and for the command line."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,13 +218,32 @@ def condition(model: "Xtts", *clips: "Clip | AnyPath") -> Any:
     return _coqui("verify.coqui.synthesis").condition(model, loaded)
 
 
-def speak(model: "Xtts", voice: Any, text: str, language: str = "en", seed: int = 0) -> Any:
+def speak(
+    model: "Xtts",
+    voice: Any,
+    text: str,
+    language: str = "en",
+    seed: int = 0,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+    **sampling: float,
+) -> Any:
     """Synthesize the text in a voice from `condition`; the result has `samples`, `rate_hz` and `seconds`.
 
+    Args:
+        progress: is called with the tokens and layers done since; what it raises ends the sentence.
+        sampling: `temperature`, `top_k` and their like as the command line has them, in place of those of the model's config.
+
     Raises:
-        ConversionError: the code of coqui-tts fails on the text.
+        ConversionError: the code of coqui-tts fails on the text, or a setting is none.
     """
-    return _coqui("verify.coqui.synthesis").speak(model, voice, text, language, seed, lambda _: None)
+    from verify.source.sampling import NAMES
+
+    require_known(sampling, NAMES)
+    asked = job_of(".", **sampling)
+    synthesis = _coqui("verify.coqui.synthesis")
+    settings = replace(synthesis.sampling_of_model(model), **{name: getattr(asked, name) for name in sampling})
+    return synthesis.speak(model, voice, text, language, seed, progress, settings)
 
 
 def _coqui(module: str) -> Any:

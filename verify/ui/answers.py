@@ -58,10 +58,10 @@ class Answers:
         """Begin a sweep, and return its id."""
         return self.tasks.sweep(Asked(source=source, voice=voice, text=text, force=force, folded=folded)).id
 
-    def say(self, current: str, text: str, language: str, seed: float) -> str:
+    def say(self, current: str, text: str, language: str, seed: float | None, temperature: float | None) -> str:
         """Begin to say another sentence, and return the id of that."""
         work = self.tasks.workshop.of(current)
-        return self.tasks.say(work, text, language, int(seed or 0)).id if work and work.result else ""
+        return self.tasks.say(work, text, language, int(seed or 0), temperature).id if work and work.result else ""
 
     def stop(self, current: str) -> None:
         """Stop a piece of work."""

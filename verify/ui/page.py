@@ -78,12 +78,14 @@ class Page:
                 language = gr.Dropdown(
                     [("as before", ""), *resources.load("sentences")], value="", label="Language", interactive=True
                 )
-                seed = gr.Number(value=1, precision=0, minimum=0, label="Seed", info="another number, another reading")
+                seed = gr.Number(1, precision=0, minimum=0, label="Seed", info="another number, another reading")
+                varied = "higher varies more; 0: the model's own"
+                temperature = gr.Number(0, minimum=0, step=0.05, label="Temperature", info=varied)
             say = gr.Button("Say it", elem_id="say")
             shown = gr.HTML()
         takes = gr.HTML(elem_id="takes")
         said = gr.State("")
-        say.click(self.answers.say, [current, line, language, seed], said, **QUIET).then(
+        say.click(self.answers.say, [current, line, language, seed, temperature], said, **QUIET).then(
             self.answers.follow_take, [said, current], [shown, say, takes], **QUIET
         )
         return listening, takes

@@ -128,7 +128,7 @@ class Tasks:
 
         return self.workshop.begin("sweep", do)
 
-    def say(self, work: Work, text: str, language: str, seed: int, more: Sequence[Any] = ()) -> Work:
+    def say(self, work: Work, text: str, language: str, seed: int, temperature: float | None) -> Work:
         """Begin to say another sentence with the model that came of a piece of work; it stays loaded."""
 
         def do(said: Work) -> None:
@@ -137,13 +137,16 @@ class Tasks:
             folder = self.workshop.folder_of(work)
             with said.step("loading the model"):
                 model, voice = self._loaded(found)
-            with said.step("speaking"):
-                spoken = api.speak(model, voice, text, language or found.sample.language, seed)
+            with said.step("speaking") as progress:
+                sampling = {"temperature": temperature} if temperature else {}
+                spoken = api.speak(
+                    model, voice, text, language or found.sample.language, seed, progress=progress, **sampling
+                )
             name = f"said-{len(work.takes) + 1:02}.wav"
             write_wav(folder / name, spoken.samples, spoken.rate_hz)
             with said.step("judging the sound"):
                 report = api.judge(folder / name, text=text, language=spoken.language)
-            work.takes.append(_take(spoken, name, report))
+            work.takes.append(_take(spoken, name, report, temperature))
 
         return self.workshop.begin("say", do)
 
@@ -173,14 +176,15 @@ class Tasks:
         return report
 
 
-def _take(spoken: Any, name: str, report: ClipsReport) -> dict[str, Any]:
+def _take(spoken: Any, name: str, report: ClipsReport, temperature: float | None) -> dict[str, Any]:
     """Return what the page shows of a sentence that was said."""
     clip = report.clips[0]
     return {
         "file": name,
         "text": spoken.text,
         "language": spoken.language,
-        "about": f"{spoken.seconds:.2f} s, seed {spoken.seed}",
+        "about": f"{spoken.seconds:.2f} s, seed {spoken.seed}"
+        + (f", temperature {temperature:g}" if temperature else ""),
         "verdict": report.verdict,
         "failed": [check.name for check in report.failed(clip)],
     }
