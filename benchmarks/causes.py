@@ -49,6 +49,7 @@ DAMAGES = {
     "reverberation": ("sound-distorted",),
     "coarse steps": ("sound-distorted", "sound-background"),
     "ring modulation": ("sound-distorted",),
+    ("ring modulation", "60 Hz"): ("sound-distorted", "sound-speed"),  # "its pitch is no voice's"
     "spectrum upside down": ("sound-band", "sound-distorted", "sound-noise"),
     "random phase": ("sound-distorted", "sound-noise"),
     "untrained XTTS": ("sound-untrained", "sound-noise", "sound-silence"),
