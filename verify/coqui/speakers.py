@@ -58,7 +58,8 @@ def write(
     """
     new_voices = {}
     with synthesis.device_faults(model):
-        models.prepare_for_speech(model, device)
+        if heard is None:  # else it has spoken, and is ready
+            models.prepare_for_speech(model, device)
         for number, (name, clips) in enumerate(clips_of.items()):
             voice = heard if heard and number == 0 else synthesis.condition(model, clips)
             parts = zip(PARTS, (voice.latents, voice.embedding), strict=True)
