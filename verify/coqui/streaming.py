@@ -17,6 +17,7 @@ from verify.audio.clips import Sample
 from verify.checks import Check
 from verify.coqui import synthesis
 from verify.coqui.synthesis import Voice
+from verify.errors import counted
 from verify.source.sampling import Sampling
 
 # Names of the checks, by which a model of random weights is compared.
@@ -141,7 +142,14 @@ def _seams(streamed: Streamed, sample: Sample) -> Check:
     if streamed.codes == sample.codes:
         clicks = max(0, clicks - _clicks_at(sample.samples, sample.rate_hz, borders))
     hint = "A click where two chunks meet: coqui's fade does not join them."
-    return Check(name=SEAMS, ok=clicks == 0, measured=clicks, high=0, unit=f"clicks at {len(borders)} seams", hint=hint)
+    return Check(
+        name=SEAMS,
+        ok=clicks == 0,
+        measured=clicks,
+        high=0,
+        unit=f"clicks at {counted(len(borders), 'seam')}",
+        hint=hint,
+    )
 
 
 def _clicks_at(samples: np.ndarray, rate_hz: int, borders: np.ndarray) -> int:
