@@ -57,7 +57,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
                 result, script, written.path, clock, folder=stage.folder, voices=extras.voices
             )
         else:
-            result = replace(result, causes=(*result.causes, NOT_VERIFIED))
+            result = replace(result, causes=(*result.causes, _not_verified(bool(pythons))))
         result = steps.with_hash(result, digest, clock)
         if not any_error(result.causes):
             result = bundle.make(result, extras, stage, clock)
@@ -77,6 +77,11 @@ def dry_run(job: Job) -> Result:
     extras = bundle.prepare(planned, steps.script_of(planned))
     writer.require_room(staging.workplace(target), extras.tensors(planned))
     return replace(Result.of(planned), causes=planned.foreseen())
+
+
+def _not_verified(is_tried_elsewhere: bool) -> Cause:
+    """Return the warning of `--no-verify`, which means this Python alone."""
+    return replace(NOT_VERIFIED, message=f"{NOT_VERIFIED.message} here") if is_tried_elsewhere else NOT_VERIFIED
 
 
 def _target(job: Job) -> Location:

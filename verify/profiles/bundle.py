@@ -82,7 +82,7 @@ def prepare(plan: Plan, script: Script | None) -> Bundle:
 
 def _heard_voice(job: Job, script: Script | None) -> dict[str, Sequence[Clip]]:
     """Return the voice that speaks, so that the folder can be used without a clip and FFmpeg; none that has a name already."""
-    has_name = script is None or script.voice or (job.speakers and not job.speaker_wavs)
+    has_name = script is None or not job.verify or script.voice or (job.speakers and not job.speaker_wavs)
     return {} if has_name or script is None else {DEFAULT_VOICE: script.clips}
 
 

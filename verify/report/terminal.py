@@ -163,7 +163,7 @@ def _found(report: Result) -> Text:
 
 def _about(report: Result) -> str:
     """Return what goes with the verdict: how many checks pass, whether it was loaded at all, and the time it took."""
-    if not report.load:
+    if not (report.load or report.places):
         return f", by what is in the file: nothing was loaded or heard ({sum(report.seconds.values()):.1f} s)"
     told = "".join(f", {words}" for words in (passing(report), _elsewhere(report)) if words)
     return f"{told}{',' if told else ''} in {sum(report.seconds.values()):.1f} s"
