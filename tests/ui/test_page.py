@@ -125,7 +125,10 @@ def folder(genuine_run, tmp_path_factory):
     vocab = next(genuine_run.parents[1].glob("**/vocab.json"))
     for name in ("run", f"{EVIL.replace('/', '')}"):
         (top / name).mkdir()
-        os.link(next(genuine_run.glob("best_model_*.pth")), top / name / "best_model_2.pth")
+        try:
+            os.link(next(genuine_run.glob("best_model_*.pth")), top / name / "best_model_2.pth")
+        except OSError:  # on another disk
+            shutil.copyfile(next(genuine_run.glob("best_model_*.pth")), top / name / "best_model_2.pth")
         shutil.copyfile(genuine_run / "config.json", top / name / "config.json")
         shutil.copyfile(vocab, top / name / "vocab.json")
     return top
@@ -136,8 +139,11 @@ def address(folder):
     pytest.importorskip("gradio", reason="the page needs Gradio: pip install 'xtts-verify[ui]'")
     from verify.ui import server
 
-    with server.running(UiOptions(roots=(folder,), port=0)) as (address, _):
-        yield urllib.parse.urlsplit(address)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*server._QUIET, "GRADIO_TEMP_DIR"):
+            patch.setenv(name, "")  # so that the session has its own again afterwards
+        with server.running(UiOptions(roots=(folder,), port=0)) as (address, _):
+            yield urllib.parse.urlsplit(address)
 
 
 def ask(address, path, method="GET", body=None, key=True, **headers):

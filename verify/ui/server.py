@@ -22,7 +22,7 @@ from verify.ui.work import Workshop
 FIRST_PORT, PORTS_TRIED = 7860, 20
 _POLL_SECONDS = 0.2
 # Nothing of Gradio may ask the internet or tell it anything; set before it is imported.
-_QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+_QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def serve(options: UiOptions, ready: Callable[[str], None]) -> None:

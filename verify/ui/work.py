@@ -34,6 +34,7 @@ class Work:
     began: float = field(default_factory=time.monotonic)
     result: Any = None
     cause: Cause | None = None
+    kept: str = ""  # what a sweep that was stopped says of the results that it keeps
     takes: list[dict[str, Any]] = field(default_factory=list)  # what was said later with the model of the result
 
     @property
@@ -86,7 +87,9 @@ class Workshop:
         """Start `do(work)` on a thread of its own, as soon as it is its turn."""
         work = Work(kind=kind)
         self._works[work.id] = work
-        for old in [other for other in self._works.values() if other.is_over][: max(0, len(self._works) - MOST_KEPT)]:
+        for old in [other for other in [*self._works.values()] if other.is_over][
+            : max(0, len(self._works) - MOST_KEPT)
+        ]:
             del self._works[old.id]
             shutil.rmtree(self.folder / old.id, ignore_errors=True)
         thread = threading.Thread(target=self._run, args=(work, do), name=f"work {kind}", daemon=True)
@@ -100,7 +103,7 @@ class Workshop:
 
     def waiting_before(self, work: Work) -> int:
         """Return how many pieces of work come before this one."""
-        return sum(not other.is_over and other.began < work.began for other in self._works.values())
+        return sum(not other.is_over and other.began < work.began for other in [*self._works.values()])
 
     def folder_of(self, work: Work) -> Path:
         """Return a private folder for what the work writes, which lives as long as the work is kept."""
@@ -110,7 +113,7 @@ class Workshop:
 
     def close(self) -> None:
         """Stop all work, and wait for it to clean up."""
-        for work in self._works.values():
+        for work in [*self._works.values()]:
             work.stop()
         ends = time.monotonic() + _LONGEST_STOP_SECONDS
         for thread in self._threads:
@@ -124,8 +127,9 @@ class Workshop:
             finally:
                 self._turn.release()
             work.state = "done"
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             shutil.rmtree(self.folder / work.id, ignore_errors=True)
+            work.kept = str(stop)
             work.state = "stopped"
         except Exception as error:  # the edge of a thread: what went wrong is told on the page
             work.cause = cause_of(error)
