@@ -186,6 +186,7 @@ def test_a_stranger_gets_nothing_and_another_page_neither(address):
 def expect(locator):
     from playwright.sync_api import expect
 
+    expect.set_options(timeout=60_000)
     return expect(locator)
 
 
@@ -201,63 +202,52 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def open_page(chromium, address):
-    """Open the page; at the end nothing may have been asked of any other host, complained about or popped up."""
-    contexts, faults = [], []
+@pytest.fixture(scope="module")
+def tab(chromium, address):
+    """The page at a phone's width; at the end nothing may have been asked of any other host, complained about or popped up."""
+    faults = []
 
     def forbid(route):
         faults.append(f"asked for {route.request.url[:200]}")
         route.abort()
 
-    def open_it(**options):
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        context.route(lambda url: not url.startswith((f"http://127.0.0.1:{address.port}/", "data:", "blob:")), forbid)
-        tab = context.new_page()
-        tab.set_default_timeout(60_000)
-        tab.on(
-            "console",
-            lambda message: faults.append(f"console: {message.text}") if "Content Security" in message.text else None,
-        )
-        tab.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        tab.on("dialog", lambda dialog: faults.append("a script ran"))
-        tab.goto(address.geturl())
-        tab.wait_for_selector("#source textarea")
-        return tab
-
-    yield open_it
-    for context in contexts:
-        context.close()
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, accept_downloads=True)
+    context.set_default_timeout(60_000)
+    context.route(lambda url: not url.startswith((f"http://127.0.0.1:{address.port}/", "data:", "blob:")), forbid)
+    context.on("console", lambda message: faults.append(message.text) if "Content Security" in message.text else None)
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.on("dialog", lambda dialog: faults.append("a script ran"))
+    tab = context.new_page()
+    tab.goto(address.geturl())
+    tab.wait_for_selector("#source textarea")
+    yield tab
+    context.close()
     assert faults == []
 
 
-def pick(tab, name):
+def pick(tab, name, shown):
     """Type the name of a run and wait for what is in it."""
     tab.locator("#source textarea").fill(name)
     tab.keyboard.press("Enter")
-    tab.wait_for_selector("#found .xv")
-    return tab.locator("#found").inner_text()
+    expect(tab.locator("#found")).to_contain_text(f"{shown}/best_model_2.pth")
 
 
-def test_hostile_files_and_names_are_shown_and_nothing_of_them_runs(open_page, folder, tmp_path):
-    tab = open_page()
+def test_hostile_files_and_names_are_shown_and_nothing_of_them_runs(tab, folder, tmp_path):
     name = next(path.name for path in folder.iterdir() if path.name != "run")
-    assert "${alert(2)}{{constructor}}" in pick(tab, name)
+    pick(tab, name, "${alert(2)}{{constructor}}'\"\ufffd")
     tab.get_by_role("button", name="Browse").click()
     tab.get_by_text("${alert(2)}").last.wait_for()
     hostile = tmp_path / "<b onclick=alert(3)>.pth"
     hostile.write_bytes(pickle.dumps(Evil()))
     tab.get_by_role("button", name="Drop files").click()
     tab.locator("#drop input[type=file]").set_input_files(hostile)
-    expect(tab.locator("#found")).to_contain_text("unsafe-pickle", timeout=30_000)
+    expect(tab.locator("#found")).to_contain_text("unsafe-pickle")
     assert not (tmp_path / "ran").exists()
 
 
-def test_from_the_first_click_to_the_download(open_page, address, folder):
+def test_from_the_first_click_to_the_download(tab, address, folder):
     """With the keyboard, at a phone's width: pick a run, convert, stop, convert again, leave and come back, listen, take it away."""
-    tab = open_page(viewport={"width": 390, "height": 844}, accept_downloads=True)
-    assert "best_model_2.pth" in pick(tab, "run")
+    pick(tab, "run", "/run")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     before = sorted(folder.rglob("*"))
     tab.get_by_label("What it says").first.fill("Hi.")
@@ -271,7 +261,7 @@ def test_from_the_first_click_to_the_download(open_page, address, folder):
     tab.locator("#convert").focus()
     tab.keyboard.press("Enter")
     expect(tab.locator("#progress-convert progress")).to_be_attached()
-    stranger, again = open_page(), tab.context.new_page()
+    again = tab.context.new_page()
     tab.close()  # in the middle of the work
     again.goto(f"http://127.0.0.1:{address.port}/")
     expect(again.locator("#result .xv-verdict")).to_contain_text("It is noise, not speech", timeout=120_000)
@@ -285,5 +275,4 @@ def test_from_the_first_click_to_the_download(open_page, address, folder):
         assert bundle.testzip() is None
         written = {path.name for path in (folder / "run" / "inference").iterdir()}
         assert {name.removeprefix("run/") for name in bundle.namelist()} == written
-    assert stranger.locator("#result, #progress-convert").all_inner_texts() == ["", ""]
     assert not list((folder / "run").glob(".*"))
