@@ -85,7 +85,8 @@ def _rule(row: Mapping[str, Any]) -> Rule:
 
 def _condition(words: str) -> Condition:
     match = _CONDITION.fullmatch(words)
-    assert match is not None  # the pattern matches any text
+    if match is None:
+        raise ValueError(f"{words!r} in configs/sound.toml is no condition")
     figure = match["figure"]
     return Condition(check=match["name"], sign=match["sign"], figure=float(figure) if figure else None)
 
