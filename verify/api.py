@@ -1,13 +1,24 @@
 """The commands as functions of plain arguments, for `from verify import ...` and for the command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verify.errors import OptionError
 from verify.files.location import parse_location
-from verify.options import AnyPath, Expect, Job, JudgeOptions, Options, SourceOptions, Workers, job_of, names_of
+from verify.options import (
+    AnyPath,
+    CompareOptions,
+    Expect,
+    Job,
+    JudgeOptions,
+    Options,
+    SourceOptions,
+    Workers,
+    job_of,
+    names_of,
+)
 from verify.options.option import require_known
 from verify.progress import Silent, Watch
 from verify.result import Result
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
     from verify.results.clips import ClipsReport
     from verify.results.comparison import ComparisonReport
     from verify.results.sweep import SweepReport
+    from verify.results.votes import VotesReport
 
 
 def _show_in_notebook(report: Result) -> str:
@@ -79,12 +91,19 @@ def dry_run(source: AnyPath | Job, **options: "Unpack[Options]") -> Result:
 
 
 def compare(
-    *sources: AnyPath, job: Job | None = None, watch: Watch | None = None, **options: "Unpack[Options]"
+    *sources: AnyPath,
+    job: Job | None = None,
+    not_worse_than: str | None = None,
+    margins: Iterable[str] = (),
+    watch: Watch | None = None,
+    **options: "Unpack[Options]",
 ) -> "ComparisonReport":
     """Let 2 to 26 models speak the same script, and compare their tensors with those of the first.
 
     Args:
         job: the options as a job, whose own source is ignored.
+        not_worse_than: the letter or the path of the model that none of the others may be worse than.
+        margins: the smallest differences that count, each as `"DNSMOS overall=0.2"`.
 
     Raises:
         ConversionError: there are fewer models, or more; the text, the voice, the output or the environment cannot be
@@ -99,7 +118,19 @@ def compare(
         hint = "To hear one model under two samplings, add --vary NAME=VALUE." if heard == 1 else ""
         raise OptionError("bad-option", message, hint)
     locations = [parse_location(source) for source in sources]
-    return comparison.compare(checked, locations, watch)
+    asked = CompareOptions(not_worse_than=not_worse_than, margins=margins)  # type: ignore[arg-type]  # read as options are
+    return comparison.compare(checked, locations, watch, asked)
+
+
+def count_votes(*files: AnyPath) -> "VotesReport":
+    """Count what listeners chose on the page of a comparison and saved, a file each: who won, and how sure that is.
+
+    Raises:
+        ConversionError: a file cannot be read, or is of another comparison than the first.
+    """
+    from verify.commands import votes
+
+    return votes.count(list(map(Path, files)))
 
 
 def sweep(

@@ -13,14 +13,16 @@ import pytest
 import soundfile
 
 from tests.support.helpers import run_cli, save_tiny
+from verify import count_votes
 from verify.checkpoint import reader
 from verify.checkpoint.equality import same_bytes
+from verify.commands.own_vocabulary import plan_one_of
 from verify.conversion import diff
 from verify.conversion.diff import Held
 from verify.errors import ArchiveError
 from verify.options import Job
 from verify.plan import plan
-from verify.report import compare_page, listen_page
+from verify.report.several import compare_page, listen_page
 
 SAY = ("--text", "yes.", "--expect", "sound")
 MOVED = "xtts.gpt.gpt.h.1.mlp.c_fc.weight"
@@ -155,8 +157,7 @@ def test_the_page_has_a_player_for_each_clip_and_names_nothing_outside_itself(co
         "style" not in attributes and not any(name.startswith("on") for name in attributes)
         for _, attributes in page.found
     )
-    assert len(page.all("table")) == 2
-    assert len(page.all("caption")) == 2
+    assert len(page.all("table")) == len(page.all("caption")) > 2
     assert all("scope" in cell for cell in page.all("th"))
     assert document["models"][3]["causes"][0]["message"].split(":")[0] in text
 
@@ -208,13 +209,19 @@ def test_a_page_without_room_names_the_file_instead(comparison, monkeypatch):
 
 def test_blind_in_a_real_browser_the_names_are_gone_until_one_is_chosen(comparison, chromium):
     address = (comparison[2] / "compare.html").as_uri()
+    paths = [model["path"] for model in comparison[1]["models"][:3]]
     page = chromium.new_page(viewport={"width": 360, "height": 800})
     said, asked, orders = [], [], set()
+    bottom = "Math.max(...[...document.querySelectorAll('audio')].slice(0, 2).map(one => one.getBoundingClientRect().bottom))"
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for width, height in ((1366, 768), (390, 844)):  # the voice and the first model on the first screen
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate(bottom) < height
+    page.set_viewport_size({"width": 360, "height": 800})
     take = page.locator(".take")
     for _ in range(8):
         page.reload()
@@ -227,25 +234,35 @@ def test_blind_in_a_real_browser_the_names_are_gone_until_one_is_chosen(comparis
     assert len(orders) > 1
     chosen = page.evaluate("document.querySelectorAll('.voice')[1].dataset.letter")
     take.locator(".best").nth(1).press("Enter")
-    assert page.inner_text("#tally") == f"Your choices: {chosen} 1; 1 of 1 sentences."
+    assert page.inner_text("#tally") == f"Your choices: {chosen} 1; 1 of 1 takes."
     assert take.locator(".chosen").inner_text() == f"You chose {chosen}."
     assert sorted(take.locator(".shown").all_inner_texts()) == ["A", "B", "C"]
+    page.fill("#listener", "Ann / Lee")
+    with page.expect_download() as saved:
+        page.click("#keep")
+    assert saved.value.suggested_filename == "votes-Ann-Lee.json"
+    votes = count_votes(saved.value.path())
+    assert (votes.models, votes.listeners, votes.takes) == (dict(zip("ABC", paths, strict=True)), 1, 1)
+    assert [(vote.listener, vote.text, vote.seed, vote.chosen) for vote in votes.votes] == [
+        ("Ann / Lee", "yes.", 0, chosen)
+    ]
     page.click("#start")
+    assert page.locator("#save").is_hidden()
     page.click("#reveal")
     assert sorted(take.locator(".shown").all_inner_texts()) == ["A", "B", "C"]
-    assert page.inner_text("#tally") == "Your choices: none; 0 of 1 sentences."
+    assert page.inner_text("#tally") == "Your choices: none; 0 of 1 takes."
     played = page.evaluate(
         "(async () => { const one = document.querySelectorAll('audio')[2]; one.muted = true; await one.play();"
         " await new Promise(done => setTimeout(done, 300)); return [one.currentTime > 0, one.error, one.duration > 0.3]; })()"
     )
     assert played == [True, None, True]
     assert said == []
-    assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
     page.close()
 
 
-def test_without_scripts_the_page_is_a_plain_one_with_names(comparison, browser):
-    context = browser.new_context(java_script_enabled=False)
+def test_without_scripts_the_page_is_a_plain_one_with_names(comparison, chromium):
+    context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((comparison[2] / "compare.html").as_uri())
     assert page.locator("button:visible").count() == 0
@@ -396,6 +413,29 @@ def test_a_comparison_is_of_two_models_to_twenty_six(capsys, count):
     code, out, err = run_cli(capsys, "compare", *["a.pth"] * count)
     assert (code, out) == (2, "")
     assert f"not {count}" in err
+
+
+def test_what_lies_beside_a_model_wins_where_the_vocabulary_of_all_does_not_fit_it(make_run, model_parts, tmp_path):
+    """One `--vocab` for all: a model with an extended vocabulary of its own keeps it, and the others are none the worse."""
+    import torch
+
+    def extend(state):
+        for name in ("text_embedding.weight", "text_head.weight", "text_head.bias"):
+            tensor = state[f"xtts.gpt.{name}"]
+            state[f"xtts.gpt.{name}"] = torch.cat([tensor, tensor[:1]])
+
+    run = make_run(extend)
+    tokenizer = json.loads(model_parts[2].read_text())
+    of_all = tmp_path / "vocab.json"
+    of_all.write_text(json.dumps(tokenizer))
+    vocab = tokenizer["model"]["vocab"]
+    vocab["<new>"] = max(vocab.values()) + 1
+    (run / "vocab.json").write_text(json.dumps(tokenizer))
+    planned = plan_one_of(Job(source=run, vocab=of_all))
+    assert (planned.vocabulary.size, [cause.code for cause in planned.causes]) == (len(vocab), ["vocab-own"])
+    (run / "vocab.json").unlink()
+    (wrong,) = plan_one_of(Job(source=run, vocab=of_all)).causes
+    assert (wrong.code, wrong.hint.startswith("Put its own vocab.json beside it")) == ("vocab-rows", True)
 
 
 def test_a_step_means_checkpoints_of_runs_and_the_only_model_of_a_folder(make_run, converted, tmp_path, capsys):

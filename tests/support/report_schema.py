@@ -15,6 +15,7 @@ MADE_BY = (
     ("verify.results.clips", "ClipsReport"),
     ("verify.results.comparison", "ComparisonReport"),
     ("verify.results.sweep", "SweepReport"),
+    ("verify.results.votes", "VotesReport"),
     ("verify.report.env", "EnvironmentReport"),
     ("verify.report.explain", "ExplanationReport"),
     ("verify.report.profiles", "Listing"),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,11 +20,15 @@ import soundfile
 from tests.support.helpers import ROOT, fingerprint, run_cli
 from verify import Job, resources
 from verify.audio.prompts import Script
+from verify.cli import main as cli
+from verify.cli import parser
 from verify.errors import OutputError
 from verify.progress import Silent
-from verify.report import curve, sweep_page
+from verify.report.several import curve, sweep_page, sweep_words
 from verify.resources import load
-from verify.results.sweep import SweepReport, SweptCheckpoint
+from verify.results.paired import UNTOLD
+from verify.results.sweep import SweepReport
+from verify.results.swept import SweptCheckpoint
 from verify.sweeping import candidates, ranking, store, workers
 from verify.sweeping.run_task import run_task
 from verify.sweeping.sweep import Workers, sweep
@@ -91,6 +96,20 @@ def test_every_checkpoint_is_heard_once_and_one_that_fails_stops_none(swept):
     assert [cause["code"] for cause in by_name["checkpoint_20.pth"]["causes"]] == ["truncated"]
     assert (document["schema"], document["verdict"], report.exit_code) == (1, "fail", 1)
     assert len(set(samples_of(folder).values())) == 3
+    assert document["copies"] == 2
+    assert sweep_words.headline(report) == "None speaks yet"
+    counted = "0 of 5 checkpoints speak, 3 make noise, 2 could not be heard, 2 more are copies"
+    assert sweep_words.tally(report) == counted
+    for checkpoint in by_name.values():  # a command that makes a model folder of it, for each that could be planned
+        words = shlex.split(checkpoint["command"] or "")[2:]
+        assert words[:1] == (
+            [checkpoint["path"]]
+            if checkpoint["name"] not in ("best_model.pth", "checkpoint_12.pth", "checkpoint_20.pth")
+            else []
+        )
+        if words:
+            assert cli._job(parser.parse(words)).expect == "sound"
+    assert {paired["answer"] for paired in document["paired"]} == {UNTOLD}
     for checkpoint in by_name.values():
         for sample in checkpoint["samples"] or ():
             assert (folder / sample["path"]).is_file()
@@ -262,7 +281,9 @@ def test_the_page_stands_whatever_the_ranking_asks_for(monkeypatch, tmp_path):
         ranking=ranking.read_criteria([]),
         settings={"texts": ["Hello."]},
     )
-    assert "rank 1, step 1, speaker similarity 0.7" in sweep_page.render(report, tmp_path)
+    text = sweep_page.render(report, tmp_path)
+    assert "rank 1, step 1, speaker similarity 0.7" in text
+    assert "<h1>None speaks yet</h1>" in text
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

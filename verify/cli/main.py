@@ -28,8 +28,9 @@ from verify.errors import (
 
 # Commands whose reports have a room of their own.
 _SHOWN_BY = {
-    "compare": "compare_terminal",
-    "sweep": "sweep_terminal",
+    "compare": "several.compare_terminal",
+    "votes": "several.votes",
+    "sweep": "several.sweep_terminal",
     "judge": "judge",
     "explain": "explain",
     "env": "env",
@@ -47,7 +48,7 @@ def _job(args: argparse.Namespace) -> Any:
 
     about = given(Job, vars(args))
     if "sources" in args:
-        about["source"] = args.sources[0]
+        about["source"] = next(iter(args.sources), ".")
     if str(getattr(args, "texts_file", None)) == STANDARD_TEXTS:
         about["standard_texts"] = True
     elif getattr(args, "texts_file", None):
@@ -60,7 +61,7 @@ def _job(args: argparse.Namespace) -> Any:
 def _do(args: argparse.Namespace, watch: Any) -> Any:
     """Do the command and return its result."""
     from verify import api
-    from verify.options import DemoOptions, JudgeOptions, Workers, given
+    from verify.options import CompareOptions, DemoOptions, JudgeOptions, Workers, given
 
     if args.command == "judge":
         return api.judge(*args.clips, watch=watch, **given(JudgeOptions, vars(args)))
@@ -83,8 +84,12 @@ def _do(args: argparse.Namespace, watch: Any) -> Any:
         from verify.cli import page
 
         return page.serve(args, _emit)
+    if args.command == "compare" and args.votes:
+        if args.sources:
+            raise OptionError("bad-option", f"--votes counts what was saved, and takes no model: {args.sources[0]}")
+        return api.count_votes(*args.votes)
     if args.command == "compare":
-        return api.compare(*args.sources, job=_job(args), watch=watch)
+        return api.compare(*args.sources, job=_job(args), watch=watch, **given(CompareOptions, vars(args)))
     if args.command == "sweep":
         return api.sweep(*args.sources, job=_job(args), watch=watch, **given(Workers, vars(args)))
     if args.command == "inspect":
@@ -149,8 +154,9 @@ def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     """Show the report of the command for people."""
     from verify.report import terminal
 
-    if args.command in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
-        room = import_module(f"verify.report.{_SHOWN_BY[args.command]}")
+    what = "votes" if getattr(args, "votes", None) else args.command
+    if what in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
+        room = import_module(f"verify.report.{_SHOWN_BY[what]}")
         details = {"has_details": True} if getattr(args, "details", False) else {}
         room.show(report, watch.screen, args.quiet, **details)
     elif not args.quiet:

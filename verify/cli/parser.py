@@ -64,8 +64,10 @@ COMMANDS = {
         examples=(
             "compare runs/phase-2 runs/phase-4 --vocab vocab.json -o phases",
             "compare base voice --texts lines.txt --seeds 3 -o heard",
+            "compare released new --texts lines.txt --seeds 3 --not-worse-than A",
+            "compare --votes ann.json ben.json",
         ),
-        operand=("sources", "+", "MODEL", "2 to 26 of .pth, .safetensors, run and model folders"),
+        operand=("sources", "*", "MODEL", "2 to 26 of .pth, .safetensors, run and model folders"),
     ),
     "sweep": Command(
         about="every checkpoint of every run says the same; ranked, with a page to listen through",
@@ -173,7 +175,9 @@ def _add_option(group: Any, name: str, default: Any, option: Option) -> None:
     if isinstance(default, bool):
         group.add_argument(*option.flags, action="store_false" if default else "store_true", **about)
         return
-    if option.repeatable:
+    if option.several:
+        about |= {"action": "extend", "nargs": "+"}
+    elif option.repeatable:
         about["action"] = "append"
     if option.alone:
         about |= {"nargs": "?", "const": option.alone}

@@ -14,21 +14,23 @@ from verify.background import Background
 from verify.checkpoint import reader
 from verify.checkpoint.tensor_stats import Scan
 from verify.commands import steps
+from verify.commands.hold import held, named
+from verify.commands.own_vocabulary import plan_one_of
 from verify.conversion import diff
 from verify.conversion.diff import Difference, Held
 from verify.errors import Cause, ConversionError, EnvironmentFault, cause_of
 from verify.files import local, staging
 from verify.files.location import Location
-from verify.options import Job
-from verify.plan import Plan, plan
+from verify.options import CompareOptions, Job
+from verify.plan import Plan
 from verify.progress import PrefixedProgress, Silent, Stopwatch, Watch
-from verify.report import compare_page
+from verify.report.several import compare_page
 from verify.result import Result
-from verify.results.comparison import ComparedModel, ComparisonReport
+from verify.results.comparison import LETTERS, ComparedModel, ComparisonReport
 from verify.source.find import STEP_NAME, input_paths
 from verify.source.sampling import in_words, varied
 
-MOST_MODELS = 26  # each has a letter
+MOST_MODELS = len(LETTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,21 +42,26 @@ class _Candidate:
     script: Script | None = None
 
 
-def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -> ComparisonReport:
+def compare(
+    job: Job, sources: Sequence[Location], watch: Watch | None = None, asked: CompareOptions | None = None
+) -> ComparisonReport:
     """Let every model speak the same script, and compare their tensors with those of the first.
 
     Args:
         job: the options for every model; its own source is ignored.
+        asked: whether a model is a gate for the others, and the smallest differences that count.
 
     Raises:
         ConversionError: the text, the voice, the output or the environment cannot be used. A fault of one
             model is in the report instead.
     """
-    watch = watch or Silent()
+    watch, asked = watch or Silent(), asked or CompareOptions()
+    columns_asked = _asked(job, sources)
+    against = named(asked.not_worse_than, [source for _, source, _ in columns_asked], job)
     steps.require_sayable(job)
     if job.output:
         staging.check_target(job.output, _inputs(job, sources), job.force)
-    candidates = _candidates(_asked(job, sources))
+    candidates = _candidates(columns_asked)
     if sum(candidate.plan is not None for candidate in candidates) < 2:
         models = [
             replace(candidate.model, report=Result.of(candidate.plan)) if candidate.plan else candidate.model
@@ -63,9 +70,9 @@ def compare(job: Job, sources: Sequence[Location], watch: Watch | None = None) -
         return _report(models, candidates)
     importing = steps.importing()
     if job.output is None:
-        return _report(_compared(candidates, importing, None, watch), candidates)
+        return held(_report(_compared(candidates, importing, None, watch), candidates), against, asked)
     with staging.staging(job.output) as stage:
-        report = _report(_compared(candidates, importing, stage.folder, watch), candidates)
+        report = held(_report(_compared(candidates, importing, stage.folder, watch), candidates), against, asked)
         return report if report.causes else _publish(report, job, stage)
 
 
@@ -100,9 +107,9 @@ def _candidates(asked: Sequence[tuple[Job, Location, str]]) -> list[_Candidate]:
     candidates: list[_Candidate] = []
     lead: tuple[Plan, Script | None] | None = None
     for number, (job, source, setting) in enumerate(asked):
-        model = ComparedModel(name=chr(ord("A") + number), path=str(source), setting=setting)
+        model = ComparedModel(name=LETTERS[number], path=str(source), setting=setting)
         try:
-            planned = plan(_job_for(job, source))
+            planned = plan_one_of(_job_for(job, source))
             planned, script = follow(planned, *lead) if lead else (planned, steps.script_of(planned))
         except (ConversionError, OSError) as error:
             candidates.append(_Candidate(model=replace(model, cause=cause_of(error))))

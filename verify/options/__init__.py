@@ -3,8 +3,8 @@
 from verify.options.job import Dtype, Expect, Format, Job
 from verify.options.keywords import AnyPath, Options, SourceOptions, job_of
 from verify.options.option import given, names_of, options_of
-from verify.options.others import HOLDERS, CommandLine, DemoOptions, JudgeOptions, UiOptions, Workers
-from verify.options.places import CHECKS, EVERY, GROUPS, SPEECH
+from verify.options.others import HOLDERS, CommandLine, CompareOptions, DemoOptions, JudgeOptions, UiOptions, Workers
+from verify.options.places import CHECKS, EVERY, GROUPS, MODEL, SPEECH
 from verify.options.reproduce import command, words
 
 __all__ = [
@@ -12,9 +12,11 @@ __all__ = [
     "EVERY",
     "GROUPS",
     "HOLDERS",
+    "MODEL",
     "SPEECH",
     "AnyPath",
     "CommandLine",
+    "CompareOptions",
     "DemoOptions",
     "Dtype",
     "Expect",

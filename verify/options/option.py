@@ -32,6 +32,7 @@ class Option:
     choices: tuple[str, ...] = ()  # what a shell completes; `parse` decides what is valid
     other_words: Mapping[str, str] = field(default_factory=dict)  # other spellings -> the choice to suggest
     repeatable: bool = False
+    several: bool = False  # whether one mention takes several values, as a shell makes of `votes-*.json`
     alone: str | None = None  # the value where the option is given without one
 
     @property

@@ -1,13 +1,25 @@
 """The options of the other commands, and those of the command line alone."""
 # ruff: noqa: RUF009 - `option` makes a dataclass's field, as `dataclasses.field` does
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from verify import resources
 from verify.options import option as read
 from verify.options.job import Expect, Job, expect_option
 from verify.options.option import check, option
-from verify.options.places import EVERY, MAIN, OUTPUT, SHOWN, SPEAKING, SPEECH, WORK
+from verify.options.places import CHECKS, EVERY, MAIN, OUTPUT, SHOWN, SPEAKING, SPEECH, WORK
+
+
+def _margin(value: Any) -> str:
+    """Return the text `FIGURE=NUMBER`, if it names a figure that takes have and a number above zero."""
+    name, _, number = str(value).rpartition("=")
+    figures = [row["name"] for row in resources.load("ranking")["figures"] if row["name"] != "loss"]
+    if name not in figures or not re.fullmatch(r"\d*\.?\d+", number) or not float(number):
+        raise ValueError(f'is no margin: write "{figures[0]}=0.1"; there are {", ".join(figures)}')
+    return str(value)
 
 
 # fmt: off
@@ -23,6 +35,21 @@ class Workers:
     ray: str | None = option("--ray ADDRESS", None, ("sweep",), WORK, parse=read.text,
         help="work on this Ray cluster: auto, HOST:PORT or ray://HOST:PORT",
         more='needs `pip install "xtts-verify[cluster]"`')
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """The options of `compare` alone."""
+
+    not_worse_than: str | None = option("--not-worse-than MODEL", None, ("compare",), CHECKS, parse=read.text,
+        help="fail unless every other model is shown to be no worse than this one, by its letter: A is the first",
+        more="or by its path; within the margins of configs/ranking.toml")
+    margins: tuple[str, ...] = option("--margin FIGURE=NUMBER", (), ("compare",), CHECKS, parse=_margin, repeatable=True,
+        help='the smallest difference that counts, such as "DNSMOS overall=0.2" (repeatable)',
+        more="default: that of configs/ranking.toml")
 
     def __post_init__(self) -> None:
         check(self)
@@ -79,6 +106,9 @@ class CommandLine:
 
     texts_file: Path | None = option("--texts FILE|standard", None, SPEAKING, SPEECH, parse=Path,
         help="text file of sentences to say, one a line; standard: the eight that ship for the language")
+    votes: tuple[Path, ...] = option("--votes FILE", (), ("compare",), SHOWN, parse=Path, repeatable=True, several=True,
+        help="count what listeners saved on the page of a comparison: who won, and how sure that is",
+        more="takes no models")
     dry_run: bool = option("--dry-run", False, MAIN, OUTPUT,
         help="say what would happen and write nothing",
         more="as `inspect` does")
@@ -93,4 +123,4 @@ class CommandLine:
 
 
 # fmt: on
-HOLDERS = (Job, JudgeOptions, Workers, DemoOptions, UiOptions, CommandLine)
+HOLDERS = (Job, CompareOptions, JudgeOptions, Workers, DemoOptions, UiOptions, CommandLine)

@@ -2,12 +2,14 @@
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import soxr
 
 from verify.audio import mel
+from verify.results.paired import PairedDifference
 
 COLUMNS = 600  # of a waveform: more than a phone has pixels, fewer than bloat the page
 SPECTROGRAM_COLUMNS, BANDS, WINDOW = 800, 96, 1024
@@ -60,21 +62,40 @@ def ticks() -> list[tuple[str, float]]:
 
 def limit_bar(check: dict[str, Any]) -> dict[str, float] | None:
     """Return where the allowed span begins and ends and where the measurement lies, in percent of a bar."""
-    measured = check["measured"]
-    if measured is None or check["low"] is check["high"] is None:
+    bar = span_bar(check["low"], check["high"], [check["measured"]])
+    return {"low": bar["low"], "high": bar["high"], "at": bar["at"][0]} if bar else None
+
+
+def span_bar(low: float | None, high: float | None, measured: Sequence[float | None]) -> dict[str, Any] | None:
+    """Return the same for several measurements; `at` has a place, or None, for each."""
+    known = [value for value in measured if value is not None and math.isfinite(value)]
+    if not known or low is high is None:
         return None
-    low = -math.inf if check["low"] is None else check["low"]
-    high = math.inf if check["high"] is None else check["high"]
-    ends = [value for value in (low, high, measured) if math.isfinite(value)]
-    margin = (max(ends) - min(ends)) * 0.3 or max(abs(measured), 1.0) * 0.3
+    least, most = -math.inf if low is None else low, math.inf if high is None else high
+    ends = [value for value in (least, most, *known) if math.isfinite(value)]
+    margin = (max(ends) - min(ends)) * 0.3 or max(abs(known[0]), 1.0) * 0.3
     left, right = min(ends) - margin, max(ends) + margin
     if min(ends) >= 0 > left:
         left = 0.0  # what cannot be negative begins at zero
+    places = [_place(value, left, right) if value in known else None for value in measured]
+    return {"low": _place(least, left, right), "high": _place(most, left, right), "at": places}
 
-    def place(value: float) -> float:
-        return round(min(100.0, max(0.0, 100 * (value - left) / (right - left))), 1)
 
-    return {"low": place(low), "high": place(high), "at": place(measured)}
+def gain_bar(item: PairedDifference) -> dict[str, float | None]:
+    """Return where a difference, its span and the margins lie, in percent of a bar whose middle is no difference, better to the right."""
+    sign = 1 if item.better == "higher" else -1
+    low, high = item.gains or (None, None)
+    reach = 1.15 * max(abs(value) for value in (item.mean, item.margin, low or 0.0, high or 0.0)) or 1.0
+
+    def place(value: float | None) -> float | None:
+        return None if value is None else _place(value, -reach, reach)
+
+    ends = {"margin_low": place(-item.margin), "margin_high": place(item.margin)}
+    return {**ends, "low": place(low), "high": place(high), "at": place(sign * item.mean)}
+
+
+def _place(value: float, left: float, right: float) -> float:
+    return round(min(100.0, max(0.0, 100 * (value - left) / (right - left))), 1)
 
 
 def key_bar(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:

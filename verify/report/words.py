@@ -37,7 +37,9 @@ class CheckState:
 
 PASSED = CheckState(mark="✓", words="passed", name="pass", colour="green")
 FAILED = CheckState(mark="✗", words="failed", name="fail", colour="red")
-NOT_DEMANDED = CheckState(mark="–", words="failed, not demanded", name="warn", colour="yellow")
+NOT_DEMANDED = CheckState(
+    mark="(✗)", words="failed, not demanded", name="warn", colour="yellow"
+)  # "–" is "not measured"
 
 
 def check_state(ok: bool, demanded: bool) -> CheckState:

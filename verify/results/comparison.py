@@ -10,6 +10,10 @@ from verify.conversion.diff import Difference
 from verify.document import SCHEMA, cause_as_json, check_as_json, layout, verdict_of_all
 from verify.errors import EXIT_CODES, Cause
 from verify.result import Result
+from verify.results.gate import Gate
+from verify.results.paired import Paired
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the names of the models, in the order in which they were given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,8 @@ class ComparisonReport:
     language: str | None = None
     reference: str | None = None
     causes: tuple[Cause, ...] = ()  # of the comparison itself, not of one model
+    paired: tuple[Paired, ...] = ()  # each model that spoke, held against the first or the one of the gate
+    gate: Gate | None = None
     output: str | None = None
 
     @property
@@ -93,12 +99,14 @@ class ComparisonReport:
 
     @property
     def verdict(self) -> str:
-        """`error` where there was nothing to compare, `fail` where one model fails, `warn` on any warning, else `pass`."""
-        return "error" if self.causes else verdict_of_all(model.verdict for model in self.models)
+        """`error` where there was nothing to compare, `fail` where a model or the gate fails, `warn` on any warning, else `pass`."""
+        if self.causes:
+            return "error"
+        return "fail" if self.gate and not self.gate.passes else verdict_of_all(model.verdict for model in self.models)
 
     @property
     def exit_code(self) -> int:
-        """0, 1 where a model fails, 2 where fewer than two could be compared."""
+        """0, 1 where a model or the gate fails, 2 where fewer than two could be compared."""
         return EXIT_CODES[self.verdict]
 
     @property
@@ -118,6 +126,8 @@ class ComparisonReport:
             "causes": [cause_as_json(cause) for cause in self.causes],
             "models": [model.to_json() for model in self.models],
             "differences": [_difference(model, model.difference) for model in self.models if model.difference],
+            "paired": [item.to_json() for item in self.paired] or None,
+            "gate": self.gate.to_json() if self.gate else None,
             "texts": list(self.texts) or None,
             "seeds": list(self.seeds) or None,
             "language": self.language,

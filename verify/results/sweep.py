@@ -1,60 +1,14 @@
 """The result of `sweep`: checkpoints by rank, as one frozen value and as JSON. What ranks them: verify/sweeping/ranking.py."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from verify.document import SCHEMA, verdict_of_all
 from verify.errors import EXIT_CODES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criterion:
-    """A row of configs/ranking.toml: a figure, whether `higher` or `lower` is better, and the smallest difference that counts."""
-
-    name: str
-    better: str
-    step: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SweptCheckpoint:
-    """A checkpoint of a sweep, by its name within the sweep; `found` is its part of the report, as JSON."""
-
-    name: str
-    run: str
-    path: str
-    found: dict[str, Any]
-    copy_of: str | None = None
-    resumed: bool = False  # whether its result was kept from an earlier sweep
-    folder: str | None = None  # where its clips are, relative to the folder of the sweep
-    rank: int | None = None
-    figures: Mapping[str, float | None] = field(default_factory=dict)  # by criterion; None where nothing was measured
-
-    @property
-    def samples(self) -> list[dict[str, Any]]:
-        return self.found["samples"] or []
-
-    @property
-    def causes(self) -> list[dict[str, Any]]:
-        return self.found["causes"]
-
-    @property
-    def verdict(self) -> str:
-        """`copy`, or as in its report; `error` where there is none."""
-        return "copy" if self.copy_of else self.found["verdict"]
-
-    @property
-    def failed(self) -> list[dict[str, Any]]:
-        """The checks that failed, whether or not they decide the verdict."""
-        return [check for check in self.found["checks"] or () if not check["ok"]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the checkpoint as schema 1 has it; unknown values are null."""
-        samples = [{**sample, "path": f"{self.folder}/{sample['path']}"} for sample in self.samples]
-        names = {"name": self.name, "run": self.run, "path": self.path, "copy_of": self.copy_of}
-        state = {"verdict": self.verdict, "samples": samples or None, "resumed": self.resumed}
-        return {"rank": self.rank, **names, "figures": dict(self.figures), **{**self.found, **names, **state}}
+from verify.results.criteria import Criterion
+from verify.results.paired import Paired
+from verify.results.swept import SweptCheckpoint
+from verify.results.trend import Trend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +17,8 @@ class SweepReport:
 
     checkpoints: tuple[SweptCheckpoint, ...]
     ranking: tuple[Criterion, ...] = ()  # the criteria, the most important first
+    paired: tuple[Paired, ...] = ()  # each that spoke, held against the first in rank, in the order of the ranks
+    trends: tuple[Trend, ...] = ()  # of each run
     settings: dict[str, Any] = field(default_factory=dict)
     reference: str | None = None
     jobs: int | None = None  # as requested
@@ -74,6 +30,32 @@ class SweepReport:
     def heard(self) -> tuple[SweptCheckpoint, ...]:
         """Those that spoke, the best first."""
         return tuple(checkpoint for checkpoint in self.checkpoints if checkpoint.rank)
+
+    @property
+    def speaking(self) -> tuple[SweptCheckpoint, ...]:
+        """Those that were heard to speak, the best first; a barely trained one makes noise instead."""
+        return tuple(checkpoint for checkpoint in self.heard if checkpoint.speaks)
+
+    @property
+    def copies(self) -> tuple[SweptCheckpoint, ...]:
+        """Those that hold what another one holds."""
+        return tuple(checkpoint for checkpoint in self.checkpoints if checkpoint.copy_of)
+
+    @property
+    def mute(self) -> tuple[SweptCheckpoint, ...]:
+        """Those that could not be heard at all."""
+        return tuple(checkpoint for checkpoint in self.checkpoints if not checkpoint.rank and not checkpoint.copy_of)
+
+    @property
+    def measured(self) -> tuple[Criterion, ...]:
+        """The criteria of which at least one checkpoint has the figure."""
+        known = {name for checkpoint in self.heard for name, value in checkpoint.figures.items() if value is not None}
+        return tuple(criterion for criterion in self.ranking if criterion.name in known)
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """How each that spoke stands to the first in rank, by name."""
+        return {paired.model: paired.answer for paired in self.paired}
 
     @property
     def verdict(self) -> str:
@@ -94,6 +76,9 @@ class SweepReport:
             "causes": [cause for checkpoint in self.checkpoints if not checkpoint.rank for cause in checkpoint.causes],
             "checkpoints": [checkpoint.to_json() for checkpoint in self.checkpoints],
             "ranking": [asdict(criterion) for criterion in self.ranking],
+            "copies": len(self.copies),
+            "paired": [paired.to_json() for paired in self.paired] or None,
+            "trends": [trend.to_json() for trend in self.trends] or None,
             **shared,
             "reference": self.reference,
             "settings": self.settings,

@@ -10,11 +10,12 @@ from typing import Any
 
 from verify.audio.prompts import Script
 from verify.commands.compare import follow
+from verify.commands.own_vocabulary import plan_one_of
 from verify.commands.steps import script_of
 from verify.errors import Cause, ConversionError, cause_of
 from verify.files.local import sha256, stamp_at
 from verify.options import Job
-from verify.plan import Plan, plan
+from verify.plan import Plan
 from verify.progress import Watch
 from verify.source.find import checkpoints_of
 
@@ -70,7 +71,7 @@ def _prepared(job: Job, path: Path, top: Path, lead: Candidate | None) -> Candid
     """Return the checkpoint with its plan, or with the cause why it cannot be used."""
     candidate = Candidate(name=_name(path, top), run=_name(path.parent, top.parent), path=path)
     try:
-        planned = plan(replace(job, source=path, checkpoint="best"))
+        planned = plan_one_of(replace(job, source=path, checkpoint="best"))
         if lead and lead.plan:
             planned, script = follow(planned, lead.plan, lead.script)
         else:

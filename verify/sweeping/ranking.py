@@ -1,24 +1,15 @@
 """Rank the checkpoints of a sweep by the rows of configs/ranking.toml; each names a check, a loss or a figure below."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from verify import resources
 from verify.checks import median
-from verify.results.sweep import Criterion, SweptCheckpoint
+from verify.results import criteria as criteria_of
+from verify.results.criteria import Criterion, figure_of
+from verify.results.swept import LOSSES, SweptCheckpoint, losses
 
-LOSSES = (
-    "eval loss",
-    "train loss",
-    "loss",
-)  # in order of preference: the eval loss is of speech that was not trained on
-# Figures that are neither checks nor losses; a new one is a line here and a row in configs/ranking.toml.
-FIGURES: dict[str, Callable[[SweptCheckpoint], float | None]] = {
-    "failed checks": lambda checkpoint: float(len(checkpoint.failed)) if checkpoint.samples else None,
-    "speaker similarity": lambda checkpoint: median([sample["speaker_similarity"] for sample in checkpoint.samples]),
-}
+FAILED = "failed checks"  # a checkpoint fails a check where most of its samples do
 
 
 def ranked(checkpoints: Sequence[SweptCheckpoint], criteria: Sequence[Criterion]) -> tuple[SweptCheckpoint, ...]:
@@ -37,29 +28,16 @@ def ranked(checkpoints: Sequence[SweptCheckpoint], criteria: Sequence[Criterion]
 def read_criteria(checkpoints: Sequence[SweptCheckpoint]) -> tuple[Criterion, ...]:
     """Return the ranking criteria, the most important first; the row `loss` becomes the loss that most checkpoints have."""
     loss = _common_loss([checkpoint for checkpoint in checkpoints if checkpoint.samples])
-    rows = [Criterion(**row) for row in resources.load("ranking")["figures"]]
-    return tuple(replace(row, name=loss) if row.name == "loss" else row for row in rows)
+    return tuple(replace(row, name=loss) if row.name == "loss" else row for row in criteria_of.criteria())
 
 
 def figure(checkpoint: SweptCheckpoint, name: str) -> float | None:
-    """Return a figure of a checkpoint, for a check the median over its samples; None where there is none."""
-    if name in FIGURES:
-        return FIGURES[name](checkpoint)
+    """Return a figure of a checkpoint, the median over its samples; None where there is none."""
+    if name == FAILED:
+        return float(len(checkpoint.failed)) if checkpoint.samples else None
     if name in LOSSES:
         return losses(checkpoint.found["loss"]).get(name)
-    checks = (check for sample in checkpoint.samples for check in sample["checks"] if check["name"] == name)
-    return median([check["measured"] for check in checks])
-
-
-def losses(loss: Any) -> dict[str, float]:
-    """Return the losses in a checkpoint by name: the trainer saves a number, or a dictionary of one or two."""
-    values = loss if isinstance(loss, dict) else {"loss": loss}
-    by_name = {name: values.get(name.replace(" ", "_")) for name in LOSSES}
-    return {
-        name: float(value)
-        for name, value in by_name.items()
-        if isinstance(value, (int, float)) and math.isfinite(value)
-    }
+    return median([figure_of(sample, name) for sample in checkpoint.samples])
 
 
 def _common_loss(checkpoints: Sequence[SweptCheckpoint]) -> str:

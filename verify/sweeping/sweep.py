@@ -12,13 +12,17 @@ from verify.commands.steps import require_sayable
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
 from verify.files.location import local_path
-from verify.options import CHECKS, SPEECH, Job, Workers
+from verify.options import CHECKS, MODEL, SPEECH, Job, Workers, command
 from verify.options.option import options_of
+from verify.plan import Plan
 from verify.progress import Silent, Watch
-from verify.report import sweep_page
+from verify.report.several import sweep_page
 from verify.result import Result
 from verify.results.comparison import ComparedModel
-from verify.results.sweep import SweepReport, SweptCheckpoint
+from verify.results.paired import hold_against
+from verify.results.sweep import SweepReport
+from verify.results.swept import SweptCheckpoint
+from verify.results.trend import trends
 from verify.source.find import input_paths
 from verify.sweeping import candidates, ranking, ray_backend, store
 from verify.sweeping.candidates import Candidate
@@ -27,6 +31,8 @@ from verify.sweeping.task import Outcome, Task
 from verify.sweeping.workers import environment_of, gpus_for, job_count, run_tasks, worker_bytes
 
 FOLDER = "sweep"
+# Options of speech that say nothing of how the model is made or used.
+LEFT_OUT = {"texts", "standard_texts", "seed", "seeds", "device"}
 # Options that are settled before the first word: the script says what came of them.
 SETTLED = {"speaker_wavs", "texts", "standard_texts", "language", "seed", "seeds", "transcribe"}
 
@@ -151,9 +157,15 @@ def _report(
     """Return the report: the ranked checkpoints first, then the others."""
     swept = [_swept(candidate, outcomes.get(candidate.name)) for candidate in prepared]
     criteria = ranking.read_criteria(swept)
+    by_rank = ranking.ranked(swept, criteria)
+    heard = [checkpoint for checkpoint in by_rank if checkpoint.rank]
     return SweepReport(
-        checkpoints=ranking.ranked(swept, criteria),
+        checkpoints=by_rank,
         ranking=criteria,
+        paired=tuple(
+            hold_against(other.name, other.samples, heard[0].name, heard[0].samples, criteria) for other in heard[1:]
+        ),
+        trends=trends(by_rank, criteria),
         reference=script.reference if script else None,
         jobs=workers.jobs,
         ray=workers.ray,
@@ -177,4 +189,16 @@ def _swept(candidate: Candidate, outcome: _Outcome | None) -> SweptCheckpoint:
         resumed=bool(outcome and outcome.resumed),
         folder=f"{store.RESULTS}/{folder}" if folder else None,
         found=found,
+        command=_command(candidate.plan, candidate.path) if candidate.plan and not candidate.copy_of else None,
     )
+
+
+def _command(plan: Plan, path: Path) -> str:
+    """Return what turns a checkpoint into a model folder, with all that the sweep was told of the model and the voice."""
+    asked = {
+        item.name: getattr(plan.job, item.name)
+        for item, option in options_of(plan.job)
+        if "convert" in option.commands
+        and (item.name == "expect" or (option.group in (MODEL, SPEECH) and item.name not in LEFT_OUT))
+    }
+    return command(Job(**{**asked, "source": path, "checkpoint": "best"}), "convert")

@@ -1,25 +1,56 @@
 """What the pages to listen through have in common: each sentence with its voices, all clips equally loud."""
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
 
 import soundfile
 
+from verify import shell
 from verify.audio.signal import matching_gains
 from verify.report import templating
 
 MOST_SECONDS = 600.0  # of sound in a page, which FLAC and base64 make about 25 MB of; the rest stays in its files
 
 
-def voice(name: str, about: str, sample: dict[str, Any], file: Path, shown: str) -> dict[str, Any]:
-    """Return one who speaks a sentence: by which name, what is told of it beside, and the clip, `shown` as its path."""
-    return {"name": name, "about": about, "sample": sample, "file": file, "shown": shown, "sound": None}
+def voice(name: str, path: str, about: str, sample: dict[str, Any], file: Path, shown: str) -> dict[str, Any]:
+    """Return one who speaks a sentence: its name, its model's path, what is told of it beside, and the clip, `shown` as its path."""
+    return {
+        "name": name,
+        "path": path,
+        "about": about,
+        "sample": sample,
+        "file": file,
+        "shown": shown,
+        "sound": None,
+    }
 
 
 def take(sample: dict[str, Any], voices: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a sentence with a seed, and who said it."""
     return {"text": sample["text"], "language": sample["language"], "seed": sample["seed"], "voices": voices}
+
+
+def listening(folder: Path, takes: list[dict[str, Any]], reference: str | None) -> dict[str, Any]:
+    """Return what listen.html.j2 shows of the takes, with the sound of their voices."""
+    return {
+        "takes": takes,
+        "sound": put_sound(folder, [voice for take in takes for voice in take["voices"]]) if takes else None,
+        "reference": reference,
+        "comparison": identity(takes),
+        "count_command": shell.command("compare", "--votes", "FILE", "FILE"),
+    }
+
+
+def identity(takes: list[dict[str, Any]]) -> str:
+    """Return a name of what is heard on a page, by which votes on it are told from those on another."""
+    heard = [
+        (take["text"], take["seed"], voice["name"], hashlib.sha256(voice["file"].read_bytes()).hexdigest())
+        for take in takes
+        for voice in take["voices"]
+    ]
+    return hashlib.sha256(repr(heard).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def put_sound(folder: Path, voices: list[dict[str, Any]]) -> Any:

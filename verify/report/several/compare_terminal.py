@@ -10,10 +10,12 @@ from verify.conversion.diff import Difference, LayerChange
 from verify.diagnosis.attribution import summary
 from verify.errors import counted
 from verify.report.details import check_cell, facts
-from verify.report.screen import show_cause, show_verdict, table
+from verify.report.screen import say, show_cause, show_verdict, table
+from verify.report.several import answers
 from verify.report.terminal import show_failures
 from verify.report.words import number, percent, printable
 from verify.results.comparison import ComparedModel, ComparisonReport, Row, changed_share, figures, rows
+from verify.results.paired import Paired
 
 PAGE = "compare.html"
 
@@ -29,6 +31,8 @@ def show(report: ComparisonReport, screen: Console, is_quiet: bool, has_details:
             _show_said(report, screen)
         if any(model.checks for model in report.models):
             _show_figures(report, screen, has_details)
+        if has_details and report.paired:
+            screen.print(_differences(report.paired))
         screen.print()
     if not is_quiet or report.verdict not in ("pass", "warn"):
         show_outcome(report, screen)
@@ -47,7 +51,14 @@ def show_outcome(report: ComparisonReport, screen: Console) -> None:
     for cause in report.causes:
         show_cause(cause, screen)
     verdicts = ", ".join(f"{model.name} {model.verdict}" for model in report.models)
-    show_verdict(report.verdict, f" ({verdicts}) in {sum(report.seconds.values()):.1f} s", screen)
+    gate = f", gate {'pass' if report.gate.passes else 'fail'}" if report.gate else ""
+    show_verdict(report.verdict, f" ({verdicts}{gate}) in {sum(report.seconds.values()):.1f} s", screen)
+    for paired in report.paired:
+        say(answers.in_words(paired), screen)
+    for line in answers.gate_in_words(report.gate) if report.gate else ():
+        say(f"gate: {line}", screen)
+    if more := answers.enough(report.paired):
+        say(f"  → {more}", screen)
     if report.output and report.heard:
         screen.print(Text("listen: ") + printable(f"{report.output}/{PAGE}"), soft_wrap=True)
 
@@ -128,8 +139,20 @@ def _show_figures(report: ComparisonReport, screen: Console, has_details: bool) 
     found = rows(models)
     wanted = [row for row in found if has_details or any(check and not check.ok for check in row.cells)]
     screen.print(_figures(models, wanted))
+    legend = _legend(models, wanted)
+    if legend:
+        screen.print(Text(legend, "dim"))
     if len(wanted) < len(found):
         screen.print(Text(f"{len(found) - len(wanted)} of {len(found)} checks pass in every model that has them"))
+
+
+def _legend(models: Sequence[ComparedModel], shown: Sequence[Row]) -> str:
+    """Return what the marks mean that need it, of those that the table has."""
+    cells = [(model, check) for row in shown for model, check in zip(models, row.cells, strict=True)]
+    spared = any(check and not check.ok and not model.demands(check) for model, check in cells)
+    meanings = ["(✗) fails, not demanded"] if spared else []
+    meanings += ["– not measured"] if any(check is None or check.measured is None for _, check in cells) else []
+    return "; ".join(meanings)
 
 
 def _figures(models: Sequence[ComparedModel], checks: Sequence[Row]) -> Table:
@@ -149,6 +172,20 @@ def _figures(models: Sequence[ComparedModel], checks: Sequence[Row]) -> Table:
             for model, check in zip(models, row.cells, strict=True)
         ]
         shown.add_row(row.name, *cells, row.limit, row.unit)
+    return shown
+
+
+def _differences(paired: Sequence[Paired]) -> Table:
+    """Return the figures of each model less those of the other, with their intervals and answers."""
+    numbers = ("difference", "from", "to", "counts from")
+    shown = table("figure", "models", *numbers, "over", "answer", right=numbers, title=Text("Take by take", "bold"))
+    for pair in paired:
+        for item in pair.figures:
+            ends = [answers.signed(end) if end is not None else "–" for end in (item.low, item.high)]
+            numbers_of = (answers.signed(item.mean), *ends, number(item.margin))
+            shown.add_row(
+                item.figure, f"{pair.model} less {pair.against}", *numbers_of, answers.over(item), item.answer
+            )
     return shown
 
 
