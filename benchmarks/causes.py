@@ -64,7 +64,7 @@ HARMS = {
     "GPT: never stops": ("sound-endless",),
     "GPT: stops early": ("sound-cut-off", "sound-other-words"),
     "conditioning": OF_GPT,
-    "speaker encoder": ("sound-other-voice",),
+    "speaker encoder": ("sound-other-voice", "sound-not-finite"),  # an embedding of NaN
     "vocoder": OF_VOCODER,
     "vocoder: last convolution tenfold": ("sound-clipped",),
     "all": (*OF_GPT, *OF_VOCODER),
