@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from verify import __version__
-from verify.checks import Check
+from verify.checks import WORD_CHECKS, Check
 from verify.errors import counted
 from verify.files.seal import sealed
 from verify.findings import OutputFile, SampleResult
@@ -90,7 +90,7 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     versions = ", ".join(f"{name} {found[name]}" for name in names if found.get(name))
     yield "versions", f"xtts-verify {__version__}{f', {versions}' if versions else ''}"
     yield "load", _load(result)
-    yield "speech", _speech(result.samples)
+    yield "speech", _speech(result.samples, any(check.name in WORD_CHECKS for check in result.checks or ()))
     if result.checks:
         yield "checks", _checks(result.checks, result.failed_checks)
     codes = ", ".join(f"`{cause.code}`" for cause in result.causes if cause.severity != "note")
@@ -120,7 +120,7 @@ def _load(result: Result) -> str:
     return f"strictly: {result.load.matched:,} tensors{same}"
 
 
-def _speech(samples: Sequence[SampleResult]) -> str:
+def _speech(samples: Sequence[SampleResult], has_words: bool) -> str:
     if not samples:
         return "nothing was spoken"
     first = samples[0]
