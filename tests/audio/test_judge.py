@@ -286,7 +286,7 @@ def test_many_clips_get_a_line_each(capsys, clips, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     code, _, err = run(capsys, *[clips / "noise.wav"] * 5)
     assert code == 1
-    assert err.count("0 of 5 pass") == 1
+    assert err.count("0 of 5 clips pass") == 1
     assert sum("noise.wav" in line and "✗" in line for line in err.splitlines()) == 5
 
 
