@@ -10,7 +10,14 @@ from TTS.tts.models.xtts import Xtts
 from verify import resources
 from verify.audio.clips import Clip, Sample, read_clip
 from verify.checks import Check
-from verify.coqui.synthesis import Voice, device_faults, encode, speaker_embedding
+from verify.coqui.synthesis import (
+    CONDITIONING_RATE_HZ,
+    Voice,
+    at_conditioning_rate,
+    device_faults,
+    encode,
+    speaker_embedding,
+)
 
 
 @torch.inference_mode()
@@ -76,18 +83,25 @@ def speaker_similarity(model: Xtts, voice: Voice, sample: Sample) -> float | Non
     """
     if sample.seconds < SHORTEST_EMBEDDED_SECONDS or not np.isfinite(sample.samples).all():
         return None
-    noise = 0.1 * np.random.default_rng(0).standard_normal(len(sample.samples)).astype(np.float32)
-    likeness, of_noise = (_likeness(model, voice, samples, sample.rate_hz) for samples in (sample.samples, noise))
-    return round(likeness, 3) if math.isfinite(likeness) and of_noise < NOISE_IS_THE_VOICE else None
+    likeness = _likeness(model, voice, torch.from_numpy(sample.samples).unsqueeze(0), sample.rate_hz)
+    knows_noise = _knows_noise(model, voice, len(sample.samples), sample.rate_hz)
+    return round(likeness, 3) if math.isfinite(likeness) and knows_noise else None
 
 
-def _likeness(model: Xtts, voice: Voice, samples: np.ndarray, rate_hz: int) -> float:
-    return _cosine(_embedding(model, samples, rate_hz), voice.embedding)
+def _knows_noise(model: Xtts, voice: Voice, length: int, rate_hz: int) -> bool:
+    """Whether the encoder finds noise of this many samples unlike the voice."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(length).astype(np.float32)
+    return _likeness(model, voice, torch.from_numpy(noise).unsqueeze(0), rate_hz) < NOISE_IS_THE_VOICE
 
 
-def _embedding(model: Xtts, samples: np.ndarray, rate_hz: int) -> torch.Tensor:
+def _likeness(model: Xtts, voice: Voice, audio: torch.Tensor, rate_hz: int) -> float:
+    return _cosine(_embedding(model, audio, rate_hz), voice.embedding)
+
+
+def _embedding(model: Xtts, audio: torch.Tensor, rate_hz: int) -> torch.Tensor:
+    """Return what the speaker encoder makes of audio `(1, samples)`."""
     with device_faults(model):
-        return speaker_embedding(model, torch.from_numpy(samples).unsqueeze(0).to(model.device), rate_hz)
+        return speaker_embedding(model, audio.to(model.device), rate_hz)
 
 
 def _cosine(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -103,15 +117,17 @@ SAME_CLIP = 0.98  # the reference may be the project's own clip
 def stranger_similarity(model: Xtts, voice: Voice, clips: Sequence[Clip]) -> float | None:
     """Return how like the reference that one of the project's own clips is which is most like it.
 
-    None where there is no clip, as of a named voice, or the encoder does not tell voices apart: two halves of the reference must be more alike than that, by a margin.
+    None where there is no clip, as of a named voice, or the encoder does not tell voices apart: it must know noise from
+    the voice, and find two halves of the reference more alike than that, by a margin.
     """
-    samples, rate_hz = (clips[0].samples, clips[0].rate_hz) if clips else (np.zeros(0, np.float32), 1)
-    half = len(samples) // 2
-    if half < SHORTEST_EMBEDDED_SECONDS * rate_hz:
+    if not clips or clips[0].seconds < 2 * SHORTEST_EMBEDDED_SECONDS:
         return None
-    first, second = (_embedding(model, part, rate_hz) for part in (samples[:half], samples[half:]))
+    rate_hz = CONDITIONING_RATE_HZ
+    if not _knows_noise(model, voice, rate_hz, rate_hz):
+        return None
+    first, second = (_embedding(model, half, rate_hz) for half in at_conditioning_rate(clips[0]).chunk(2, dim=1))
     own = [read_clip(path) for path in (resources.DEFAULT_REFERENCE, *sorted(resources.ASSETS.glob("speaking/*.flac")))]
-    alike = [_likeness(model, voice, clip.samples, clip.rate_hz) for clip in own]
+    alike = [_likeness(model, voice, at_conditioning_rate(clip), rate_hz) for clip in own]
     closest = max((similarity for similarity in alike if similarity < SAME_CLIP), default=1.0)
     return closest if _cosine(first, second) - closest >= TELLS_VOICES_APART else None
 

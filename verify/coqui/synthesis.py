@@ -57,7 +57,7 @@ def condition(model: Xtts, clips: Sequence[Clip]) -> Voice:
     config = model.config
     audios, embeddings = [], []
     for clip in clips:
-        audio = _at_conditioning_rate(clip)
+        audio = at_conditioning_rate(clip)
         audio = audio[:, : CONDITIONING_RATE_HZ * config.max_ref_len].clamp(-1, 1)
         if config.sound_norm_refs:
             audio = audio / audio.abs().max() * 0.75
@@ -77,7 +77,7 @@ def speaker_embedding(model: Xtts, audio: torch.Tensor, rate_hz: int) -> torch.T
     return model.get_speaker_embedding(audio, rate_hz)
 
 
-def _at_conditioning_rate(clip: Clip) -> torch.Tensor:
+def at_conditioning_rate(clip: Clip) -> torch.Tensor:
     """Return the clip `(1, samples)` at 22050 Hz, resampled as coqui does it unless that would need too much memory.
 
     torchaudio's filter bank grows with the reduced ratio of the rates: 44101 Hz would need 12 GB.

@@ -88,7 +88,7 @@ def _gradio(private: Path) -> Any:
         import gradio
     except ImportError as error:
         message = "the page needs Gradio, which is not installed"
-        raise EnvironmentFault("missing-package", message, "pip install 'xtts-verify[ui]'") from error
+        raise EnvironmentFault("missing-package", message, 'pip install "xtts-verify[ui]"') from error
     return gradio
 
 
