@@ -136,7 +136,7 @@ def test_e9_two_runs_with_one_output(genuine_run, tmp_path):
         out = tmp_path / f"out{attempt}"
         runs = [start(genuine_run, "-o", out, "--no-verify") for _ in range(2)]
         outcomes.append(sorted(process.wait() for process in runs))
-        assert names(out) == ["config.json", "model.pth", "report.json", "vocab.json"]
+        assert names(out) == ["README.md", "config.json", "model.pth", "report.json", "vocab.json"]
         torch.load(out / "model.pth", weights_only=True, mmap=True)
     assert outcomes == [[0, 2]] * 2
     assert names(tmp_path) == ["out0", "out1"]

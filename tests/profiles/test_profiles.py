@@ -298,8 +298,12 @@ def test_the_base_lends_its_dvae_and_a_bundle_makes_a_bundle(made, converted, tm
     assert code == 0, err
     code, _, err = run_cli(capsys, folder, "--profile", "alltalk", "--no-verify", "-o", tmp_path / "again")
     assert code == 0, err
-    for place in ("lent", "again"):
-        for name in profiles.read("alltalk").files:
+    files = set(profiles.read("alltalk").files)
+    for place, same in {
+        "again": files,
+        "lent": files - {"speakers_xtts.pth"},
+    }.items():  # lent: its own voice, heard in another process
+        for name in same:
             assert (tmp_path / place / name).read_bytes() == (folder / name).read_bytes(), (place, name)
 
 
