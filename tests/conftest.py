@@ -18,6 +18,7 @@ if (
     "PYTEST_XDIST_WORKER" in os.environ
 ):  # a process for each core: more threads would wait for one another, at twice the cost
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+WAITING = ("sweeping", "training")  # folders whose tests wait for other processes
 NEVER_SAID = pytest.StashKey[list[str]]()
 
 
@@ -38,9 +39,12 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """Put the modules that need a training run behind the others, so that one process makes it while the others work."""
+    """Put the modules that need a training run behind the others, so that one process makes it while the others work.
+
+    Of those, the ones that start processes and wait for them come first, or the last of them would be waited for alone.
+    """
     need_a_run = {item.path for item in items if "genuine_run" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path in need_a_run)
+    items.sort(key=lambda item: (item.path in need_a_run, item.path.parent.name not in WAITING))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -424,18 +424,19 @@ def test_a_cluster_that_loses_a_node_says_the_same_bit_for_bit(swept, run, tmp_p
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     nothing_runs_here = {"num_cpus": 0, "include_dashboard": False}
     cluster = ray_cluster.Cluster(initialize_head=True, head_node_args=nothing_runs_here)
-    first = cluster.add_node(num_cpus=1)
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     cluster.wait_for_nodes()
     lost = []
 
     def lose():
-        raylet = psutil.Process(first.all_processes["raylet"][0].process.pid)
+        """Take away the node that has begun with the task, so that the other must do it."""
         for _ in range(1200):
-            if any(child.name().startswith("ray::run_task") for child in raylet.children(recursive=True)):
-                cluster.add_node(num_cpus=1)
-                cluster.remove_node(first, allow_graceful=False)
-                lost.append(first)
-                return
+            for node in nodes:
+                raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+                if any(child.name().startswith("ray::run_task") for child in raylet.children(recursive=True)):
+                    cluster.remove_node(node, allow_graceful=False)
+                    lost.append(node)
+                    return
             time.sleep(0.05)
 
     thread = threading.Thread(target=lose)

@@ -191,18 +191,6 @@ def expect(locator):
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api", reason="the pip package playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("no Chromium on this system: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--mute-audio"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def tab(chromium, address):
     """The page at a phone's width; at the end nothing may have been asked of any other host, complained about or popped up."""
     faults = []
