@@ -168,14 +168,14 @@ def converted(genuine_run, shared_folder):
     def make(folder: Path) -> Path:
         from verify import Job, convert
 
-        (folder / "of").mkdir()  # for the output alone: a test looks what the job leaves beside it
-        output = folder / "of" / "inference"
+        (folder / "models").mkdir()  # for the output alone: a test looks what the job leaves beside it
+        output = folder / "models" / "inference"
         report = convert(Job(source=genuine_run, output=output, expect="sound", texts=("Hi.",)))
         (folder / "report.pickle").write_bytes(pickle.dumps(report))
         return folder
 
     folder = made_once(shared_folder, "converted", make)
-    return folder / "of" / "inference", pickle.loads((folder / "report.pickle").read_bytes())
+    return folder / "models" / "inference", pickle.loads((folder / "report.pickle").read_bytes())
 
 
 @pytest.fixture(scope="session")

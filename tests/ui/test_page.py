@@ -111,7 +111,7 @@ def test_without_gradio_the_command_says_what_to_install(monkeypatch, capsys, tm
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
     assert main.main(["ui", str(tmp_path), "--no-browser"]) == 2
-    assert "pip install 'xtts-verify[ui]'" in capsys.readouterr().err
+    assert 'pip install "xtts-verify[ui]"' in capsys.readouterr().err
     assert parser.parse(["ui"]).roots == []
 
 
