@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.support.helpers import run_cli, save_tiny
+from tests.support.helpers import run_cli, save_tiny, with_a_text_row_more
 from verify import count_votes
 from verify.checkpoint import reader
 from verify.checkpoint.equality import same_bytes
@@ -417,14 +417,7 @@ def test_a_comparison_is_of_two_models_to_twenty_six(capsys, count):
 
 def test_what_lies_beside_a_model_wins_where_the_vocabulary_of_all_does_not_fit_it(make_run, model_parts, tmp_path):
     """One `--vocab` for all: a model with an extended vocabulary of its own keeps it, and the others are none the worse."""
-    import torch
-
-    def extend(state):
-        for name in ("text_embedding.weight", "text_head.weight", "text_head.bias"):
-            tensor = state[f"xtts.gpt.{name}"]
-            state[f"xtts.gpt.{name}"] = torch.cat([tensor, tensor[:1]])
-
-    run = make_run(extend)
+    run = make_run(with_a_text_row_more)
     tokenizer = json.loads(model_parts[2].read_text())
     of_all = tmp_path / "vocab.json"
     of_all.write_text(json.dumps(tokenizer))

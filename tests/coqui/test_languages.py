@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.helpers import run_cli
+from tests.support.helpers import run_cli, with_a_text_row_more
 from verify.audio.checks import judge_measures
 
 
@@ -18,13 +18,7 @@ def with_vietnamese(run):
 
 
 def test_a_run_of_a_new_language_speaks_it(make_run, tmp_path, capsys):
-    import torch
-
-    def longer(state):
-        for name in ("text_embedding.weight", "text_head.weight", "text_head.bias"):
-            state[f"xtts.gpt.{name}"] = torch.cat([state[f"xtts.gpt.{name}"], state[f"xtts.gpt.{name}"][:1]])
-
-    run = make_run(longer, lambda config: config.update(datasets=[{"language": "vi"}]))
+    run = make_run(with_a_text_row_more, lambda config: config.update(datasets=[{"language": "vi"}]))
     with_vietnamese(run)
     code, out, err = run_cli(capsys, run, "-o", tmp_path / "out", "--text", "A ha.", "--expect", "sound", "--json")
     assert code == 0, err

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.support.helpers import assert_fault, run_cli
+from tests.support.helpers import assert_fault, run_cli, with_a_text_row_more
 from verify import resources
 from verify.diagnosis import environment
 from verify.diagnosis.architecture import UNKNOWABLE
@@ -97,14 +97,7 @@ def test_d12_the_bases_tokens_in_another_order_are_an_error(make_run, base, caps
 
 
 def test_an_extended_vocabulary_keeps_the_ids_of_the_base(make_run, base, capsys):
-    import torch
-
-    def longer(state):
-        for name in ("text_embedding.weight", "text_head.weight", "text_head.bias"):
-            tensor = state[f"xtts.gpt.{name}"]
-            state[f"xtts.gpt.{name}"] = torch.cat([tensor, tensor[:1]])
-
-    run = make_run(longer)
+    run = make_run(with_a_text_row_more)
     edit_vocab(run, lambda content: content["model"]["vocab"].update({"<new>": 65}))
     code, causes, _ = inspect(capsys, run, "--base", base)
     assert (code, causes) == (0, {})

@@ -64,6 +64,15 @@ def save_tiny(path: Path, state=None, **extra) -> Path:
     return path
 
 
+def with_a_text_row_more(state: dict) -> None:
+    """Give the text embedding and the text head of a training checkpoint one row more, a copy of their first."""
+    import torch
+
+    for name in ("text_embedding.weight", "text_head.weight", "text_head.bias"):
+        tensor = state[f"xtts.gpt.{name}"]
+        state[f"xtts.gpt.{name}"] = torch.cat([tensor, tensor[:1]])
+
+
 def rewrite_zip(path: Path, change, compression=zipfile.ZIP_STORED) -> Path:
     """Rewrite a container with `change(name, data)`, which returns the new data, None to leave it out, or a list of copies."""
     with zipfile.ZipFile(path) as archive:
