@@ -35,6 +35,13 @@ class Speech:
     language: str | None = None
 
 
+def read_folders(options) -> tuple[list[Speech], set[str], set[str]]:
+    """Return the clips of `--clips`, `--fresh` and `--seen`, and the names of the folders that are development or held out as a whole."""
+    folders = sorted((*options.clips, *options.fresh, *options.seen), key=lambda folder: folder.name)
+    clips = [clip for folder in folders for clip in read_folder(folder)]
+    return clips, {folder.name for folder in options.seen}, {folder.name for folder in options.fresh}
+
+
 def read_folder(folder: Path) -> list[Speech]:
     """Return every WAV or FLAC below the folder; its text is in a `.txt` beside it, its language the name of the subfolder."""
     clips = []

@@ -56,11 +56,9 @@ def main():
 
 def clip_rows(options):
     """Return a row of measurements for each clip and each damage."""
-    folders = sorted((*options.clips, *options.fresh, *options.seen), key=lambda folder: folder.name)
+    clips, seen, fresh = corpus.read_folders(options)
     with tempfile.TemporaryDirectory() as folder:
-        clips = [clip for path in folders for clip in corpus.read_folder(path)]
         clips += corpus.synthesise(Path(folder))
-    fresh, seen = ({folder.name for folder in part} for part in (options.fresh, options.seen))
     rows = []
     for half, part in zip(("development", "held-out"), corpus.halves(clips, seen, fresh), strict=True):
         if options.half in (half, "both"):

@@ -29,11 +29,10 @@ def main():
     parser.add_argument("--whisper", type=Path, help="folder of a faster-whisper model")
     parser.add_argument("--json", type=Path, help="write what was measured")
     options = parser.parse_args()
-    folders = sorted((*options.clips, *options.fresh, *options.seen), key=lambda folder: folder.name)
-    clips = [clip for folder in folders for clip in corpus.read_folder(folder) if clip.text]
+    clips, seen, fresh = corpus.read_folders(options)
+    clips = [clip for clip in clips if clip.text]
     if not options.whisper:
         clips = [clip for clip in clips if words.known_words(clip.text, clip.language)]
-    fresh, seen = ({folder.name for folder in part} for part in (options.fresh, options.seen))
     whisper = transcription.load(options.whisper, Silent()) if options.whisper else None
     rows = []
     for half, part in zip(("development", "held-out"), corpus.halves(clips, seen, fresh), strict=True):

@@ -3,7 +3,7 @@
 import webbrowser
 from pathlib import Path
 
-_PAGES = ("report.html", "compare.html", "sweep.html")  # a folder holds one of them
+from verify.files.names import PAGES
 
 
 def open_page(output: str | None) -> str:
@@ -12,7 +12,7 @@ def open_page(output: str | None) -> str:
         return "--open: no page was written; name a folder for it with -o DIR"
     if "://" in output:
         return f"--open: the page is in {output}; a browser opens what lies on this machine"
-    page = next((page for name in _PAGES if (page := Path(output).absolute() / name).is_file()), None)
+    page = next((page for name in PAGES if (page := Path(output).absolute() / name).is_file()), None)
     if page is None:
         return f"--open: there is no page in {output}, for nothing was loaded"
     return "" if webbrowser.open(page.as_uri()) else f"--open: no browser was found for {page}"

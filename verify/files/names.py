@@ -39,3 +39,4 @@ OUTPUT_FOLDERS = {
     "core_xttsv2": frozenset(["config.json", "xtts-v2.safetensors"]),
     "gpt": frozenset(["config.json", "gpt2_model.safetensors", "tokenizer.json", "tokenizer_config.json"]),
 }
+PAGES = ("report.html", "compare.html", "sweep.html")  # a folder holds one of them

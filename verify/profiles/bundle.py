@@ -238,11 +238,16 @@ def write_zip(path: Path, files: Mapping[str, Path]) -> None:
     """Write files under the names given into a ZIP of stored members, in chunks; the same files make the same bytes."""
     with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED) as bundle:
         for name in _in_order(list(files)):
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.create_system, info.external_attr = 3, 0o644 << 16  # the same on every system
-            info.file_size = files[name].stat().st_size
-            with files[name].open("rb") as source, bundle.open(info, "w") as member:
+            with files[name].open("rb") as source, bundle.open(stored_member(name, files[name]), "w") as member:
                 shutil.copyfileobj(source, member, CHUNK_BYTES)
+
+
+def stored_member(name: str, path: Path) -> zipfile.ZipInfo:
+    """Return the head of a ZIP's member that holds this file: the same on every system and at any time."""
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system, info.external_attr = 3, 0o644 << 16
+    info.file_size = path.stat().st_size
+    return info
 
 
 def _in_order(names: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ LONGEST_SECONDS = 30.0  # XTTS itself never speaks longer than 28 s at a time; a
 # that they stay alike, and no player for the last ones where even that is too much. So the page stays below 4 MB.
 WAV_SECONDS, MP3_SECONDS = 58.0, 150.0
 MOST_SAMPLES = 60  # their pictures and figures need room too
-_MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "error": "✗"}
+MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "error": "✗"}
 
 
 def write_page(folder: Path, document: dict[str, Any], command: str) -> Path:
@@ -41,7 +41,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
     return templating.render(
         "report.html.j2",
         report=document,
-        mark=_MARKS[document["verdict"]],
+        mark=MARKS[document["verdict"]],
         title=headline(document),
         reason=reason(document),
         unchecked=UNCHECKED_WORDS if samples and not _checks_words(document) else "",

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import Field
-from pathlib import Path
 from typing import Any
 
 from verify import resources
@@ -53,8 +52,8 @@ def component(gradio: Any, field: Field[Any], option: Option) -> Any:
         return gradio.Dropdown(choices=[("as the run", ""), *resources.load("sentences")], value="", **about)
     if option.choices:
         return gradio.Dropdown(choices=list(option.choices), value=field.default, **about)
-    placeholder = "" if field.default in (None, ()) else str(field.default)
-    return gradio.Textbox(placeholder=placeholder, lines=2 if option.repeatable else 1, max_lines=8, **about)
+    placeholder = "" if field.default is None else str(field.default)
+    return gradio.Textbox(placeholder=placeholder, max_lines=8, **about)
 
 
 def read(command: str, values: Sequence[Any], roots: Roots) -> dict[str, Any]:
@@ -75,12 +74,6 @@ def _changed(command: str, values: Sequence[Any], roots: Roots) -> Iterator[tupl
         elif field.name in _SWITCHES:
             yield field.name, option.alone
         elif option.parse is options.location:
-            yield field.name, _path(str(value), roots)
-        elif option.repeatable:
-            yield field.name, tuple(line.strip() for line in str(value).splitlines() if line.strip())
+            yield field.name, roots.find(str(value))
         else:
             yield field.name, str(value).strip()
-
-
-def _path(text: str, roots: Roots) -> Path:
-    return roots.find(text)

@@ -6,13 +6,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from verify.files.local import CHUNK_BYTES
+from verify.files.names import PAGES
+from verify.profiles.bundle import stored_member
 from verify.result import Result
 from verify.results.comparison import ComparisonReport
 from verify.results.sweep import SweepReport
 from verify.ui.work import Work
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-_PAGES = {"report.html", "compare.html", "sweep.html"}
 
 
 def files_of(work: Work) -> dict[str, Path]:
@@ -56,7 +55,7 @@ def disposition(name: str) -> str:
 
 def is_page(name: str) -> bool:
     """Whether a file is one of our pages, which a browser shows."""
-    return name in _PAGES
+    return name in PAGES
 
 
 def stream_zip(files: Mapping[str, Path], folder: str) -> Iterator[bytes]:
@@ -64,10 +63,7 @@ def stream_zip(files: Mapping[str, Path], folder: str) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as bundle:
         for name, path in files.items():
-            info = zipfile.ZipInfo(f"{folder}/{name}", _EPOCH)
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            info.file_size = path.stat().st_size
-            with path.open("rb") as source, bundle.open(info, "w") as member:
+            with path.open("rb") as source, bundle.open(stored_member(f"{folder}/{name}", path), "w") as member:
                 while chunk := source.read(CHUNK_BYTES):
                     member.write(chunk)
                     yield sink.taken()

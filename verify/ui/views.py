@@ -7,8 +7,9 @@ from typing import Any
 from verify.document import cause_as_json
 from verify.errors import Cause
 from verify.options import HOLDERS, options_of
-from verify.report import page, templating
+from verify.report import page
 from verify.report.details import facts
+from verify.report.templating import render
 from verify.report.words import UNCHECKED_WORDS
 from verify.result import Result
 from verify.results.comparison import ComparisonReport
@@ -19,8 +20,7 @@ from verify.ui.work import Work
 
 _FLAGS = {flag: label(option) for holder in HOLDERS for _, option in options_of(holder) for flag in option.flags}
 _FLAG = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)(?: (?:[A-Z]+(?:=[A-Z]+)?)\b)?")
-MARKS = {"pass": "✓", "warn": "!", "fail": "✗", "error": "✗"}
-TITLES = {"say": "", "compare": "The comparison", "sweep": "The sweep"}
+TITLES = {"compare": "The comparison", "sweep": "The sweep"}
 
 
 def in_words(text: str) -> str:
@@ -31,7 +31,7 @@ def in_words(text: str) -> str:
 def inspected(report: Result) -> str:
     """Return what is in a source: which checkpoint, language and vocabulary, what is missing and where to get it."""
     document = report.to_json()
-    return _render(
+    return render(
         "ui_inspect.html.j2",
         report=document,
         facts=facts(report),
@@ -42,18 +42,18 @@ def inspected(report: Result) -> str:
 
 def refused(cause: Cause) -> str:
     """Return why something could not be done."""
-    return _render("ui_cause.html.j2", causes=_told((cause,)), verdict="error", title="It could not run")
+    return render("ui_cause.html.j2", causes=_told((cause,)), verdict="error", title="It could not run")
 
 
 def explained(verdict: str, causes: tuple[Cause, ...]) -> str:
     """Return what an error that was pasted means."""
-    return _render("ui_cause.html.j2", causes=_told(causes), verdict=verdict, title="What it means")
+    return render("ui_cause.html.j2", causes=_told(causes), verdict=verdict, title="What it means")
 
 
 def progress(work: Work, before: int) -> str:
     """Return how far a piece of work is, in words and as a bar."""
     share = min(1.0, work.done / work.total) if work.total else None
-    return _render("ui_progress.html.j2", work=work, before=before, share=share)
+    return render("ui_progress.html.j2", work=work, before=before, share=share)
 
 
 def result(work: Work, private: Path) -> str:
@@ -76,7 +76,7 @@ def result(work: Work, private: Path) -> str:
 
 def takes(work: Work) -> str:
     """Return the sentences that were said later, the newest first."""
-    return _render("ui_takes.html.j2", takes=work.takes[::-1], work=work)
+    return render("ui_takes.html.j2", takes=work.takes[::-1], work=work)
 
 
 def _verdict(work: Work, found: Result, private: Path) -> str:
@@ -84,11 +84,11 @@ def _verdict(work: Work, found: Result, private: Path) -> str:
     files = takeaway.files_of(work)
     reason = page.reason(document)
     samples = document["samples"] or []
-    return _render(
+    return render(
         "ui_result.html.j2",
         work=work,
         report=document,
-        mark=MARKS[found.verdict],
+        mark=page.MARKS[found.verdict],
         title=page.headline(document),
         reason={name: in_words(text) for name, text in reason.items()} if reason else None,
         samples=[sample for sample in samples if sample["path"] in files],
@@ -104,20 +104,18 @@ def _verdict(work: Work, found: Result, private: Path) -> str:
 
 def _heard(work: Work, found: ComparisonReport | SweepReport) -> str:
     """Return the page of a comparison or a sweep, in a frame; where nothing spoke, why."""
-    causes = found.causes if isinstance(found, ComparisonReport) else ()
-    if isinstance(found, ComparisonReport):
-        causes = (*causes, *(cause for model in found.models for cause in model.causes))
-    files = takeaway.files_of(work)
-    shown = next((name for name in files if takeaway.is_page(name)), "")
-    told = [cause if isinstance(cause, dict) else cause_as_json(cause) for cause in causes]
     if isinstance(found, SweepReport):
-        told = found.to_json()["causes"]
-    return _render(
+        causes = found.to_json()["causes"]
+    else:
+        of_models = (cause for model in found.models for cause in model.causes)
+        causes = [cause_as_json(cause) for cause in (*found.causes, *of_models)]
+    shown = next((name for name in takeaway.files_of(work) if takeaway.is_page(name)), "")
+    return render(
         "ui_heard.html.j2",
         work=work,
         verdict=found.verdict,
         page=shown,
-        causes=_in_words(told),
+        causes=_in_words(causes),
         title=TITLES[work.kind],
     )
 
@@ -128,7 +126,3 @@ def _told(causes: tuple[Cause, ...]) -> list[dict[str, Any]]:
 
 def _in_words(causes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**cause, "message": in_words(cause["message"]), "hint": in_words(cause["hint"])} for cause in causes]
-
-
-def _render(template: str, **values: Any) -> str:
-    return templating.render(template, **values)
