@@ -174,10 +174,10 @@ def load_xtts(source: AnyPath, *, device: str = "cpu", **options: "Unpack[Source
         ConversionError: the source cannot be read or does not load strictly, or the device is not there; its `cause` is
             the first error.
     """
-    job_of(source, device=device, **options)  # refuse a bad option before torch is imported
-    if "," in device:
-        raise OptionError("bad-option", f"--device {device[:40]!r}: a model is on one device", "Pass one of them.")
-    return _coqui("verify.coqui.load").load_xtts(source, device, **options)
+    chosen = job_of(source, device=device, **options).device  # a bad option is refused before torch is imported
+    if "," in chosen:
+        raise OptionError("bad-option", f"--device {chosen[:40]!r}: a model is on one device", "Pass one of them.")
+    return _coqui("verify.coqui.load").load_xtts(source, chosen, **options)
 
 
 def judge(

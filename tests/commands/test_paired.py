@@ -189,7 +189,7 @@ def saved(path, listener, choices, **changes):
 def test_the_votes_of_several_listeners_are_counted_together(tmp_path, capsys):
     files = [saved(tmp_path / f"{name}.json", name, "BBBBBBB" + last) for name, last in (("ann", "A"), ("ben", "B"))]
     copy = saved(tmp_path / "copy.json", "ann", "BBBBBBBA")
-    code, out, err = run_cli(capsys, "compare", "--votes", *files, copy, "--json")
+    code, out, err = run_cli(capsys, "compare", "--votes", *files, copy, "--json", "--details")
     document = json.loads(out)["votes"]
     assert (code, document["winner"], document["listeners"], document["takes"]) == (0, "B", 2, 8)
     assert (document["files"], document["repeated_files"]) == (3, 1)

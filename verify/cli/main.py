@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(OSError):  # a stderr that cannot be written must not cost the result on stdout
         _show(report, args, watch)
         if getattr(args, "open", False):
-            _open(report, args, screen)
+            _open(report, screen)
     if args.json:
         _emit(json.dumps(report.to_json(), indent=2, allow_nan=False))
     elif getattr(report, "output", None):
@@ -157,7 +157,7 @@ def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
     what = "votes" if getattr(args, "votes", None) else args.command
     if what in _SHOWN_BY:  # by name: what draws a page takes 70 MB that a conversion must not
         room = import_module(f"verify.report.{_SHOWN_BY[what]}")
-        details = {"has_details": True} if getattr(args, "details", False) else {}
+        details = {"has_details": args.details} if what in ("compare", "judge") else {}
         room.show(report, watch.screen, args.quiet, **details)
     elif not args.quiet:
         terminal.show(report, watch)
@@ -165,7 +165,7 @@ def _show(report: Any, args: argparse.Namespace, watch: Any) -> None:
         terminal.show_outcome(report, watch.screen)
 
 
-def _open(report: Any, args: argparse.Namespace, screen: Any) -> None:
+def _open(report: Any, screen: Any) -> None:
     """Open the page of the report in the browser, or say why that was not done."""
     from verify.cli import browser
     from verify.report.screen import say
