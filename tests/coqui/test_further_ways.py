@@ -166,3 +166,24 @@ def test_a_fault_of_streaming_that_random_weights_show_is_the_environments(monke
     assert (cause.code, cause.severity) == ("stream-environment", "warning")
     assert "streaming fails with random weights too (stream length: The stream has" in cause.message
     assert "stream seams" not in cause.message
+
+
+def test_a_voice_named_as_the_one_that_spoke_is_kept_as_its_own_clips_sound(converted, tmp_path):
+    """`--speaker-wav A --speaker reference=B` once kept the voice of A under the name of B."""
+    import torch
+
+    from verify import condition, load_xtts, read_clip
+    from verify.coqui import speakers
+
+    model = load_xtts(converted[0])
+    spoke, named = (
+        read_clip(path) for path in (resources.DEFAULT_REFERENCE, *sorted(resources.ASSETS.glob("speaking/*.flac"))[:1])
+    )
+    heard = ((spoke,), condition(model, resources.DEFAULT_REFERENCE))
+    speakers.write(tmp_path, model, "cpu", {"Ana": heard[0], "reference": (named,)}, {}, heard)
+    kept = torch.load(tmp_path / "speakers_xtts.pth", weights_only=True)
+    assert torch.equal(kept["Ana"]["gpt_cond_latent"], heard[1].latents)
+    assert not torch.equal(kept["reference"]["gpt_cond_latent"], heard[1].latents)
+    speakers.write(tmp_path, model, "cpu", {"reference": (named,)}, {}, heard)
+    alone = torch.load(tmp_path / "speakers_xtts.pth", weights_only=True)
+    assert torch.equal(alone["reference"]["gpt_cond_latent"], kept["reference"]["gpt_cond_latent"])

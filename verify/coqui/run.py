@@ -39,7 +39,7 @@ def load_and_speak(
     Args:
         script: what to speak; None loads without speaking.
         folder: where reference.wav and the samples are written; None writes nothing.
-        voices: clips of each voice to add to the folder's speakers_xtts.pth, that of the script first.
+        voices: clips of each voice to add to the folder's speakers_xtts.pth; those of the script are heard once.
     """
     used = devices.choose_devices(result.plan.job.device)
     result = replace(result, environment={**environment.versions(), "device": _named(used)})
@@ -50,7 +50,7 @@ def load_and_speak(
         heard = None
         if script:
             result, voice = _speak(result, script, model, used, folder, clock)
-            heard = voice if script.voice is None else None
+            heard = (script.clips, voice) if script.voice is None else None
         if folder and voices:
             with clock.step("condition", "hearing the named voices"):
                 speakers.write(

@@ -43,7 +43,7 @@ def write(
     device: str,
     clips_of: Mapping[str, Sequence[Clip]],
     existing: Voices,
-    heard: Voice | None,
+    heard: tuple[Sequence[Clip], Voice] | None,
 ) -> None:
     """Rewrite the speakers file of the folder with the existing voices and those of the clips.
 
@@ -51,7 +51,7 @@ def write(
     embedding `(1, 512, 1)`, both float32. A new voice replaces an existing one of the same name.
 
     Args:
-        heard: what the first voice of `clips_of` was heard as, where it has spoken.
+        heard: the clips that have spoken, and what they were heard as.
 
     Raises:
         ConversionError: the device is out of memory, or the disk is full.
@@ -60,8 +60,8 @@ def write(
     with synthesis.device_faults(model):
         if heard is None:  # else it has spoken, and is ready
             models.prepare_for_speech(model, device)
-        for number, (name, clips) in enumerate(clips_of.items()):
-            voice = heard if heard and number == 0 else synthesis.condition(model, clips)
+        for name, clips in clips_of.items():
+            voice = heard[1] if heard and clips is heard[0] else synthesis.condition(model, clips)
             parts = zip(PARTS, (voice.latents, voice.embedding), strict=True)
             new_voices[name] = {part: value.float().cpu().contiguous().clone() for part, value in parts}
     saved = folder / f"{FILE}.new"

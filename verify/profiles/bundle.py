@@ -65,7 +65,7 @@ def prepare(plan: Plan, script: Script | None) -> Bundle:
         SourceError: a file that the program needs is missing and cannot be made, or a clip cannot be used.
     """
     profile, job = profile_of(plan.job), plan.job
-    voices = _heard_voice(job, script) | _named_voices(job)
+    voices = _heard_voice(job, script) | _named_voices(job, script)
     if profile is None:
         _require_model(job, voices)
         return Bundle(voices=voices)
@@ -82,12 +82,13 @@ def prepare(plan: Plan, script: Script | None) -> Bundle:
 
 def _heard_voice(job: Job, script: Script | None) -> dict[str, Sequence[Clip]]:
     """Return the voice that speaks, so that the folder can be used without a clip and FFmpeg; none that has a name already."""
-    has_name = script is None or not job.verify or script.voice or (job.speakers and not job.speaker_wavs)
-    return {} if has_name or script is None else {DEFAULT_VOICE: script.clips}
+    if script is None or not job.verify or script.voice or (job.speakers and not job.speaker_wavs):
+        return {}
+    return {DEFAULT_VOICE: script.clips}
 
 
-def _named_voices(job: Job) -> dict[str, Sequence[Clip]]:
-    """Return the clips of each voice that the user named.
+def _named_voices(job: Job, script: Script | None) -> dict[str, Sequence[Clip]]:
+    """Return the clips of each voice that the user named; where the first of them speaks, they are the script's own.
 
     Raises:
         SourceError: a voice has no name, or a clip cannot be used.
@@ -104,7 +105,8 @@ def _named_voices(job: Job) -> dict[str, Sequence[Clip]]:
         clip = clips.read_clip(location)
         clips.require_usable(clip)
         named.setdefault(name, []).append(clip)
-    return dict(named)
+    speaks = next(iter(named), None) if script and script.clips and not job.speaker_wavs else None
+    return {name: script.clips if script and name == speaks else own for name, own in named.items()}
 
 
 def _meant(text: str, name: str) -> str:
