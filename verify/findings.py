@@ -1,7 +1,7 @@
 """The typed results of the steps of a run: load, byte comparison, samples, cast, profile and files. No torch."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from verify.checks import Check
@@ -108,7 +108,7 @@ class SampleResult:
         absent = {"checks", "codes"}
         absent |= set() if self.transcript is not None else {"transcript", "character_error_rate", "word_errors"}
         absent |= set() if self.stream else {"stream"}
-        return {name: value for name, value in asdict(self).items() if name not in absent}
+        return {name: value for name, value in asdict(replace(self, checks=(), codes=())).items() if name not in absent}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,8 @@ def plan(job: Job) -> Plan:
         ConversionError: the source cannot be used.
     """
     start = time.perf_counter()
-    checkpoint = find_checkpoint(run_of(job.source), job.checkpoint)
+    run = run_of(job.source)
+    checkpoint = find_checkpoint(run, job.checkpoint)
     archive = archives.read_archive(checkpoint)
     own_ledger, base = build_ledger(archive.tensors, same_bytes), read_base(job.base)
     components.require_xtts(archive, own_ledger, filling=base is not None)
@@ -108,7 +109,7 @@ def plan(job: Job) -> Plan:
         *archive.warnings,
         *components.of_tensors(ledger, base, job.base, architecture),
         *config_causes,
-        *only_run_note(job.source, checkpoint),
+        *only_run_note(job.source, run),
         *redirect_notes(checkpoint),
     ]
     voices, refused, unopenable = _readable_voices(source, checkpoint)

@@ -133,11 +133,16 @@ def _last_is_equal(alignment: Sequence[Any], words: int) -> bool:
 def plain(text: str, language: str) -> str:
     """Return the text normalized for the comparison: lower-case letters and single spaces, numbers in words."""
     folded = unicodedata.normalize("NFKC", text).lower()
-    folded = re.sub(r"[0-9]{1,15}", lambda digits: f" {in_words(int(digits[0]), language)} ", folded)
+    folded = numbers_in_words(folded, language)
     return re.sub(r"\s+", " ", "".join(char if char.isalnum() else " " for char in folded)).strip()
 
 
-def in_words(number: int, language: str) -> str:
+def numbers_in_words(text: str, language: str) -> str:
+    """Return the text with its numbers in words."""
+    return re.sub(r"[0-9]{1,15}", lambda digits: f" {_in_words(int(digits[0]), language)} ", text)
+
+
+def _in_words(number: int, language: str) -> str:
     """Return the number in words, with the package that coqui-tts uses; in digits where it does not know the language."""
     from num2words import num2words
 

@@ -85,10 +85,10 @@ def known_words(text: str, language: str) -> tuple[str, ...] | None:
     """Return the words of an English text as the dictionary spells them; None where it lacks one."""
     if language != LANGUAGE or find_spec("pocketsphinx") is None:
         return None
-    from verify.audio.transcription import in_words
+    from verify.audio.transcription import numbers_in_words
 
-    folded = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("-", " ")
-    folded = re.sub(r"[0-9]{1,15}", lambda digits: f" {in_words(int(digits[0]), language)} ".replace("-", " "), folded)
+    folded = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    folded = numbers_in_words(folded, language).replace("-", " ")
     if any(char.isalnum() and not char.isascii() for char in folded):
         return None
     words = tuple(_WORD.findall(folded))

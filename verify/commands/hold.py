@@ -58,9 +58,12 @@ def held(report: ComparisonReport, gate: str | None, asked: CompareOptions) -> C
 
 def _paired(report: ComparisonReport, against: str, rows: Sequence[Criterion]) -> Iterable[Paired]:
     other = next((model for model in report.heard if model.name == against), None)
-    for model in report.heard if other else ():
-        if other and model.name != against:
-            yield hold_against(model.name, model.samples, against, other.samples, rows)
+    if other is None:
+        return
+    there = other.samples
+    for model in report.heard:
+        if model.name != against:
+            yield hold_against(model.name, model.samples, against, there, rows)
 
 
 def _margins(texts: Iterable[str]) -> dict[str, float]:

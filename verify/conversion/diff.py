@@ -52,6 +52,11 @@ class PartChange:
     largest: float | None
     largest_key: str | None
 
+    @property
+    def changed_share(self) -> float:
+        """The share of its bytes that belong to elements that differ, 0 to 1."""
+        return self.changed_bytes / self.bytes if self.bytes else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerChange:

@@ -86,18 +86,18 @@ def _explain(error: LoadError) -> Explanation:
     )
 
 
-def _of_words(error: LoadError, name_causes: list[Cause]) -> list[Cause]:
+def _of_words(error: LoadError, of_names: list[Cause]) -> list[Cause]:
     """Return causes from the text around the names: a symptom, harmless warnings, or else its last, unknown error.
 
     The names are more reliable: if they give a cause, the text around them is not searched for symptoms.
     """
     text_causes = [match.cause() for match in symptoms.find_all(error.text, (symptoms.HARMLESS,))]
     text_causes = list({cause.message: cause for cause in text_causes}.values())
-    if not any_error(name_causes):
+    if not any_error(of_names):
         match = symptoms.find(error.text)
         text_causes += [_for_program(match, error.text)] if match else []
-    text_causes += _cut(error, [*name_causes, *text_causes])
-    if any_error([*name_causes, *text_causes]) or name_causes:
+    text_causes += _cut(error, [*of_names, *text_causes])
+    if any_error([*of_names, *text_causes]) or of_names:
         return text_causes
     last = last_error.find(error.text)
     if last:

@@ -48,14 +48,14 @@ def _rows(embedding: TensorRecord) -> list[bytes]:
     if not local_path(embedding.path):
         return []
     size = embedding.shape[1] * ITEM_BYTES[embedding.dtype]
-    data = _read(embedding, 0, embedding.bytes)
+    data = _read(embedding)
     return [data[start : start + size] for start in range(0, len(data), size)] if size else []
 
 
-def _read(record: TensorRecord, start: int, count: int) -> bytes:
+def _read(record: TensorRecord) -> bytes:
     with open_regular(record.path) as file:
-        file.seek(record.storage_start + record.offset + start)
-        return file.read(count)
+        file.seek(record.storage_start + record.offset)
+        return file.read(record.bytes)
 
 
 def _reason(number: int, rows: Sequence[bytes], vocabulary: Vocabulary) -> str:
@@ -80,8 +80,9 @@ def _without_gradient(moments: Sequence[TensorRecord], numbers: Mapping[str, int
     unseen = set()
     for record in moments:
         row = record.shape[1] * ITEM_BYTES[record.dtype]
-        if record.contiguous and local_path(record.path) and any(_read(record, 0, record.bytes)):
-            unseen |= {language for language, number in numbers.items() if not any(_read(record, number * row, row))}
+        if record.contiguous and local_path(record.path) and any(data := _read(record)):
+            rows = {language: data[number * row : (number + 1) * row] for language, number in numbers.items()}
+            unseen |= {language for language, values in rows.items() if not any(values)}
     return unseen
 
 

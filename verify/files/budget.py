@@ -11,6 +11,11 @@ SLOWEST_BYTES_PER_SECOND = 50_000  # 1.8 GB take ten hours at this rate
 MOST_REQUESTS = 100_000  # a checkpoint of the real size takes 230
 
 
+def allowed_seconds(size: int) -> float:
+    """Return how long answers of so many bytes may take."""
+    return GRACE_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+
+
 @dataclass(slots=True)
 class Budget:
     """What reading one URL and the files beside it has cost so far; `hosts` are those of redirects."""
@@ -30,7 +35,7 @@ class Budget:
         with self._lock:
             self.asked_bytes += size
             self.requests += 1
-            seconds_left = GRACE_SECONDS + self.asked_bytes / SLOWEST_BYTES_PER_SECOND - self.seconds
+            seconds_left = allowed_seconds(self.asked_bytes) - self.seconds
         if seconds_left <= 0 or self.requests > MOST_REQUESTS:
             raise self.too_slow(path)
         return seconds_left
@@ -45,6 +50,6 @@ class Budget:
         return SourceError(
             "remote-unreachable",
             f"{path} cannot be read: {self.asked_bytes:,} bytes in {counted(self.requests, 'request')} took more than "
-            f"{GRACE_SECONDS + self.asked_bytes / SLOWEST_BYTES_PER_SECOND:.0f} s",
+            f"{allowed_seconds(self.asked_bytes):.0f} s",
             DOWNLOAD_HINT,
         )

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from verify.background import Background
-from verify.files import budget as limits
 from verify.files.answers import LARGEST_LIST_BYTES
-from verify.files.budget import Budget
+from verify.files.budget import Budget, allowed_seconds
 from verify.files.protocols import Address, filesystem, translated_errors, unreachable
 
 
@@ -22,7 +21,7 @@ def info(path: Address, budget: Budget) -> dict[str, Any]:
     """
     fs, name = filesystem(path)
     fs.invalidate_cache()
-    return _ask(path, budget, 1, "info", name)
+    return _ask(fs, path, budget, 1, "info", name)
 
 
 def entries(path: Address, budget: Budget) -> Iterator[tuple[str, bool]]:
@@ -31,8 +30,8 @@ def entries(path: Address, budget: Budget) -> Iterator[tuple[str, bool]]:
     Raises:
         SourceError: as `info`.
     """
-    _, name = filesystem(path)
-    for entry in _ask(path, budget, LARGEST_LIST_BYTES, "ls", name, detail=True):
+    fs, name = filesystem(path)
+    for entry in _ask(fs, path, budget, LARGEST_LIST_BYTES, "ls", name, detail=True):
         if inner := entry["name"].rstrip("/").rpartition("/")[2]:
             yield inner, entry["type"] == "directory"
 
@@ -46,23 +45,23 @@ def fetch(path: Address, budget: Budget, start: int, end: int) -> bytes:
     fs, name = filesystem(path)
     # Where fsspec opens a file for each read it would read some MB ahead, and throw them away.
     options = {} if fs.async_impl else {"cache_type": "none"}
-    data = _ask(path, budget, end - start, "cat_file", name, start=start, end=end, **options)
+    data = _ask(fs, path, budget, end - start, "cat_file", name, start=start, end=end, **options)
     if len(data) != end - start:
         raise unreachable(path, f"{len(data):,} bytes came in place of {end - start:,}")
     return data
 
 
-def _ask(path: Address, budget: Budget, size: int, method: str, *arguments: Any, **options: Any) -> Any:
+def _ask(fs: Any, path: Address, budget: Budget, size: int, method: str, *arguments: Any, **options: Any) -> Any:
     """Call a method of fsspec's file system, and wait no longer than `size` bytes may take.
 
     Raises:
         SourceError: it took too long, or failed.
     """
     seconds, began = budget.grant(path, size), time.monotonic()
-    patience = min(seconds, limits.GRACE_SECONDS + size / limits.SLOWEST_BYTES_PER_SECOND)
+    patience = min(seconds, allowed_seconds(size))
     try:
         with translated_errors(path):
-            return _within(path, patience, method, *arguments, **options)
+            return _within(fs, path, patience, method, *arguments, **options)
     except _TooSlow as error:
         raise (budget.too_slow(path) if patience == seconds else unreachable(path, str(error))) from None
     finally:
@@ -73,7 +72,7 @@ class _TooSlow(Exception):
     """An answer did not come in time."""
 
 
-def _within(path: Address, seconds: float, method: str, *arguments: Any, **options: Any) -> Any:
+def _within(fs: Any, path: Address, seconds: float, method: str, *arguments: Any, **options: Any) -> Any:
     """Return what the method returns; one that is still running afterwards is ended, or left behind where it cannot be.
 
     Raises:
@@ -82,7 +81,6 @@ def _within(path: Address, seconds: float, method: str, *arguments: Any, **optio
     from fsspec.asyn import sync
     from fsspec.exceptions import FSTimeoutError
 
-    fs, _ = filesystem(path)
     began = time.monotonic()
     if not fs.async_impl:
         return _in_background(path, seconds, lambda: getattr(fs, method)(*arguments, **options))

@@ -10,6 +10,7 @@ from rich.text import Text
 from verify.checks import Check
 from verify.diagnosis import config_check
 from verify.document import dtypes, layout
+from verify.findings import SampleResult
 from verify.report.screen import table
 from verify.report.words import check_state, loss_words, number, printable, settings, size, streamed, word_errors
 from verify.result import Result
@@ -82,6 +83,12 @@ def ledger_table(report: Result) -> Table:
     return rows
 
 
+def heard(sample: SampleResult) -> str:
+    """Return what a Whisper heard, and how far that is from the text."""
+    wrong = word_errors(asdict(sample.word_errors) if sample.word_errors else None)
+    return f"heard: “{sample.transcript}”, character error rate {sample.character_error_rate or 0:.2f}{wrong}"
+
+
 def show_samples(report: Result, screen: Console) -> None:
     """Print each sample: how it was made, what was to be said and what a Whisper heard, and the voice."""
     for sample in report.samples:
@@ -96,9 +103,7 @@ def show_samples(report: Result, screen: Console) -> None:
         take = f", seed {sample.seed}: {sample.path}" if len(report.samples) > 1 and sample.path else ""
         screen.print(printable(f"  {sample.language}{take}: “{sample.text}”", "italic"))
         if sample.transcript is not None:
-            error = f"character error rate {sample.character_error_rate or 0:.2f}{word_errors(sample.to_json().get('word_errors'))}"
-            transcript = f"  heard: “{sample.transcript}”, {error}"
-            screen.print(printable(transcript), soft_wrap=not screen.is_terminal)
+            screen.print(printable(f"  {heard(sample)}"), soft_wrap=not screen.is_terminal)
     if report.sample:
         likeness = [sample.speaker_similarity for sample in report.samples if sample.speaker_similarity is not None]
         near = f"; speaker similarity {', '.join(f'{value:.2f}' for value in likeness)}" if likeness else ""

@@ -10,7 +10,7 @@ from rich.text import Text
 from verify.audio.causes import SoundCause, evidence
 from verify.checks import SCALE, TRAINED, WORD_CHECKS, ZEROED, Check
 from verify.errors import counted
-from verify.report.details import checks_table, ledger_table, show_samples, source_table
+from verify.report.details import checks_table, heard, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
 from verify.report.words import (
     PAGE,
@@ -21,7 +21,6 @@ from verify.report.words import (
     printable,
     size,
     streamed,
-    word_errors,
 )
 from verify.result import Result
 
@@ -213,8 +212,7 @@ def _show_said(report: Result, screen: Console) -> None:
         voice = f" in the voice of {samples[0].reference}" if text == texts[0] else ""
         say(printable(f"said: “{text}” ({samples[0].language}, {times}{samples[0].seconds:.1f} s){voice}"), screen)
         if samples[0].transcript is not None:
-            error = f"character error rate {samples[0].character_error_rate or 0:.2f}{word_errors(samples[0].to_json().get('word_errors'))}"
-            say(printable(f"heard: “{samples[0].transcript}”, {error}"), screen)
+            say(printable(heard(samples[0])), screen)
         if samples[0].stream:
             say(f"streamed: {streamed(asdict(samples[0].stream))}", screen)
     if len(texts) > MOST_TEXTS:

@@ -1,7 +1,7 @@
 """The result of `compare`: models side by side, as one frozen value and as JSON."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ class ComparisonReport:
     @property
     def heard(self) -> tuple[ComparedModel, ...]:
         """The models that spoke."""
-        return tuple(model for model in self.models if model.samples)
+        return tuple(model for model in self.models if model.report and model.report.samples)
 
     @property
     def verdict(self) -> str:
@@ -143,7 +143,7 @@ def _difference(model: ComparedModel, difference: Difference) -> dict[str, Any]:
         "model": model.name,
         "against": model.against,
         "identical": difference.identical,
-        "parts": [asdict(part) | {"changed_share": changed_share(asdict(part))} for part in difference.parts],
+        "parts": [asdict(part) | {"changed_share": part.changed_share} for part in difference.parts],
         "layers": [asdict(layer) for layer in difference.layers],
         "only_in_model": list(difference.only_here),
         "only_in_against": list(difference.only_there),
@@ -153,11 +153,6 @@ def _difference(model: ComparedModel, difference: Difference) -> dict[str, Any]:
         ],
         "shared_bytes": difference.shared_bytes,
     }
-
-
-def changed_share(part: Mapping[str, Any]) -> float:
-    """Return the share of a part's bytes that belong to elements that differ, 0 to 1."""
-    return part["changed_bytes"] / part["bytes"] if part["bytes"] else 0.0
 
 
 def figures(model: ComparedModel) -> dict[str, float | None]:

@@ -25,9 +25,11 @@ class Criterion:
         return self.step if self.margin is None else self.margin
 
 
+FAILED_CHECKS = "failed checks"  # the row of configs/ranking.toml that counts faults
+
 # Figures of a take that are no checks; a new one is a line here and a row in configs/ranking.toml.
 TAKE_FIGURES: dict[str, Callable[[Mapping[str, Any]], float | None]] = {
-    "failed checks": lambda take: float(sum(not check["ok"] for check in take["checks"])),
+    FAILED_CHECKS: lambda take: float(sum(not check["ok"] for check in take["checks"])),
     "speaker similarity": lambda take: take["speaker_similarity"],
 }
 

@@ -13,8 +13,11 @@ NOT_WORSE = "not worse"
 class GatedModel:
     """A model at the gate: the figures in which it is not shown to be as good as the other, within their margins."""
 
-    name: str
     paired: Paired
+
+    @property
+    def name(self) -> str:
+        return self.paired.model
 
     @property
     def open(self) -> tuple[PairedDifference, ...]:
@@ -66,4 +69,4 @@ class Gate:
 
 def gate_of(against: str, paired: Sequence[Paired]) -> Gate:
     """Return the gate over models that were held against one."""
-    return Gate(against=against, models=tuple(GatedModel(name=item.model, paired=item) for item in paired))
+    return Gate(against=against, models=tuple(GatedModel(paired=item) for item in paired))

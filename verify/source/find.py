@@ -44,11 +44,11 @@ def run_of(source: Location) -> Location:
     return runs[0] if len(runs) == 1 else source
 
 
-def only_run_note(source: Location, checkpoint: Location) -> tuple[Cause, ...]:
-    """Return a note where the checkpoint was found in a run below the folder that the user named."""
-    if run_of(source) == source:
+def only_run_note(source: Location, run: Location) -> tuple[Cause, ...]:
+    """Return a note where the run lies below the folder that the user named."""
+    if run == source:
         return ()
-    message = f"{source} holds no checkpoint itself; the only run below it is {checkpoint.parent}"
+    message = f"{source} holds no checkpoint itself; the only run below it is {run}"
     return (Cause(code="run-below", severity="note", message=message),)
 
 

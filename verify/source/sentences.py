@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from verify import resources
 from verify.errors import SourceError
 from verify.files.local import file_bytes, open_regular
 
@@ -31,7 +32,7 @@ def of_run(config: dict[str, Any], follow: bool) -> dict[str, str]:
     Args:
         follow: whether to read the metadata files that the config names.
     """
-    found = dict[str, str]()
+    found, shipped = dict[str, str](), resources.load("sentences")
     tests = config.get("test_sentences")
     for test in tests[:20] if isinstance(tests, list) else ():
         text, language = (test.get("text"), test.get("language")) if isinstance(test, dict) else (None, None)
@@ -39,7 +40,7 @@ def of_run(config: dict[str, Any], follow: bool) -> dict[str, str]:
             found.setdefault(language, text.strip())
     for dataset in datasets(config) if follow else ():
         language = dataset.get("language")
-        if isinstance(language, str) and language and language not in found:
+        if isinstance(language, str) and language and language not in found and language not in shipped:
             line = next(_short_lines(dataset), None)
             found |= {language: line} if line else {}
     return found

@@ -6,10 +6,8 @@ from dataclasses import replace
 
 from verify.checks import median
 from verify.results import criteria as criteria_of
-from verify.results.criteria import Criterion, figure_of
+from verify.results.criteria import FAILED_CHECKS, Criterion, figure_of
 from verify.results.swept import LOSSES, SweptCheckpoint, losses
-
-FAILED = "failed checks"  # a checkpoint fails a check where most of its samples do
 
 
 def ranked(checkpoints: Sequence[SweptCheckpoint], criteria: Sequence[Criterion]) -> tuple[SweptCheckpoint, ...]:
@@ -33,7 +31,7 @@ def read_criteria(checkpoints: Sequence[SweptCheckpoint]) -> tuple[Criterion, ..
 
 def figure(checkpoint: SweptCheckpoint, name: str) -> float | None:
     """Return a figure of a checkpoint, the median over its samples; None where there is none."""
-    if name == FAILED:
+    if name == FAILED_CHECKS:  # a checkpoint fails a check where most of its samples do
         return float(len(checkpoint.failed)) if checkpoint.samples else None
     if name in LOSSES:
         return losses(checkpoint.found["loss"]).get(name)

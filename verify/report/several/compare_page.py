@@ -1,6 +1,5 @@
 """The comparison as one file to open in a browser: the same sentence by each model, equally loud, with names or blind."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from verify.report import pictures, templating
 from verify.report.several import answers, listen_page
 from verify.report.several.compare_terminal import PAGE, facts_of, figure_in_words, layers_in_words
 from verify.report.words import check_state
-from verify.results.comparison import ComparedModel, ComparisonReport, Row, changed_share, figures, rows
+from verify.results.comparison import ComparedModel, ComparisonReport, Row, figures, rows
 
 MOST_FAULTS, MOST_ANSWERS = 2, 3  # told below the headline, so that the players stay on the first screen
 LETTER_PERCENT = 8.0  # of a bar's width
@@ -37,7 +36,6 @@ def render(report: ComparisonReport, folder: Path) -> str:
         report=report,
         answers=answers,
         gain_bar=pictures.gain_bar,
-        changed_share=lambda part: changed_share(asdict(part)),
         judged=judged,
         figures=[(model, figures(model)) for model in judged],
         rows=table,
@@ -124,8 +122,9 @@ def _labels(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _takes(report: ComparisonReport, folder: Path) -> list[dict[str, Any]]:
     """Return each sentence and seed, with the models that said it."""
     takes: list[dict[str, Any]] = []
-    for number in range(max((len(model.samples) for model in report.heard), default=0)):
-        said = [(model, model.samples[number]) for model in report.heard if number < len(model.samples)]
+    speakers = [(model, model.samples) for model in report.heard]
+    for number in range(max((len(samples) for _, samples in speakers), default=0)):
+        said = [(model, samples[number]) for model, samples in speakers if number < len(samples)]
         voices = [
             listen_page.voice(model.name, model.title, model.title, sample, folder / sample["path"], sample["path"])
             for model, sample in said

@@ -14,7 +14,7 @@ from verify.report.screen import say, show_cause, show_verdict, table
 from verify.report.several import answers
 from verify.report.terminal import show_failures
 from verify.report.words import number, percent, printable
-from verify.results.comparison import ComparedModel, ComparisonReport, Row, changed_share, figures, rows
+from verify.results.comparison import ComparedModel, ComparisonReport, Row, figures, rows
 from verify.results.paired import Paired
 
 PAGE = "compare.html"
@@ -108,7 +108,7 @@ def _parts(head: str, found: Difference) -> Table:
     numbers = ("tensors", "identical", "bytes changed", "moved by", "furthest")
     rows = table("part", *numbers, "tensor that moved furthest", right=numbers, title=Text(head, "bold"))
     for part in found.parts:
-        share = changed_share({"changed_bytes": part.changed_bytes, "bytes": part.bytes})
+        share = part.changed_share
         moved = (f"{share:.1%}", percent(part.relative_change), percent(part.largest))
         cells = ("", "", "") if part.identical == part.tensors else moved
         rows.add_row(part.part, f"{part.tensors:,}", f"{part.identical:,}", *cells, printable(part.largest_key or ""))

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from verify.errors import counted
-from verify.results.criteria import Criterion, figure_of
+from verify.results.criteria import FAILED_CHECKS, Criterion, figure_of
 from verify.results.swept import SweptCheckpoint, losses
 from verify.results.trend import Trend
 
 WIDTH_INCHES, ROW_INCHES, TALL_INCHES, COLUMNS = 10.0, 2.3, 3.0, 2
 STEPS_SHOWN = 5  # at least, of those that count: noise must not fill a panel
 MARKERS, LINES = "osD^vPX*", ("-", "--", "-.", ":")  # runs are told apart without colour too
-COUNTED = "failed checks"  # of a figure that counts faults no take lies between two of them
 INKS = {"light": "#1d1b20", "dark": "#ececee"}
 COLOURS = {
     "light": ("#0b57d0", "#b3410e", "#146c2e", "#7a1fa2", "#6b4700", "#00696f"),
@@ -38,7 +37,7 @@ def words(checkpoints: Sequence[SweptCheckpoint], names: Sequence[str]) -> str:
 
 def quality(ranking: Sequence[Criterion]) -> Criterion | None:
     """Return the figure that is drawn for how good it sounds: the most important one that is measured and not counted."""
-    return next((criterion for criterion in ranking if criterion.name != COUNTED), None)
+    return next((criterion for criterion in ranking if criterion.name != FAILED_CHECKS), None)
 
 
 def draw_questions(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +37,13 @@ def render(report: SweepReport, folder: Path) -> str:
         title=sweep_words.headline(report),
         tally=sweep_words.tally(report),
         lead=sweep_words.lead(report),
-        standing=lambda checkpoint: _short(sweep_words.standing(report, checkpoint)),
+        standing=partial(sweep_words.standing_in_column, report),
         next=sweep_words.next_steps(report),
         chosen=next((checkpoint for checkpoint in report.speaking if checkpoint.command), None),
         failed=[checkpoint for checkpoint in report.heard if checkpoint.failed],
         questions=_questions(report),
         curve=_curve(report),
     )
-
-
-def _short(answer: str) -> str:
-    return sweep_words.SHORT.get(answer, answer)
 
 
 def _questions(report: SweepReport) -> dict[str, Any] | None:

@@ -61,7 +61,6 @@ def _ranks(report: SweepReport) -> Table:
         step = "–" if checkpoint.step is None else f"{checkpoint.step:,}"
         values = [number(checkpoint.figures[name]) for name in names]
         verdict = Text(checkpoint.verdict, VERDICTS[checkpoint.verdict])
-        answer = sweep_words.standing(report, checkpoint)
-        shown = sweep_words.SHORT.get(answer, answer)
+        shown = sweep_words.standing_in_column(report, checkpoint)
         rows.add_row(str(checkpoint.rank), printable(checkpoint.name), step, *values, verdict, shown)
     return rows

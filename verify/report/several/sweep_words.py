@@ -7,7 +7,7 @@ from verify.results.sweep import SweepReport
 from verify.results.swept import SweptCheckpoint
 
 NO_SPEECH = "no speech"
-SHORT = {UNTOLD: "too few takes"}  # in a column
+_SHORT = {UNTOLD: "too few takes"}
 TOLD = 3  # checkpoints named in a line; the table has all
 
 
@@ -30,6 +30,12 @@ def standing(report: SweepReport, checkpoint: SweptCheckpoint) -> str:
     if checkpoint.speaks or not report.speaking:
         return report.answers.get(checkpoint.name, "")
     return NO_SPEECH
+
+
+def standing_in_column(report: SweepReport, checkpoint: SweptCheckpoint) -> str:
+    """Return the same, short enough for a column."""
+    answer = standing(report, checkpoint)
+    return _SHORT.get(answer, answer)
 
 
 def tally(report: SweepReport) -> str:
