@@ -70,7 +70,7 @@ def try_mutant(seed: int, number: int, folder: Path) -> Outcome:
 
 @dataclass(frozen=True)
 class Done:
-    """One run of the command in this process; `escaped` is what came out in place of an exit status."""
+    """One run of the command, in seconds of the processor; `escaped` is what came out in place of an exit status."""
 
     code: int
     document: dict
@@ -81,10 +81,13 @@ class Done:
 
 
 def measure(arguments: list[str]) -> Done:
-    """Run the command and measure the time that it takes and the memory by which this process grows meanwhile."""
+    """Run the command and measure the processor's time that it takes and the memory by which this process grows meanwhile.
+
+    Seconds of the clock say on a busy machine how busy it is.
+    """
     out, err, escaped, code = io.StringIO(), io.StringIO(), "", -1
     rss = _forget_peak()
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = cli.main(arguments)
@@ -92,39 +95,38 @@ def measure(arguments: list[str]) -> Done:
             raise
         except BaseException as error:
             escaped = f"{type(error).__name__} came out: {error}"
-    seconds, growth = time.perf_counter() - start, max(0, _memory("VmHWM") - rss)
+    seconds, growth = time.process_time() - start, max(0, memory("VmHWM") - rss)
     return Done(code, _parsed(out.getvalue()), err.getvalue(), escaped, seconds, growth)
 
 
-# Run with a file for the figures and the command's arguments; the peak is that of this program, not of what started it.
-_MEASURED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2])))
-from verify.cli import main
-code = main.main(sys.argv[3:])
-peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(used.ru_utime + used.ru_stime, int(peak) * 1024, file=open(sys.argv[1], "w"))
-sys.exit(code)
+# Reads commands, a line each, and answers each with a line of figures; its memory is that of the program alone.
+_MEASURING = """
+import dataclasses, json, sys
+from tests.support import fuzz
+floor, answers = 0, sys.stdout
+for line in sys.stdin:
+    with fuzz.deadline(4 * fuzz.MAX_SECONDS):
+        done = fuzz.measure(json.loads(line))
+    floor = floor or fuzz.memory("VmRSS")
+    print(json.dumps([dataclasses.asdict(done), floor + done.growth_bytes]), file=answers, flush=True)
 """
 
 
-def measure_alone(arguments: list[str], folder: Path, allowed_seconds: float = 20.0) -> Done:
-    """Run the command in a process of its own and take its processor's time and its peak of memory, all imports included.
+def measure_apart(commands: dict[str, list[str]], folder: Path) -> dict[str, tuple[Done, int]]:
+    """Run the commands one after the other in a program of their own; return what each did, and its peak of memory in bytes.
 
-    Seconds of the processor, as those of the clock say on a busy machine how busy it is. A run that takes more than is
-    allowed ends, and says so in `escaped`.
+    A harmless command goes first, so that the peak of each is what the program takes with all that it imports, and what
+    this command adds. The first that does not come back ends the program, and is the last in the answer.
     """
-    figures = folder / "figures"
-    figures.unlink(missing_ok=True)
-    command = [sys.executable, "-c", _MEASURED, str(figures), str(int(allowed_seconds)), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if not figures.exists():
-        return Done(
-            done.returncode, {}, done.stderr, f"no end within {allowed_seconds:g} s: {done.stderr[-300:]}", 99, 0
-        )
-    seconds, peak = figures.read_text().split()
-    return Done(done.returncode, _parsed(done.stdout), done.stderr, "", float(seconds), int(peak))
+    harmless = ["inspect", str(seeds.run_folder(folder / "harmless"))]
+    lines = "".join(json.dumps(command) + "\n" for command in (harmless, *commands.values()))
+    program = [sys.executable, "-c", _MEASURING]
+    run = subprocess.run(program, input=lines, capture_output=True, text=True, check=False)
+    answers = [json.loads(line) for line in run.stdout.splitlines()[1:]]
+    done = {name: (Done(**figures), peak) for name, (figures, peak) in zip(commands, answers, strict=False)}
+    for name in [*commands][len(done) : len(done) + 1]:
+        done[name] = (Done(run.returncode, {}, run.stderr, f"no end: {run.stderr[-300:]}", 99, 0), 0)
+    return done
 
 
 def _parsed(out: str) -> dict:
@@ -154,10 +156,11 @@ def _forget_peak() -> int:
     """Set the peak memory of this process back, where the system can (Linux), and return what it holds now."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    return _memory("VmRSS")
+    return memory("VmRSS")
 
 
-def _memory(name: str) -> int:
+def memory(name: str) -> int:
+    """Return a figure of this process's memory in bytes, by its name in /proc/self/status (Linux)."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:

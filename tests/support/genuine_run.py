@@ -11,13 +11,17 @@ from verify import resources
 from verify.demo import demo
 
 RATE_HZ = 22050
-LONGEST_CLIP_TOKENS = (
-    120  # 605 in a real run; barely trained weights never stop, and coqui's own programs speak that far
-)
+# The longest clip that it trains on, and so what it may speak, in audio tokens of 46 ms: 605 in a real run. Barely trained
+# weights never stop, and most of what a sentence costs on a processor is the vocoder.
+LONGEST_CLIP_TOKENS = 20
+SHORT_SECONDS = 0.7  # of the clips that it trains on; the trainer leaves out what has under half a second
 
 
 def write_dataset(folder: Path, count: int = 6) -> None:
-    """Fill `folder` with clips of 3.3 s and more, cut from the reference that ships with the project, in LJSpeech form."""
+    """Fill `folder` with clips cut from the reference that ships with the project, in LJSpeech form.
+
+    Those of 3.3 s and more serve as voices; as many short ones are for the training.
+    """
     import librosa
 
     audio, rate = soundfile.read(resources.DEFAULT_REFERENCE, dtype="float32")
@@ -27,7 +31,10 @@ def write_dataset(folder: Path, count: int = 6) -> None:
     for number in range(count):
         clip = np.roll(audio, -number * RATE_HZ // 2)[: int((3.4 + 0.3 * number) * RATE_HZ)]
         soundfile.write(folder / "wavs" / f"clip{number}.wav", clip, RATE_HZ)
-        rows.append(f"clip{number}|this is clip number {number}.|this is clip number {number}.")
+        soundfile.write(folder / "wavs" / f"short{number}.wav", clip[: int(SHORT_SECONDS * RATE_HZ)], RATE_HZ)
+        rows += [
+            f"{name}{number}|this is clip number {number}.|this is clip number {number}." for name in ("clip", "short")
+        ]
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
@@ -93,14 +100,15 @@ def train(out: Path, epochs: int = 1, callbacks=None) -> Path:
         sizes = {**demo.SMALL_GPT, "gpt_max_audio_tokens": LONGEST_CLIP_TOKENS}
         config = trainer.training_config(out, out, sizes, demo.AUDIO_CODES)
         set_up(config, out, epochs)
-        samples, held_out = load_tts_samples(config, eval_split=True, eval_split_max_size=2, eval_split_size=0.34)
+        rows, _ = load_tts_samples(config, eval_split=False)
+        short = [row for row in rows if soundfile.info(row["audio_file"]).duration <= SHORT_SECONDS]
         Trainer(
             TrainerArgs(),
             config,
             output_path=config.output_path,
             model=GPTTrainer(config),
-            train_samples=samples,
-            eval_samples=held_out,
+            train_samples=short[2:],
+            eval_samples=short[:2],
             callbacks=callbacks,
         ).fit()
     finally:

@@ -5,20 +5,19 @@ import contextlib
 import gc
 import json
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from verify.background import is_busy
+from verify.cli import signals
 from verify.cli.limits import require_memory
 from verify.cli.parser import parse
 from verify.cli.streams import hush_warnings, prepare_streams
 from verify.errors import (
     EXIT_COULD_NOT_RUN,
-    EXIT_INTERRUPTED,
     EXIT_VERIFIED,
     Cause,
     ConversionError,
@@ -36,10 +35,7 @@ _SHOWN_BY = {
     "env": "env",
     "profiles": "profiles",
 }
-# What asks for an end: Ctrl-C, `docker stop` and `kill`, a terminal that closes. Windows knows the first alone.
-_ENDING = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 STANDARD_TEXTS = "standard"  # the word in place of a file for --texts; a file of that name is ./standard
-_ended_by: list[int] = []  # the signals that came
 
 
 def _job(args: argparse.Namespace) -> Any:
@@ -121,13 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     watch = terminal.TerminalWatch(screen, has_details=_wants_details(args))
     try:
         require_memory(args.command)
-        report = _do(args, _Attentive(Silent() if args.quiet else watch))
+        report = _do(args, signals.Attentive(Silent() if args.quiet else watch))
     except ConversionError as error:
         return _refuse(error.cause, error.exit_code, args, screen)
     except OSError as error:
         return _refuse(cause_of(error), EXIT_COULD_NOT_RUN, args, screen)
     except Exception as error:  # the boundary: a fault of ours must not greet a user with a traceback
-        if _was_interrupted(error):
+        if signals.was_interrupted(error):
             raise KeyboardInterrupt from error
         if os.environ.get("XTTS_VERIFY_DEBUG"):
             raise
@@ -175,15 +171,6 @@ def _open(report: Any, screen: Any) -> None:
         say(printable(problem), screen, whole=True)
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is what is behind the error: torch.save, cut short, raises a RuntimeError in its place."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _refuse(cause: Cause, exit_code: int, args: argparse.Namespace, screen: Any) -> int:
     from verify.document import document
     from verify.report.screen import show_cause
@@ -208,44 +195,15 @@ def _emit(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Attentive:
-    """Passes on what it hears of the work, and an interrupt that some package swallowed while it was imported."""
-
-    def __init__(self, watch: Any) -> None:
-        self.watch, self.found = watch, watch.found
-
-    @contextlib.contextmanager
-    def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Any]:
-        """Do the step, then ask whether a signal came."""
-        with self.watch.step(name, total, unit) as progress:
-            yield progress
-        if _ended_by:
-            raise KeyboardInterrupt
-
-
-def _end(number: int, _: Any) -> None:
-    """End as Ctrl-C does, which removes the staging folder; while that goes on, only Ctrl-C is heard again."""
-    _ended_by.append(number)
-    if len(_ended_by) == 1 or number == signal.SIGINT:
-        raise KeyboardInterrupt
-
-
-def _listen_to_signals() -> None:
-    """Take the signals that ask for an end; what whoever started us has switched off, as nohup does, stays off."""
-    for number in _ENDING:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _end)
-
-
 def run() -> NoReturn:
     """Run as a program. A thread that still imports torch must not hold the exit up, nor crash it."""
-    _listen_to_signals()
+    signals.listen()
     prepare_streams()
     hush_warnings()
     try:
         code = main()
     except KeyboardInterrupt as stop:
-        code = 128 + _ended_by[0] if _ended_by else EXIT_INTERRUPTED
+        code = signals.exit_status()
         with contextlib.suppress(OSError, AttributeError):
             sys.stderr.write(f"interrupted; {stop if stop.args else 'nothing was left behind'}\n")
     except OSError as error:  # stdout itself: a full disk behind it

@@ -96,7 +96,7 @@ def speak(model: Any, job: dict[str, Any], answer: Answer) -> None:
         latents, embedding = named(model, job["voice"]) if job["voice"] else condition(model, job["clips"])
     with answer.stage("speak"):
         bound = int(job["longest_seconds"] * args.input_sample_rate / args.gpt_code_stride_len)
-        bound = min(bound, args.gpt_max_audio_tokens)
+        bound = min(bound, model.gpt.max_gen_mel_tokens)  # three fewer than it has positions for: the latents need them
         codes, generate = [], model.gpt.generate
 
         def recorded(*positional: Any, **named: Any) -> Any:

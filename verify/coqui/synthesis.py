@@ -244,7 +244,10 @@ def speaking_steps(model: Xtts, text: str, language: str) -> int:
 
 
 def token_bound(model: Xtts, text: str, language: str) -> int:
-    """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause."""
+    """Return how many audio tokens the slowest plausible reading of the text needs, plus a second of pause.
+
+    No more than coqui-tts itself generates: of `gpt_max_audio_tokens` positions it needs three for the latents.
+    """
     tokens_per_second = model.args.input_sample_rate / model.args.gpt_code_stride_len
     seconds = longest_seconds(text, language)
-    return min(int(seconds * tokens_per_second), model.args.gpt_max_audio_tokens)
+    return min(int(seconds * tokens_per_second), model.gpt.max_gen_mel_tokens)
