@@ -1,6 +1,7 @@
 """Genuine runs, made once a session by coqui's own trainer, and how the tests are run."""
 
 import gc
+import json
 import os
 import pickle
 import shutil
@@ -189,17 +190,22 @@ def model_parts(converted):
 
 
 @pytest.fixture(scope="session")
-def spoken_demo(tmp_path_factory):
+def spoken_demo(shared_folder):
     """(folder, exit status, what it said) of `demo`: a training run of the model that speaks, and the main job on it."""
     import contextlib
     import io
 
     from verify.cli import main
 
-    folder, said_to_people = tmp_path_factory.mktemp("spoken") / "demo", io.StringIO()
-    with contextlib.redirect_stderr(said_to_people), contextlib.redirect_stdout(io.StringIO()):
-        code = main.main(["demo", "-o", str(folder)])
-    return folder, code, said_to_people.getvalue()
+    def make(folder: Path) -> Path:
+        said_to_people = io.StringIO()
+        with contextlib.redirect_stderr(said_to_people), contextlib.redirect_stdout(io.StringIO()):
+            code = main.main(["demo", "-o", str(folder / "demo")])
+        (folder / "outcome.json").write_text(json.dumps([code, said_to_people.getvalue()]))
+        return folder
+
+    folder = made_once(shared_folder, "spoken", make)
+    return folder / "demo", *json.loads((folder / "outcome.json").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -225,7 +231,6 @@ def save_trained(state: dict, config: dict, path: Path) -> None:
 def make_run(model_parts, plain_run, tmp_path):
     """Write a run folder whose checkpoint is the genuine one with `change(state)` and `change_config(config)` applied."""
     import copy
-    import json
 
     def make(change=None, change_config=None, name="best_model_7.pth", vocab=True) -> Path:
         state, config, vocab_path = model_parts

@@ -44,7 +44,7 @@ def test_every_block_of_the_page_runs(place, monkeypatch):
             exec(compile(block, str(PAGE), "exec"), names)
     output = printed.getvalue()
     assert "missing runs/XTTS_FT-November-24 is not there" in output
-    assert soundfile.info("hello.wav").duration > 1
+    assert soundfile.info("hello.wav").duration > 0.5
     assert names["report"].verdict == "pass"  # of the comparison, the last of the reports
     assert f"{len(names['explanation'].second_names)} names are bogus; [" in output
     assert len(names["explanation"].second_names) > 30  # the second names of two layers

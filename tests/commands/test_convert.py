@@ -127,7 +127,7 @@ def test_coqui_loads_and_speaks(converted, coqui_reads_with_soundfile):
     config.load_json(str(folder / "config.json"))
     model = Xtts(config)
     model.load_checkpoint(config, checkpoint_dir=str(folder), eval=True)
-    result = model.synthesize("hello", speaker_wav=str(folder / "reference.wav"), language="en", max_new_tokens=20)
+    result = model.synthesize("hello", speaker_wav=str(folder / "reference.wav"), language="en", max_new_tokens=12)
     assert np.isfinite(result["wav"]).all()
     assert len(result["wav"]) > 1000
 
@@ -143,7 +143,7 @@ def test_the_tts_api_opens_the_folder_and_speaks(converted, coqui_reads_with_sou
         speaker_wav=str(copy / "reference.wav"),
         language="en",
         file_path=str(tmp_path / "api.wav"),
-        max_new_tokens=20,
+        max_new_tokens=12,
     )
     assert soundfile.info(tmp_path / "api.wav").duration > 0.3
 

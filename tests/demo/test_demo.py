@@ -106,11 +106,14 @@ def test_demo_makes_a_genuine_checkpoint_and_is_not_repeated_unasked(spoken_demo
 
 
 @pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence["language"])
-def test_each_sentence_passes_every_check_with_any_seed(sample_of, sentence):
-    samples = [sample_of(sentence, seed) for seed in (0, 1)]
-    assert [failed(sample) for sample in samples] == [[], []]
-    assert samples[0].codes[0] == sentence["first_code"]
-    assert len({sample.codes for sample in samples}) == 1
+def test_each_sentence_passes_every_check(sample_of, sentence):
+    sample = sample_of(sentence)
+    assert failed(sample) == []
+    assert sample.codes[0] == sentence["first_code"]
+
+
+def test_another_seed_says_the_same(sample_of):
+    assert sample_of(SENTENCES[0], 1).codes == sample_of(SENTENCES[0], 0).codes
 
 
 def test_the_bar_moves_with_each_token_and_each_layer_of_the_vocoder_to_its_end(spoken):
@@ -182,8 +185,9 @@ def test_weights_are_small_enough_to_ship():
         "vocoder: noise of 50%",
     ],
 )
-def test_harm_that_is_heard_is_caught(spoken, harmed, name):
-    _, listen, say = spoken
+def test_harm_that_is_heard_is_caught(spoken, harmed, name, monkeypatch):
+    model, listen, say = spoken
+    monkeypatch.setattr(model.gpt, "max_gen_mel_tokens", 40)  # it says 25; what never stops costs two seconds, not six
     with harmed(name):
         assert failed(say(SENTENCES[0], listen()))
 

@@ -49,6 +49,6 @@ def test_the_python_of_the_page_speaks(genuine_run, tmp_path, monkeypatch, capsy
     words = [str(genuine_run) if word == "RUN" else word for word in shlex.split(command)]
     assert run_cli(capsys, *words, "--no-sample")[0] == 0
     inference = Xtts.inference
-    monkeypatch.setattr(Xtts, "inference", lambda *a, **k: inference(*a, **k, max_new_tokens=20))
+    monkeypatch.setattr(Xtts, "inference", lambda *a, **k: inference(*a, **k, max_new_tokens=12))
     exec(re.search(r"```python\n(.*?)```", PAGE, re.S)[1], {})
     assert soundfile.info("hello.wav").duration > 0.3
