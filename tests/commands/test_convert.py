@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.support.genuine_run import LONGEST_CLIP_TOKENS
 from tests.support.helpers import ROOT, fingerprint, run_cli
 from verify import Job, convert
 
@@ -130,6 +131,16 @@ def test_coqui_loads_and_speaks(converted, coqui_reads_with_soundfile):
     result = model.synthesize("hello", speaker_wav=str(folder / "reference.wav"), language="en", max_new_tokens=12)
     assert np.isfinite(result["wav"]).all()
     assert len(result["wav"]) > 1000
+
+
+def test_what_never_stops_makes_no_more_tokens_than_coqui_itself(converted):
+    """Three more, and there are no positions left for the latents: an IndexError that blames the vocabulary."""
+    sample = converted[1].sample
+    assert (sample.stopped, sample.tokens, sample.token_bound) == (
+        False,
+        LONGEST_CLIP_TOKENS - 3,
+        LONGEST_CLIP_TOKENS - 3,
+    )
 
 
 def test_the_tts_api_opens_the_folder_and_speaks(converted, coqui_reads_with_soundfile, tmp_path):

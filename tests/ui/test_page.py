@@ -74,7 +74,9 @@ def test_every_option_that_takes_a_path_is_held_to_the_folders_and_none_starts_a
             else:
                 is_free = not (option.choices or isinstance(field.default, bool) or field.name == "transcribe")
                 assert is_free <= (option.metavar in ("N", "X", "CODE")), field.name
-        assert not {"pythons", "speakers"} & {field.name for field, _ in fields}
+        names = {field.name for field, _ in fields}
+        assert not {"pythons", "speakers"} & names
+        assert ("output" in names) == (command != "compare")  # whose page is shown from a folder of ours
 
 
 def test_messages_name_the_fields_of_the_page_in_place_of_flags():

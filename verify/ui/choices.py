@@ -19,6 +19,7 @@ ELSEWHERE = {
     "force",
     "follow",
 }  # fields of their own, or ours to decide
+_PRIVATE = {("compare", "output")}  # its page lies in a folder of ours, where it is shown from
 _SWITCHES = {"transcribe"}  # options that take a value or none, here only none
 _HARMLESS = {"N", "X", "CODE"}  # numbers and languages; other free text may name a file, or a program to start
 
@@ -28,7 +29,10 @@ def folded(command: str) -> list[tuple[Field[Any], Option]]:
     return [
         (field, option)
         for field, option in options_of(Job)
-        if command in option.commands and field.name not in ELSEWHERE and _is_harmless(field, option)
+        if command in option.commands
+        and field.name not in ELSEWHERE
+        and (command, field.name) not in _PRIVATE
+        and _is_harmless(field, option)
     ]
 
 
