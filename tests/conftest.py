@@ -20,6 +20,7 @@ if (
 ):  # a process for each core: more threads would wait for one another, at twice the cost
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 WAITING = ("sweeping", "training")  # folders whose tests wait for other processes
+FROZEN: list[bool] = []  # whether imported modules are left out of the search for garbage
 NEVER_SAID = pytest.StashKey[list[str]]()
 
 
@@ -106,8 +107,9 @@ def shared_folder(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def modules_are_no_garbage():
     """Once coqui-tts is imported, leave its two million objects out of each search for garbage: half a second, a hundred times."""
-    if "TTS.tts.models.xtts" in sys.modules and not gc.get_freeze_count():
+    if "TTS.tts.models.xtts" in sys.modules and not FROZEN:  # gc.get_freeze_count would count them each time
         gc.freeze()
+        FROZEN.append(True)
 
 
 @pytest.fixture(autouse=True, scope="session")
