@@ -79,10 +79,11 @@ HALVES = ("development", "held-out")
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--measures", type=Path, required=True, help="what benchmarks.judge measured")
+    parser.add_argument("--measures", type=Path, action="append", required=True, help="what benchmarks.judge measured")
     parser.add_argument("--harms", type=Path, help="what benchmarks.harm found")
     options = parser.parse_args()
-    rows = [row for row in json.loads(options.measures.read_text(encoding="utf-8")) if row["verdict"] == REJECT]
+    measured = [row for file in options.measures for row in json.loads(file.read_text(encoding="utf-8"))]
+    rows = [row for row in measured if row["verdict"] == REJECT]
     print(table([named(row) for row in rows if (row["kind"], row["strength"]) in DAMAGES or row["kind"] in DAMAGES]))
     if options.harms:
         print(harm_table(json.loads(options.harms.read_text(encoding="utf-8"))))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure the judge: false alarms on clean speech and detected damage, on clips that were not used to set its limits.
 
-    python -m benchmarks.judge --clips FOLDER [--clips FOLDER ...] [--fresh FOLDER] [--markdown FILE]
+    python -m benchmarks.judge --clips FOLDER [--clips FOLDER ...] [--seen FOLDER] [--fresh FOLDER] [--markdown FILE]
 
 FOLDER holds WAV or FLAC clips, a subfolder for each speaker or language, texts beside them as `.txt`. Voices of flite
 and espeak-ng are added where these are installed. Speakers and languages are split in two halves: limits and rules in
@@ -23,7 +23,7 @@ from verify.audio.checks import judge_measures, measure
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, action="append", required=True, metavar="FOLDER", help="clean speech")
+    parser.add_argument("--clips", type=Path, action="append", default=[], metavar="FOLDER", help="clean speech")
     parser.add_argument("--fresh", type=Path, action="append", default=[], metavar="FOLDER", help="clean, held out")
     parser.add_argument("--seen", type=Path, action="append", default=[], metavar="FOLDER", help="clean, development")
     parser.add_argument("--each", type=int, default=10, help="clips for each damage (default: 10)")

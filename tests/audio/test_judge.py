@@ -82,9 +82,11 @@ def test_mild_harm_is_let_pass(speech, kind, strength):
         ("reversed", "whole", "direction"),
         ("shuffled", "50 ms pieces", "seams"),
         ("shuffled", "100 ms pieces", "PLCMOS"),
-        ("stutter", "each 50 ms twice", "PLCMOS"),
+        ("stutter", "each 50 ms twice", "echo"),
+        ("coarse steps", "4 bits", "resolution"),
+        ("white noise", "0 dB SNR", "noise floor"),
         ("clicks", "3 a second", "seams"),
-        ("dropouts of 30 ms", "25%", "seams"),
+        ("dropouts of 30 ms", "10%", "gaps"),
         ("clipped", "10.00%", "not clipped"),
         ("clipped, then turned down", "10%", "flat tops"),
         ("quiet", "-45 dB", "level"),
@@ -173,6 +175,13 @@ def test_pitch_is_that_of_the_pulses(hz):
     assert median == pytest.approx(hz, rel=0.03)
     assert semitones < 0.5
     assert voiced > 0.95
+
+
+def test_the_hum_of_the_mains_is_no_voice():
+    time = np.arange(2 * RATE_HZ) / RATE_HZ
+    voice = np.sum([np.cos(2 * np.pi * 180 * n * time) / n for n in range(1, 9)], axis=0) * 0.1
+    hum = 0.3 * np.cos(2 * np.pi * 60 * time)
+    assert signal.pitch(voice + hum, RATE_HZ, np.zeros(200, bool))[0] == pytest.approx(180, rel=0.03)
 
 
 def test_backwards_speech_has_the_opposite_direction(speech):

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from verify.audio import clips, signal, vad_mos
+from verify.audio import clips, pieces, signal, vad_mos
 
 FULL_SCALE = 0.999  # the vocoder's output is within -1 to 1
 SHORTEST_SECONDS = 0.1  # a shorter clip is padded with silence to this length
@@ -48,6 +48,11 @@ class Waveform:
     @cached_property
     def clipped_share(self) -> float:
         return float(np.mean(np.abs(self._finite) >= FULL_SCALE))
+
+    @cached_property
+    def resolution_bits(self) -> float:
+        """How finely the samples are told apart: the binary logarithm of the number of different ones."""
+        return math.log2(len(np.unique(self._finite)))
 
     # --- padded, at its own rate ----------------------------------------------------------------------------------
 
@@ -107,6 +112,10 @@ class Waveform:
     def end_db(self) -> float:
         return signal.edge_levels(self._levels)[1]
 
+    @property
+    def floor_db(self) -> float:
+        return signal.floor_level(self._levels)
+
     # --- at 16 kHz: bands, pitch, pattern -------------------------------------------------------------------------
 
     @cached_property
@@ -139,11 +148,19 @@ class Waveform:
 
     @cached_property
     def repetition(self) -> float:
-        return signal.repetition(self._at_16k, self._silent)
+        return pieces.repetition(self._at_16k, self._silent)
 
     @cached_property
     def seams_per_second(self) -> float:
-        return signal.seams_per_second(self._at_16k)
+        return pieces.seams_per_second(self._at_16k)
+
+    @cached_property
+    def gaps_per_second(self) -> float:
+        return pieces.gaps_per_second(self._at_16k)
+
+    @cached_property
+    def echo_share(self) -> float:
+        return pieces.echo_share(self._at_16k)
 
     @cached_property
     def attack_skew(self) -> float:

@@ -1,15 +1,16 @@
-"""Measure a waveform with signal processing: silences, edges, pitch, repetition, clicks and loudness."""
+"""Measure a waveform with signal processing: silences, edges, pitch, bands and loudness."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from verify.audio.mel import RATE_HZ, cepstra
+from verify.audio.mel import RATE_HZ
 
 FRAME_SECONDS = 0.01
 SILENT_BELOW_PEAK_DB = 35.0  # a pause in speech lies this far below its loud frames
 SILENCE_DBFS = -65.0  # anything below this is inaudible
 PITCH_RANGE_HZ = (55.0, 600.0)
+HUM_HZ = 70.0
 
 
 def frame_levels(samples: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -23,6 +24,11 @@ def frame_levels(samples: np.ndarray, rate_hz: int) -> np.ndarray:
 def loud_level(levels: np.ndarray) -> float:
     """Return the 95th percentile of the levels, in dBFS: the voice's loud vowels."""
     return float(np.percentile(levels, 95))
+
+
+def floor_level(levels: np.ndarray) -> float:
+    """Return the level of the quietest twentieth of the frames in dB against the loud ones: what is there in the pauses too."""
+    return float(np.percentile(levels, 5)) - loud_level(levels)
 
 
 def silent_frames(levels: np.ndarray) -> np.ndarray:
@@ -57,8 +63,9 @@ def pitch(samples: np.ndarray, rate_hz: int, silent: np.ndarray) -> tuple[float,
     """Return the median pitch in Hz, its range in semitones (10th to 90th percentile), and the voiced share of the audible frames.
 
     Uses the autocorrelation of 40 ms windows, divided by that of the window function (Boersma 1993): pyin is more
-    reliable, but takes a hundred times as long.
+    reliable, but takes a hundred times as long. What lies below all voices, such as the hum of mains, is left out.
     """
+    samples = _above(samples, HUM_HZ, rate_hz)
     size, hop = round(0.04 * rate_hz), round(FRAME_SECONDS * rate_hz)
     shortest, longest = int(rate_hz / PITCH_RANGE_HZ[1]), int(rate_hz / PITCH_RANGE_HZ[0])
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(samples, size // 2), size)[::hop][: len(silent)]
@@ -77,6 +84,13 @@ def pitch(samples: np.ndarray, rate_hz: int, silent: np.ndarray) -> tuple[float,
     return float(middle), float(12 * np.log2(high / low)), share
 
 
+def _above(samples: np.ndarray, hz: float, rate_hz: int) -> np.ndarray:
+    """Return samples without what lies below a frequency."""
+    spectrum = np.fft.rfft(samples)
+    spectrum[np.fft.rfftfreq(len(samples), 1 / rate_hz) < hz] = 0
+    return np.fft.irfft(spectrum, len(samples))
+
+
 def _autocorrelation(windows: np.ndarray) -> np.ndarray:
     """Return the autocorrelation `(windows, lags)` of rows of samples, 1 at lag 0."""
     correlation = np.fft.irfft(np.abs(np.fft.rfft(windows, 2 * windows.shape[1])) ** 2)[:, : windows.shape[1]]
@@ -90,78 +104,6 @@ def band_levels(samples: np.ndarray, rate_hz: int) -> tuple[float, float]:
     shares = (float(power[part].sum()) / whole for part in (hz < 1000, hz > 1500))
     low, high = (10 * np.log10(max(share, 1e-9)) for share in shares)
     return float(low), float(high)
-
-
-FRAME_SAMPLES = 160  # 10 ms
-REPEAT_FRAMES = 80  # so much must be alike to count as a repetition: 0.8 s
-SHORTEST_LAG_FRAMES = 25
-SEAM_REACH = 20  # ms on either side: two pulses of the lowest voices
-
-
-def repetition(samples: np.ndarray, silent: np.ndarray) -> float:
-    """Return the similarity of the two most similar 0.8 s of samples at 16 kHz: 1 is an exact repetition, below 0.5 is usual.
-
-    It is the mean cosine of mel cepstra (without the level) over frames at a fixed distance in time; silences do not count.
-    """
-    frames = cepstra(samples)[: len(silent), 1:]
-    audible = ~silent[: len(frames)]
-    if audible.sum() < REPEAT_FRAMES:
-        return 0.0
-    frames = (frames - frames[audible].mean(axis=0)) / (frames[audible].std(axis=0) + 1e-6)
-    frames /= np.linalg.norm(frames, axis=1, keepdims=True) + 1e-9
-    lags = range(SHORTEST_LAG_FRAMES, len(frames) - REPEAT_FRAMES + 1)
-    return max((_most_alike(frames, audible, lag) for lag in lags), default=0.0)
-
-
-def _most_alike(frames: np.ndarray, audible: np.ndarray, lag: int) -> float:
-    both = audible[:-lag] & audible[lag:]
-    alike = np.sum(frames[:-lag] * frames[lag:], axis=1) * both
-    window = np.ones(REPEAT_FRAMES)
-    counted = np.convolve(both, window, "valid")
-    enough = counted >= 0.7 * REPEAT_FRAMES
-    return float((np.convolve(alike, window, "valid")[enough] / counted[enough]).max(initial=0.0))
-
-
-def seams_per_second(samples: np.ndarray) -> float:
-    """Return the discontinuities per second in samples at 16 kHz: clicks, gaps, badly joined pieces."""
-    return float(np.sum(seams(samples)) / (len(samples) / RATE_HZ)) if len(samples) else 0.0
-
-
-def seams(samples: np.ndarray) -> np.ndarray:
-    """Return which milliseconds `(ms,)` of samples at 16 kHz hold a discontinuity.
-
-    A linear filter, refitted each 10 ms, predicts speech from its last milliseconds; the prediction error is the pulses
-    of the glottis, which are alike. A seam is a millisecond whose error is five times the third largest within 20 ms on
-    either side.
-    """
-    error = np.abs(_prediction_error(samples))
-    size = RATE_HZ // 1000
-    peaks = error[: len(error) // size * size].reshape(-1, size).max(axis=1, initial=0.0)
-    if len(peaks) <= 2 * SEAM_REACH:
-        return np.zeros(len(peaks), bool)
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(peaks, SEAM_REACH, mode="edge"), 2 * SEAM_REACH + 1)
-    neighbours = np.delete(around, (SEAM_REACH - 1, SEAM_REACH, SEAM_REACH + 1), axis=1)
-    third = np.partition(neighbours, -3, axis=1)[:, -3]
-    found: np.ndarray = peaks > 5.0 * (third + 1e-4)
-    return found
-
-
-def _prediction_error(samples: np.ndarray) -> np.ndarray:
-    """Return the error `(samples,)` of a linear predictor of order 20 (autocorrelation method, 30 ms windows)."""
-    from scipy.linalg import solve_toeplitz
-
-    order, hop = 20, FRAME_SAMPLES
-    flat = np.append(samples[:1], samples[1:] - 0.9 * samples[:-1]).astype(np.float64)  # pre-emphasis
-    error, taper = np.zeros(len(flat)), np.hanning(3 * hop)
-    for start in range(0, len(flat) - 3 * hop, hop):
-        middle = start + hop
-        power = np.square(np.abs(np.fft.rfft(flat[start : start + 3 * hop] * taper, 1024)))
-        lags = np.fft.irfft(power)[: order + 1]
-        lags[0] = lags[0] * 1.0001 + 1e-9  # keeps the equations solvable in silence
-        predictor = solve_toeplitz(lags[:order], lags[1:])
-        before = np.lib.stride_tricks.sliding_window_view(flat[middle - order : middle + hop - 1], order)
-        error[middle : middle + hop] = flat[middle : middle + hop] - before @ predictor[::-1]
-    return error
 
 
 def attack_skew(samples: np.ndarray) -> float:

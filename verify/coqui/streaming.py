@@ -11,7 +11,7 @@ import torch
 from TTS.tts.models.xtts import Xtts
 
 from verify import resources
-from verify.audio import signal, vad_mos
+from verify.audio import pieces, vad_mos
 from verify.audio.checks import judge_speech
 from verify.audio.clips import Sample
 from verify.checks import Check
@@ -155,7 +155,7 @@ def _seams(streamed: Streamed, sample: Sample) -> Check:
 def _clicks_at(samples: np.ndarray, rate_hz: int, borders: np.ndarray) -> int:
     """Return how many of the borders, in seconds, have a discontinuity within the fade that begins there."""
     limits = resources.load("limits")["stream"]
-    found = signal.seams(vad_mos.at_network_rate(np.nan_to_num(samples), rate_hz))
+    found = pieces.seams(vad_mos.at_network_rate(np.nan_to_num(samples), rate_hz))
     around = [
         slice(max(0, int(1000 * (border - limits["reach_seconds"]))), int(1000 * (border + reach)) + 1)
         for border in borders
