@@ -15,15 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import corpus
-from verify.audio import transcription, words
-from verify.progress import Silent
+from verify.audio import transcription, whisper, words
 
 KINDS = ("right", "another text", "half of it another", "stops early", "half the text", "one word another", "Hello.")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, action="append", required=True, metavar="FOLDER")
+    parser.add_argument("--clips", type=Path, action="append", default=[], metavar="FOLDER")
     parser.add_argument("--fresh", type=Path, action="append", default=[], metavar="FOLDER", help="held out, whole")
     parser.add_argument("--seen", type=Path, action="append", default=[], metavar="FOLDER", help="development, whole")
     parser.add_argument("--whisper", type=Path, help="folder of a faster-whisper model")
@@ -33,21 +32,31 @@ def main():
     clips = [clip for clip in clips if clip.text]
     if not options.whisper:
         clips = [clip for clip in clips if words.known_words(clip.text, clip.language)]
-    whisper = transcription.load(options.whisper, Silent()) if options.whisper else None
+    model = whisper.locate(str(options.whisper)) if options.whisper else None
     rows = []
     for half, part in zip(("development", "held-out"), corpus.halves(clips, seen, fresh), strict=True):
-        for number, clip in enumerate(part):
-            rows += [row | {"half": half} for row in measured(clip, part, np.random.default_rng(number), whisper)]
+        said = transcripts(part, model) if model else [None] * len(part)
+        for number, (clip, transcript) in enumerate(zip(part, said, strict=True)):
+            rows += [row | {"half": half} for row in measured(clip, part, np.random.default_rng(number), transcript)]
     if options.json:
         options.json.write_text(json.dumps(rows), encoding="utf-8")
     print(table(rows))
 
 
-def measured(clip, clips, draw, whisper):
+def transcripts(clips, model):
+    """Return what the Whisper writes down for each clip; one process for all of a language."""
+    said = {}
+    for language in {clip.language for clip in clips}:
+        same = [clip for clip in clips if clip.language == language]
+        heard = whisper.hear(model, [(clip.samples, clip.rate_hz) for clip in same], language)
+        said |= {id(clip): transcript for clip, transcript in zip(same, heard, strict=True)}
+    return [said[id(clip)] for clip in clips]
+
+
+def measured(clip, clips, draw, said):
     """Return for the right text of a clip and each wrong one whether it is refused."""
-    said = whisper.transcribe(clip.samples, clip.rate_hz, clip.language) if whisper else None
     for kind, text in texts(clip, clips, draw):
-        if whisper:
+        if said is not None:
             rate = transcription.character_error_rate(text, said, clip.language)
             checks = (transcription.error_check(rate, said),)
         else:

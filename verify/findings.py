@@ -74,11 +74,14 @@ class StreamResult:
     path: str | None
 
 
+_OF_A_WHISPER = {"transcript", "character_error_rate", "word_errors", "heard_by"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleResult:
     """One sentence spoken with one seed: how it was generated, its file, and its checks.
 
-    `path` is None where no file was written; `transcript`, `character_error_rate` and `word_errors` are None without `--transcribe`.
+    `path` is None where no file was written; `transcript`, what is measured of it and `heard_by` are None where no Whisper listened.
     """
 
     text: str
@@ -98,6 +101,7 @@ class SampleResult:
     transcript: str | None = None
     character_error_rate: float | None = None
     word_errors: WordErrors | None = None
+    heard_by: str | None = None  # the name of the Whisper
     checks: tuple[Check, ...] = ()
     codes: tuple[int, ...] = ()  # the audio tokens
     sampling: Mapping[str, float] = field(default_factory=dict)  # the settings, by coqui's names
@@ -106,7 +110,7 @@ class SampleResult:
     def to_json(self) -> dict[str, Any]:
         """Return one of the `samples` of report.json without its checks, which the result adds, and its tokens."""
         absent = {"checks", "codes"}
-        absent |= set() if self.transcript is not None else {"transcript", "character_error_rate", "word_errors"}
+        absent |= set() if self.transcript is not None else _OF_A_WHISPER
         absent |= set() if self.stream else {"stream"}
         return {name: value for name, value in asdict(replace(self, checks=(), codes=())).items() if name not in absent}
 

@@ -9,6 +9,7 @@ from verify import resources
 from verify.audio import clips as audio
 from verify.audio.languages import choose_language, has_figures, spelt
 from verify.audio.references import Voices, choose_voice, reference_warnings
+from verify.audio.whisper import Whisper
 from verify.errors import Cause, SourceError, counted
 from verify.files.local import missing, require_regular_file
 from verify.files.text import decode_text
@@ -32,7 +33,8 @@ class Script:
     sampling: Sampling = field(default_factory=lambda: sampling_of({}))
     voice: str | None = None
     warnings: tuple[Cause, ...] = ()
-    whisper: Path | None = None  # the folder of the model that transcribes the samples
+    whisper: Whisper | None = None  # that was asked to write down what is said
+    at_hand: tuple[Whisper, ...] = ()  # those of which one may do so unasked, where it costs less than the speech
 
 
 def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Vocabulary, voices: Voices) -> Script:

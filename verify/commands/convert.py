@@ -41,7 +41,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
     planned = plan(job)
     result = Result.of(planned)
     clock.watch.found(result)
-    script = steps.script_of(planned)
+    script = steps.script_of(planned, unasked=True)
     extras = bundle.prepare(planned, script)
     if not job.keep_failed and any_error(planned.causes):
         return _compare_only(result, clock)

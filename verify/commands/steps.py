@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from verify import options
-from verify.audio import transcription
+from verify.audio import whisper
 from verify.audio.prompts import Script, prepare, require_few, require_text
 from verify.audio.references import reference_clips
 from verify.background import Background
@@ -49,8 +49,12 @@ def require_sayable(job: Job) -> None:
     reference_clips([Found(path=path, origin="--speaker-wav") for path in job.speaker_wavs])
 
 
-def script_of(plan: Plan) -> Script | None:
+def script_of(plan: Plan, unasked: bool = False) -> Script | None:
     """Return what to speak; None without a sample. Refuses before the long work what would fail after it.
+
+    Args:
+        unasked: whether a Whisper that is on this machine may hear it; not where models are held against each other, of
+            which it might hear one and not the next.
 
     Raises:
         SourceError: there is no vocabulary, no text that can be spoken, or no usable voice.
@@ -64,7 +68,9 @@ def script_of(plan: Plan) -> Script | None:
         components.require_provable(plan.ledger, plan.archive)
         weights_check.require_uncast(plan.ledger.written, job.dtype)
     script = prepare(job, plan.source, plan.config, plan.vocabulary, plan.voices)
-    return replace(script, whisper=transcription.locate(job.transcribe)) if job.transcribe else script
+    if job.transcribe is None:
+        return replace(script, at_hand=whisper.at_hand(script.language)) if unasked else script
+    return script if job.transcribe == whisper.NONE else replace(script, whisper=whisper.locate(job.transcribe))
 
 
 def judge_bytes(result: Result, scan: Scan, clock: Stopwatch) -> Result:

@@ -32,7 +32,7 @@ def verify(job: Job, watch: Watch | None = None) -> Result:
         trial.require_folder(planned)
     result = Result.of(planned)
     clock.watch.found(result)
-    script = steps.script_of(planned)
+    script = steps.script_of(planned, unasked=True)
     if planned.is_hopeless:
         return replace(result, causes=planned.foreseen())
     importing, digest = steps.importing(), steps.hashing(planned)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from TTS.tts.models.xtts import Xtts
 
-from verify.audio import clips, transcription
+from verify.audio import clips, transcription, whisper
 from verify.audio.checks import judge_speech, stop_check
 from verify.audio.clips import Sample
 from verify.audio.prompts import Script
@@ -40,6 +40,7 @@ class _Spoken:
     transcript: str | None = None
     character_error_rate: float | None = None
     word_errors: WordErrors | None = None
+    heard_by: str | None = None
 
 
 def speak_samples(
@@ -66,8 +67,7 @@ def speak_samples(
     stream = _stream(model, voice, script, first, folder, clock) if plan.job.stream else StreamOutcome(checks=())
     others = _on_further_devices(model, voice, script, first, devices[1:], count, clock)
     samples += [spoken for spoken, _ in others]
-    if script.whisper:  # last: once Whisper is loaded, torch rounds differently, and a seed would not repeat its sample
-        samples = _transcribed(samples, transcription.load(script.whisper, clock.watch), script.language)
+    samples = _heard(samples, script, clock)
     if folder:
         _write_clips(folder, samples, script)
     more = (*proof, *stream.checks, *(check for _, checks in others for check in checks))
@@ -143,19 +143,48 @@ def _sample_result(spoken: _Spoken, script: Script, base_similarity: float | Non
         transcript=spoken.transcript,
         character_error_rate=spoken.character_error_rate,
         word_errors=spoken.word_errors,
+        heard_by=spoken.heard_by,
         checks=spoken.checks,
         codes=sample.codes,
         sampling=script.sampling.to_json(),
     )
 
 
-def _transcribed(samples: list[_Spoken], transcriber: transcription.Transcriber, language: str) -> list[_Spoken]:
-    """Return the samples with their transcripts."""
-    transcribed = []
-    for spoken in samples:
-        fields, check = transcriber.check(spoken.sample, language)
-        transcribed.append(replace(spoken, checks=(*spoken.checks, check), **fields))
-    return transcribed
+def _heard(samples: list[_Spoken], script: Script, clock: Stopwatch) -> list[_Spoken]:
+    """Return the samples with what a Whisper wrote down: the one that was asked for, or one at hand that costs less than the speech did.
+
+    Raises:
+        SourceError: the one that was asked for cannot be loaded.
+    """
+    spent = sum(spoken.sample.synthesis_seconds for spoken in samples)
+    used = script.whisper or whisper.affordable(script.at_hand, len(samples), spent)
+    if used is None:
+        return samples
+    sounds = [(spoken.sample.samples, spoken.sample.rate_hz) for spoken in samples]
+    with clock.step("hear", "writing down what was said"):
+        if script.whisper:
+            transcripts = whisper.hear(used, sounds, script.language)
+        else:
+            transcripts = whisper.hear_unasked(used, sounds, script.language, spent)
+    return (
+        [_held(spoken, text, used.name) for spoken, text in zip(samples, transcripts, strict=True)]
+        if transcripts
+        else samples
+    )
+
+
+def _held(spoken: _Spoken, transcript: str, heard_by: str) -> _Spoken:
+    """Return a sample with its transcript, held against its text."""
+    sample = spoken.sample
+    rate = transcription.character_error_rate(sample.text, transcript, sample.language)
+    return replace(
+        spoken,
+        checks=(*spoken.checks, transcription.error_check(rate, transcript)),
+        transcript=transcript,
+        character_error_rate=round(rate, 3),
+        word_errors=transcription.word_errors(sample.text, transcript, sample.language),
+        heard_by=heard_by,
+    )
 
 
 def _planned_samples(script: Script, job: Job) -> Iterator[tuple[str, int, str]]:

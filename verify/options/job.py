@@ -121,8 +121,9 @@ class Job:
         more='several settings in quotes: `--vary "temperature=0.5 top_k=30"`; one model is enough then')
     transcribe: str | None = option("--transcribe [MODEL]", None, SPEAKING, CHECKS, parse=read.text, alone="tiny",
         help="write down what was said with this faster-whisper model, a folder or a name that was downloaded "
-             "(default: tiny)",
-        more='and hold it against the text; needs `pip install "xtts-verify[asr]"`; nothing is downloaded')
+             "(default: tiny); none: with none at all",
+        more='and hold it against the text; needs `pip install "xtts-verify[asr]"`; nothing is downloaded. Without the option the '
+             "main job and verify use one that is on this machine, where that costs less than the speech did")
     prove: bool = option("--prove", False, MAIN, CHECKS,
         help="let the original speak too: same tokens, same samples, bit for bit",
         more="the original is the training checkpoint, read by torch")

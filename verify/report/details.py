@@ -86,7 +86,8 @@ def ledger_table(report: Result) -> Table:
 def heard(sample: SampleResult) -> str:
     """Return what a Whisper heard, and how far that is from the text."""
     wrong = word_errors(asdict(sample.word_errors) if sample.word_errors else None)
-    return f"heard: “{sample.transcript}”, character error rate {sample.character_error_rate or 0:.2f}{wrong}"
+    rate = f"character error rate {sample.character_error_rate or 0:.2f}{wrong}"
+    return f"heard: “{sample.transcript}” by {sample.heard_by or 'a Whisper'}, {rate}"
 
 
 def show_samples(report: Result, screen: Console) -> None:

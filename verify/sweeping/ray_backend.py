@@ -71,7 +71,6 @@ def _options(ray: Any, task: Task, needed_bytes: int) -> dict[str, Any]:
         "num_gpus": int(on_gpu),
         "memory": min(needed_bytes, int(largest["memory"])),
         "max_retries": RETRIES,
-        "max_calls": 1 if task.ends_worker else 0,
         "runtime_env": {"env_vars": environment_of(task.threads, None)},
     }
 

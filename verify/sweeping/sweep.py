@@ -90,7 +90,7 @@ def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
         "seeds": list(range(job.seed, job.seed + job.seeds)),
         "language": script.language,
         "reference": voice.hexdigest(),
-        "whisper": str(script.whisper) if script.whisper else None,
+        "whisper": str(script.whisper.folder) if script.whisper else None,
         "base": str(job.base) if job.base else None,
         **asked,
         "threads": workers.threads,

@@ -16,11 +16,6 @@ class Task:
     script: Script
     threads: int
 
-    @property
-    def ends_worker(self) -> bool:
-        """Whether the worker must not run another task: once Whisper is loaded, torch rounds differently."""
-        return self.script.whisper is not None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:

@@ -50,7 +50,7 @@ def run_tasks(
             for connection in wait(list(busy), timeout=_POLL_SECONDS):
                 worker, number = busy.pop(connection)
                 outcome, is_alive = worker.receive()
-                if is_alive and not tasks[number].ends_worker:
+                if is_alive:
                     idle.append(worker)
                 else:
                     worker.end()
