@@ -8,15 +8,17 @@ import sys
 import time
 import urllib.parse
 import zipfile
+from dataclasses import replace
 
 import pytest
 
+from verify.checks import WORD_CHECKS, Check
 from verify.cli import main, parser
 from verify.errors import ConversionError
 from verify.options import UiOptions
 from verify.resources import DEFAULT_REFERENCE
 from verify.ui import choices, roots, views
-from verify.ui.work import Workshop
+from verify.ui.work import Work, Workshop
 
 EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{constructor}}'\"\u202e"
 
@@ -82,6 +84,15 @@ def test_every_option_that_takes_a_path_is_held_to_the_folders_and_none_starts_a
 def test_messages_name_the_fields_of_the_page_in_place_of_flags():
     assert views.in_words("Pass it with --vocab FILE, or -o DIR.") == "Pass it with “vocab”, or “output”."
     assert views.in_words("a --nothing, x-o y, 3 -o") == "a --nothing, x-o y, 3 “output”"
+
+
+def test_whether_the_words_were_checked_is_said_as_the_checks_have_it(converted, tmp_path):
+    report = replace(
+        converted[1], checks=tuple(check for check in converted[1].checks if check.name not in WORD_CHECKS)
+    )
+    heard = replace(report, checks=(*report.checks, Check(name=WORD_CHECKS[0], ok=True, measured=1.0, unit="")))
+    shown = [views.result(Work(kind="convert", state="done", result=found), tmp_path) for found in (report, heard)]
+    assert ["Words not checked: add “transcribe”" in page for page in shown] == [True, False]
 
 
 def test_work_is_done_in_turn_and_a_stop_is_heard_while_it_waits(tmp_path):

@@ -44,7 +44,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         mark=MARKS[document["verdict"]],
         title=headline(document),
         reason=reason(document),
-        unchecked=UNCHECKED_WORDS if samples and not _checks_words(document) else "",
+        unchecked=UNCHECKED_WORDS if samples and not checks_words(document) else "",
         use=use(document),
         settings=settings,
         streamed=streamed,
@@ -58,7 +58,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
     )
 
 
-def _checks_words(document: dict[str, Any]) -> bool:
+def checks_words(document: dict[str, Any]) -> bool:
     """Whether what was said was held against the text."""
     transcribed = any("transcript" in sample for sample in document["samples"] or ())
     return transcribed or any(check["name"] in WORD_CHECKS for check in document["checks"] or ())

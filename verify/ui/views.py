@@ -94,7 +94,7 @@ def _verdict(work: Work, found: Result, private: Path) -> str:
         samples=[sample for sample in samples if sample["path"] in files],
         voice="reference.wav" in files,
         failed=[check for check in document["checks"] or () if not check["ok"] and check["demanded"]],
-        unchecked=in_words(UNCHECKED_WORDS) if samples and "transcript" not in samples[0] else "",
+        unchecked=in_words(UNCHECKED_WORDS) if samples and not page.checks_words(document) else "",
         causes=_told(found.causes),
         files=files,
         private=Path(found.output or "").is_relative_to(private),
