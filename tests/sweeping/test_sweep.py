@@ -422,6 +422,7 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(run, tmp_path):
 def test_a_cluster_that_loses_a_node_says_the_same_bit_for_bit(swept, run, tmp_path, monkeypatch):
     ray_cluster = pytest.importorskip("ray.cluster_utils")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's 15 would wait until the other tests are done
     nothing_runs_here = {"num_cpus": 0, "include_dashboard": False}
     cluster = ray_cluster.Cluster(initialize_head=True, head_node_args=nothing_runs_here)
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
