@@ -22,13 +22,6 @@ from verify.result import Result
 from verify.source.companions import MAX_VOCAB_BYTES
 from verify.source.find import input_paths, run_of
 
-NOT_VERIFIED = Cause(
-    code="not-verified",
-    severity="warning",
-    message="--no-verify: the model was neither loaded nor heard",
-    hint="Run `verify` on the folder before you rely on it.",
-)
-
 
 def convert(job: Job, watch: Watch | None = None) -> Result:
     """Turn a training checkpoint into a model folder that has loaded strictly and spoken.
@@ -81,7 +74,12 @@ def dry_run(job: Job) -> Result:
 
 def _not_verified(is_tried_elsewhere: bool) -> Cause:
     """Return the warning of `--no-verify`, which means this Python alone."""
-    return replace(NOT_VERIFIED, message=f"{NOT_VERIFIED.message} here") if is_tried_elsewhere else NOT_VERIFIED
+    return Cause(
+        code="not-verified",
+        severity="warning",
+        message=f"--no-verify: the model was neither loaded nor heard{' here' if is_tried_elsewhere else ''}",
+        hint="Run `verify` on the folder before you rely on it.",
+    )
 
 
 def _target(job: Job) -> Location:
