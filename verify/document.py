@@ -48,6 +48,7 @@ def document(*, verdict: str, causes: tuple[Cause, ...] = (), **parts: Any) -> d
         "samples",
         "checks",
         "sound",
+        "held_out",
         "places",
         "output",
         "environment",
@@ -79,6 +80,7 @@ def check_as_json(check: Check, demanded: bool) -> dict[str, Any]:
         "hint": check.hint,
         "note": check.note,
         "demanded": demanded,
+        **({"excused": True} if check.excused else {}),
     }
 
 

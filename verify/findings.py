@@ -102,6 +102,8 @@ class SampleResult:
     character_error_rate: float | None = None
     word_errors: WordErrors | None = None
     heard_by: str | None = None  # the name of the Whisper
+    recording: int | None = None  # the number of the speaker's own recording of this text; None without `--held-out`
+    held_out_similarity: float | None = None  # to the speaker's other recordings, which the model never heard
     checks: tuple[Check, ...] = ()
     codes: tuple[int, ...] = ()  # the audio tokens
     sampling: Mapping[str, float] = field(default_factory=dict)  # the settings, by coqui's names
@@ -112,7 +114,80 @@ class SampleResult:
         absent = {"checks", "codes"}
         absent |= set() if self.transcript is not None else _OF_A_WHISPER
         absent |= set() if self.stream else {"stream"}
+        absent |= set() if self.recording else {"recording", "held_out_similarity"}
         return {name: value for name, value in asdict(replace(self, checks=(), codes=())).items() if name not in absent}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingResult:
+    """A recording that a model is held against: the clip, what is said in it, and what the judge finds in it.
+
+    `path` is None where no copy of it was written; `similarity` is to the speaker's other recordings.
+    """
+
+    clip: str
+    text: str
+    seconds: float
+    path: str | None
+    similarity: float | None = None
+    transcript: str | None = None
+    character_error_rate: float | None = None
+    word_errors: WordErrors | None = None
+    checks: tuple[Check, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as schema 1 has it, without its checks, whose figures `held_out.figures` has."""
+        failed = [check.name for check in self.checks if not check.ok]
+        return {name: value for name, value in asdict(replace(self, checks=())).items() if name != "checks"} | {
+            "failed": failed
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapFigure:
+    """One figure of a model beside the recordings', over all takes.
+
+    `gap` is the median over the takes, in its own unit; `low` and `high` bound what is no fault, both None where nothing is
+    asked of it; `least` and `greatest` bound the mean with a confidence of 95 %, None where there are too few sentences to say.
+    `failed` counts the takes beyond what is no fault; `ok` is None where nothing was asked.
+    """
+
+    figure: str
+    unit: str
+    model: float  # the median
+    recording: float
+    gap: float
+    gap_unit: str
+    low: float | None
+    high: float | None
+    least: float | None
+    greatest: float | None
+    takes: int
+    failed: int
+    ok: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutResult:
+    """What a model says beside the speaker's own recordings; `trained_on` says in words why they were perhaps trained on."""
+
+    origin: str
+    trained_on: str
+    recordings: tuple[RecordingResult, ...]
+    figures: tuple[GapFigure, ...]
+
+    def without_copies(self) -> "HeldOutResult":
+        """Return it for a folder that holds no copies of the recordings."""
+        return replace(self, recordings=tuple(replace(recording, path=None) for recording in self.recordings))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the `held_out` part of report.json."""
+        return {
+            "origin": self.origin,
+            "trained_on": self.trained_on or None,
+            "recordings": [recording.to_json() for recording in self.recordings],
+            "figures": [asdict(figure) for figure in self.figures],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

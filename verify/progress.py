@@ -18,6 +18,13 @@ class Watch(Protocol):
         """Receive what is in the source and what will happen to it, before the long work begins."""
 
 
+def announce(watch: Watch, line: str) -> None:
+    """Tell a watch, before the long work, what it will take; one without `announce` is not told, and an empty line says nothing."""
+    tell = getattr(watch, "announce", None)
+    if tell and line:
+        tell(line)
+
+
 class Silent:
     """Ignores all progress."""
 

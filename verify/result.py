@@ -19,7 +19,16 @@ from verify.document import (
     verdict,
 )
 from verify.errors import EXIT_CODES, Cause
-from verify.findings import CastResult, Identity, LoadReport, OutputFile, PlaceResult, ProfileResult, SampleResult
+from verify.findings import (
+    CastResult,
+    HeldOutResult,
+    Identity,
+    LoadReport,
+    OutputFile,
+    PlaceResult,
+    ProfileResult,
+    SampleResult,
+)
 from verify.plan import Plan
 from verify.source.companions import Source
 
@@ -41,6 +50,7 @@ class Result:
     samples: tuple[SampleResult, ...] = ()
     checks: tuple[Check, ...] | None = None
     demanded: frozenset[str] = frozenset()
+    held_out: HeldOutResult | None = None
     places: tuple[PlaceResult, ...] = ()
     output: str | None = None
     files: tuple[OutputFile, ...] = ()
@@ -124,6 +134,7 @@ class Result:
             if self.checks is None
             else [check_as_json(check, check.name in self.demanded) for check in self.checks],
             sound=self.sound_cause.to_json() if self.sound_cause else None,
+            held_out=self.held_out.to_json() if self.held_out else None,
             places=[place_as_json(place) for place in self.places] or None,
             output={"directory": self.output, "files": [asdict(item) for item in self.files]} if self.output else None,
             environment=dict(self.environment) if self.environment else None,

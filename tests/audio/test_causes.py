@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.helpers import ROOT
 from verify import resources
-from verify.audio import causes, checks
+from verify.audio import causes, checks, gaps
 from verify.checks import ONLY_WORDS, WORDS, Check, within
 
 FAR = 1000.0
@@ -59,7 +59,8 @@ def test_a_rule_may_ask_for_a_figure_of_a_check_that_passed():
 
 def test_every_sound_check_that_fails_alone_has_a_cause_and_every_rule_names_checks_and_causes_that_exist():
     from_code = {"plausible length", "pace", "stop token", "cached logits", "known tokens", "character error rate", "trained values", "reference voice", WORDS, ONLY_WORDS}  # fmt: skip
-    known = {row.name for row in checks.rows()} | from_code
+    of_gaps = {f"{figure} gap" for figure in (*gaps.gap_rows(), gaps.SIMILARITY)}
+    known = {row.name for row in checks.rows()} | from_code | of_gaps
     assert causes.evidence() <= known
     assert {rule.cause for rule in causes.rules()} == set(causes.sound_causes())
     alone = {name for name in known - {"trained values"} if causes.diagnose([failed(name)]) is None}

@@ -349,7 +349,7 @@ def test_a_stranger_is_a_yardstick_only_where_the_encoder_tells_voices_apart(mon
         own = sound.shape[1] == 2 * 22050  # half of the reference below
         return torch.tensor([1.0, 0.0] if own else [strangers_are, math.sqrt(1 - strangers_are**2)])
 
-    monkeypatch.setattr(similarity, "_embedding", embedded)
+    monkeypatch.setattr(similarity, "embedding", embedded)
     reference = audio.Clip(samples=np.zeros(4 * RATE_HZ, np.float32), rate_hz=RATE_HZ, path=REFERENCE)
     voice = SimpleNamespace(embedding=torch.tensor([1.0, 0.0]))
     stranger = similarity.stranger_similarity(None, voice, [reference])

@@ -1,13 +1,15 @@
 """Decide before the long work which sentences to speak, in which language and voice; refuse what cannot work. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from verify import resources
 from verify.audio import clips as audio
+from verify.audio import recordings
 from verify.audio.languages import choose_language, has_figures, spelt
+from verify.audio.recordings import HeldOut
 from verify.audio.references import Voices, choose_voice, reference_warnings
 from verify.audio.whisper import Whisper
 from verify.errors import Cause, SourceError, counted
@@ -15,6 +17,7 @@ from verify.files.local import missing, require_regular_file
 from verify.files.text import decode_text
 from verify.options import Job
 from verify.source.companions import Source
+from verify.source.held_out import held_out_rows
 from verify.source.sampling import Sampling, sampling_of
 from verify.source.vocabulary import Vocabulary
 
@@ -35,6 +38,7 @@ class Script:
     warnings: tuple[Cause, ...] = ()
     whisper: Whisper | None = None  # that was asked to write down what is said
     at_hand: tuple[Whisper, ...] = ()  # those of which one may do so unasked, where it costs less than the speech
+    held_out: HeldOut | None = None  # recordings of the speaker, whose texts are among the sentences
 
 
 def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Vocabulary, voices: Voices) -> Script:
@@ -49,10 +53,10 @@ def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Voc
     """
     spoken = choose_language(job.language, source.language, config, vocabulary)
     standard = standard_texts(spoken) if job.standard_texts else ()
-    sentences = (*job.texts, *standard) or (default_sentence(spoken, source),)
-    for text in sentences:
+    named = (*job.texts, *standard)
+    for text in named:
         require_text(text)
-    require_few(len(sentences), job.seeds)
+    require_few(len(named) + (job.held_out_clips if job.held_out else not named), job.seeds)
     if spoken not in vocabulary.languages:
         raise SourceError(
             "bad-vocab",
@@ -60,7 +64,10 @@ def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Voc
             f"It has {' '.join(vocabulary.languages) or 'no language at all'}: pass one of them with --language.",
         )
     voice, clips, reference = choose_voice(job, source, voices, config)
-    warnings = [*reference_warnings(clips, config)]
+    held_out = _held_out(job, source, spoken, clips)
+    sentences = (*named, *(held_out.texts if held_out else ())) or (default_sentence(spoken, source),)
+    require_text(sentences[-1])
+    warnings = [*reference_warnings(clips, config), *(held_out.causes if held_out else ())]
     if job.language is None and source.language and spelt(source.language) != spoken:
         message = (
             f"the run's language {source.language[:40]!r} is not one of this model's; {spoken!r} is spoken instead"
@@ -69,14 +76,27 @@ def prepare(job: Job, source: Source, config: Mapping[str, Any], vocabulary: Voc
             Cause(code="language-fallback", severity="warning", message=message, hint="Pass --language CODE.")
         )
     return Script(
-        texts=sentences,
+        texts=tuple(dict.fromkeys(sentences)) if held_out else sentences,
         language=spoken,
         clips=tuple(clips),
+        held_out=held_out,
         reference=reference,
         sampling=sampling_of(config, job),
         voice=voice,
         warnings=tuple(warnings),
     )
+
+
+def _held_out(job: Job, source: Source, language: str, reference: Sequence[audio.Clip]) -> HeldOut | None:
+    """Return the recordings that the samples are held against, where the user asks for that.
+
+    Raises:
+        SourceError: there are none, or none that could serve.
+    """
+    if job.held_out is None:
+        return None
+    found = held_out_rows(job.held_out, source.config, job.follow, language)
+    return recordings.choose(found, job.held_out_clips, language, reference)
 
 
 def standard_texts(language: str) -> tuple[str, ...]:

@@ -12,6 +12,13 @@ from verify.findings import WordErrors
 UNSPACED = ("zh-cn", "ja")
 
 
+def against(text: str, transcript: str, language: str) -> tuple[dict[str, Any], Check]:
+    """Return the fields `transcript`, `character_error_rate` and `word_errors`, and the check of the error rate."""
+    rate = character_error_rate(text, transcript, language)
+    found = {"transcript": transcript, "character_error_rate": round(rate, 3)}
+    return {**found, "word_errors": word_errors(text, transcript, language)}, error_check(rate, transcript)
+
+
 def character_error_rate(text: str, transcript: str, language: str) -> float:
     """Return the edit distance in characters as a share of the text; case, punctuation and digit spelling do not count."""
     import jiwer

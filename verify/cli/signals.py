@@ -45,6 +45,7 @@ class Attentive:
 
     def __init__(self, watch: Any) -> None:
         self.watch, self.found = watch, watch.found
+        self.announce = getattr(watch, "announce", lambda _: None)
 
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Any]:

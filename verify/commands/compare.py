@@ -68,12 +68,19 @@ def compare(
             for candidate in candidates
         ]
         return _report(models, candidates)
+    readable = sum(candidate.plan is not None for candidate in candidates)
+    steps.tell_cost(_script(candidates), job, watch, readable)
     importing = steps.importing()
     if job.output is None:
         return held(_report(_compared(candidates, importing, None, watch), candidates), against, asked)
     with staging.staging(job.output) as stage:
         report = held(_report(_compared(candidates, importing, stage.folder, watch), candidates), against, asked)
         return report if report.causes else _publish(report, job, stage)
+
+
+def _script(candidates: Sequence[_Candidate]) -> Script | None:
+    """Return the script that all follow."""
+    return next((candidate.script for candidate in candidates if candidate.plan), None)
 
 
 def _inputs(job: Job, sources: Sequence[Location]) -> list[Location]:
@@ -138,10 +145,10 @@ def follow(plan: Plan, lead: Plan, script: Script | None) -> tuple[Plan, Script 
         SourceError: the model lacks the language, or a vocabulary.
     """
     if script:
-        job = replace(plan.job, texts=script.texts, standard_texts=False, language=script.language)
+        job = replace(plan.job, texts=script.texts, standard_texts=False, held_out=None, language=script.language)
         plan = replace(plan, job=job, source=replace(plan.source, clips=lead.source.clips))
     own = steps.script_of(plan)
-    return plan, replace(own, warnings=()) if own else None
+    return plan, replace(own, warnings=(), held_out=script.held_out if script else None) if own else None
 
 
 def _compared(
@@ -215,8 +222,8 @@ def _renamed(result: Result, letter: str, folder: Path, subfolder: Path) -> Resu
             (subfolder / stream.path).rename(folder / f"{letter}-stream.wav")
             stream = replace(stream, path=f"{letter}-stream.wav")
         samples.append(replace(sample, path=name, stream=stream))
-    if (subfolder / "reference.wav").exists():
-        (subfolder / "reference.wav").replace(folder / "reference.wav")
+    for shared in (*subfolder.glob("reference.wav"), *subfolder.glob("held-out-*.wav")):
+        shared.replace(folder / shared.name)
     shutil.rmtree(subfolder)
     return replace(result, samples=tuple(samples))
 

@@ -35,6 +35,7 @@ def convert(job: Job, watch: Watch | None = None) -> Result:
     result = Result.of(planned)
     clock.watch.found(result)
     script = steps.script_of(planned, unasked=True)
+    steps.tell_cost(script, job, clock.watch)
     extras = bundle.prepare(planned, script)
     if not job.keep_failed and any_error(planned.causes):
         return _compare_only(result, clock)

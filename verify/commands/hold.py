@@ -32,7 +32,8 @@ def named(model: str | None, sources: Sequence[Location], job: Job) -> str | Non
         raise OptionError(
             "bad-option", "--not-worse-than holds models against each other by what they say: no --no-sample"
         )
-    takes = (len(job.texts) or 1) * job.seeds
+    recordings = job.held_out_clips if job.held_out else 0
+    takes = (len(job.texts) + recordings or 1) * job.seeds
     if takes < FEWEST and not job.standard_texts:  # which are eight
         message = f"--not-worse-than needs {FEWEST} takes of each model, not {takes}: fewer show nothing"
         raise OptionError("bad-option", message, f"Pass more sentences (--texts standard), or --seeds {FEWEST}.")

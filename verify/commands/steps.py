@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from verify import options
-from verify.audio import whisper
+from verify.audio import cost, whisper
 from verify.audio.prompts import Script, prepare, require_few, require_text
 from verify.audio.references import reference_clips
 from verify.background import Background
@@ -25,7 +25,7 @@ from verify.findings import OutputFile
 from verify.options import Job
 from verify.plan import Plan
 from verify.profiles import card
-from verify.progress import Stopwatch
+from verify.progress import Stopwatch, Watch, announce
 from verify.report import page
 from verify.result import Result
 from verify.source import base as bases
@@ -71,6 +71,12 @@ def script_of(plan: Plan, unasked: bool = False) -> Script | None:
     if job.transcribe is None:
         return replace(script, at_hand=whisper.at_hand(script.language)) if unasked else script
     return script if job.transcribe == whisper.NONE else replace(script, whisper=whisper.locate(job.transcribe))
+
+
+def tell_cost(script: Script | None, job: Job, watch: Watch, models: int = 1) -> None:
+    """Tell the watch what will be said, before the long work."""
+    if script:
+        announce(watch, cost.in_words(script, job.seeds, models))
 
 
 def judge_bytes(result: Result, scan: Scan, clock: Stopwatch) -> Result:

@@ -33,6 +33,7 @@ def verify(job: Job, watch: Watch | None = None) -> Result:
     result = Result.of(planned)
     clock.watch.found(result)
     script = steps.script_of(planned, unasked=True)
+    steps.tell_cost(script, job, clock.watch)
     if planned.is_hopeless:
         return replace(result, causes=planned.foreseen())
     importing, digest = steps.importing(), steps.hashing(planned)

@@ -84,27 +84,28 @@ def speaker_similarity(model: Xtts, voice: Voice, sample: Sample) -> float | Non
     if sample.seconds < SHORTEST_EMBEDDED_SECONDS or not np.isfinite(sample.samples).all():
         return None
     likeness = _likeness(model, voice, torch.from_numpy(sample.samples).unsqueeze(0), sample.rate_hz)
-    knows_noise = _knows_noise(model, voice, len(sample.samples), sample.rate_hz)
-    return round(likeness, 3) if math.isfinite(likeness) and knows_noise else None
+    is_told = knows_noise(model, voice, len(sample.samples), sample.rate_hz)
+    return round(likeness, 3) if math.isfinite(likeness) and is_told else None
 
 
-def _knows_noise(model: Xtts, voice: Voice, length: int, rate_hz: int) -> bool:
+def knows_noise(model: Xtts, voice: Voice, length: int, rate_hz: int) -> bool:
     """Whether the encoder finds noise of this many samples unlike the voice."""
     noise = 0.1 * np.random.default_rng(0).standard_normal(length).astype(np.float32)
     return _likeness(model, voice, torch.from_numpy(noise).unsqueeze(0), rate_hz) < NOISE_IS_THE_VOICE
 
 
 def _likeness(model: Xtts, voice: Voice, audio: torch.Tensor, rate_hz: int) -> float:
-    return _cosine(_embedding(model, audio, rate_hz), voice.embedding)
+    return cosine(embedding(model, audio, rate_hz), voice.embedding)
 
 
-def _embedding(model: Xtts, audio: torch.Tensor, rate_hz: int) -> torch.Tensor:
+def embedding(model: Xtts, audio: torch.Tensor, rate_hz: int) -> torch.Tensor:
     """Return what the speaker encoder makes of audio `(1, samples)`."""
     with device_faults(model):
         return speaker_embedding(model, audio.to(model.device), rate_hz)
 
 
-def _cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the cosine of two embeddings."""
     return float(torch.nn.functional.cosine_similarity(one.flatten(), other.flatten(), dim=0))
 
 
@@ -123,13 +124,19 @@ def stranger_similarity(model: Xtts, voice: Voice, clips: Sequence[Clip]) -> flo
     if not clips or clips[0].seconds < 2 * SHORTEST_EMBEDDED_SECONDS:
         return None
     rate_hz = CONDITIONING_RATE_HZ
-    if not _knows_noise(model, voice, rate_hz, rate_hz):
+    if not knows_noise(model, voice, rate_hz, rate_hz):
         return None
-    first, second = (_embedding(model, half, rate_hz) for half in at_conditioning_rate(clips[0]).chunk(2, dim=1))
-    own = [read_clip(path) for path in (resources.DEFAULT_REFERENCE, *sorted(resources.ASSETS.glob("speaking/*.flac")))]
-    alike = [_likeness(model, voice, at_conditioning_rate(clip), rate_hz) for clip in own]
+    first, second = (embedding(model, half, rate_hz) for half in at_conditioning_rate(clips[0]).chunk(2, dim=1))
+    alike = [_likeness(model, voice, at_conditioning_rate(clip), rate_hz) for clip in own_clips()]
     closest = max((similarity for similarity in alike if similarity < SAME_CLIP), default=1.0)
-    return closest if _cosine(first, second) - closest >= TELLS_VOICES_APART else None
+    return closest if cosine(first, second) - closest >= TELLS_VOICES_APART else None
+
+
+def own_clips() -> list[Clip]:
+    """Return the project's own clips, which are of strangers."""
+    return [
+        read_clip(path) for path in (resources.DEFAULT_REFERENCE, *sorted(resources.ASSETS.glob("speaking/*.flac")))
+    ]
 
 
 def voice_check(similarity: float | None, stranger: float | None) -> Check | None:

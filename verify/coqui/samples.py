@@ -1,12 +1,12 @@
 """Synthesize every sentence with every seed in the reference voice, and judge each sample."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from TTS.tts.models.xtts import Xtts
 
-from verify.audio import clips, transcription, whisper
+from verify.audio import clips
 from verify.audio.checks import judge_speech, stop_check
 from verify.audio.clips import Sample
 from verify.audio.prompts import Script
@@ -16,31 +16,17 @@ from verify.coqui import model as models
 from verify.coqui.checks import check_cache, speaker_similarity, stranger_similarity, voice_check
 from verify.coqui.load import load_planned
 from verify.coqui.original import check_original
+from verify.coqui.spoken import Spoken, heard, held, measured, sample_result, write_clips
 from verify.coqui.stream_outcome import StreamOutcome, try_stream
 from verify.coqui.synthesis import Voice
 from verify.diagnosis import environment
 from verify.errors import ConversionError
-from verify.findings import SampleResult, WordErrors
 from verify.options import Job
 from verify.plan import Plan, plan
 from verify.progress import Stopwatch
 from verify.result import Result
 
 STREAM_FILE = "stream.wav"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Spoken:
-    """One sentence spoken with one seed: the sample, the name of its file, its checks, and further measurements."""
-
-    sample: Sample
-    name: str
-    checks: tuple[Check, ...]
-    speaker_similarity: float | None
-    transcript: str | None = None
-    character_error_rate: float | None = None
-    word_errors: WordErrors | None = None
-    heard_by: str | None = None
 
 
 def speak_samples(
@@ -67,31 +53,27 @@ def speak_samples(
     stream = _stream(model, voice, script, first, folder, clock) if plan.job.stream else StreamOutcome(checks=())
     others = _on_further_devices(model, voice, script, first, devices[1:], count, clock)
     samples += [spoken for spoken, _ in others]
-    samples = _heard(samples, script, clock)
+    stick, samples = measured(model, voice, script, samples, clock)
+    stick, samples = heard(stick, samples, script, clock)
+    samples, held_out = held(stick, samples, count, script, bool(folder))
     if folder:
-        _write_clips(folder, samples, script)
+        write_clips(folder, samples, script, stick)
     more = (*proof, *stream.checks, *(check for _, checks in others for check in checks))
     checks = (*(result.checks or ()), *majority([spoken.checks for spoken in samples[:count]]), cache, *more)
-    listed = [_sample_result(spoken, script, base_similarity, bool(folder)) for spoken in samples]
+    listed = [sample_result(spoken, script, base_similarity, bool(folder), stick) for spoken in samples]
     result = replace(
         result,
-        causes=(*result.causes, *script.warnings, *stream.causes),
+        causes=(*result.causes, *script.warnings, *stream.causes, *(stick.causes if stick else ())),
         samples=(replace(listed[0], stream=stream.result), *listed[1:]),
         checks=checks,
         demanded=plan.job.demands(checks, has_samples=True),
+        held_out=held_out,
     )
     return result, voice
 
 
-def _write_clips(folder: Path, samples: Sequence[_Spoken], script: Script) -> None:
-    for spoken in samples:
-        clips.write_wav(folder / spoken.name, spoken.sample.samples, spoken.sample.rate_hz)
-    for clip in script.clips[:1]:
-        clips.write_wav(folder / "reference.wav", clip.samples, clip.rate_hz)
-
-
 def _stream(
-    model: Xtts, voice: Voice, script: Script, first: _Spoken, folder: Path | None, clock: Stopwatch
+    model: Xtts, voice: Voice, script: Script, first: Spoken, folder: Path | None, clock: Stopwatch
 ) -> StreamOutcome:
     """Let the first sentence come once more, chunk by chunk, and write it to the folder."""
     failed = [check for check in first.checks if not check.ok]
@@ -103,13 +85,13 @@ def _stream(
 
 
 def _on_further_devices(
-    model: Xtts, voice: Voice, script: Script, first: _Spoken, devices: Sequence[str], count: int, clock: Stopwatch
-) -> list[tuple[_Spoken, tuple[Check, ...]]]:
+    model: Xtts, voice: Voice, script: Script, first: Spoken, devices: Sequence[str], count: int, clock: Stopwatch
+) -> list[tuple[Spoken, tuple[Check, ...]]]:
     """Return what each further device says of the first sentence with its seed, and its checks against the first device."""
     if not devices:
         return []
     logits, failing = further.logits_of(model, voice, first.sample), {c.name for c in first.checks if not c.ok}
-    token_check, spoken = first.checks[0], list[tuple[_Spoken, tuple[Check, ...]]]()
+    token_check, spoken = first.checks[0], list[tuple[Spoken, tuple[Check, ...]]]()
     for number, device in enumerate(devices, count + 1):
         moved = further.to(model, voice, device)
         same = further.logits_check(logits, further.logits_of(model, moved, first.sample), device)
@@ -120,71 +102,6 @@ def _on_further_devices(
         spoken.append((said, (same, further.speech_check(failed, device))))
     further.to(model, voice, str(voice.latents.device))
     return spoken
-
-
-def _sample_result(spoken: _Spoken, script: Script, base_similarity: float | None, is_written: bool) -> SampleResult:
-    """Return the part of a sample that the report keeps, without the audio."""
-    sample = spoken.sample
-    return SampleResult(
-        text=sample.text,
-        language=sample.language,
-        device=sample.device,
-        seed=sample.seed,
-        tokens=sample.tokens,
-        token_bound=sample.token_bound,
-        stopped=sample.stopped,
-        seconds=round(sample.seconds, 3),
-        synthesis_seconds=round(sample.synthesis_seconds, 3),
-        real_time_factor=round(sample.real_time_factor, 3),
-        path=spoken.name if is_written else None,
-        reference=script.reference,
-        speaker_similarity_of_base=base_similarity,
-        speaker_similarity=spoken.speaker_similarity,
-        transcript=spoken.transcript,
-        character_error_rate=spoken.character_error_rate,
-        word_errors=spoken.word_errors,
-        heard_by=spoken.heard_by,
-        checks=spoken.checks,
-        codes=sample.codes,
-        sampling=script.sampling.to_json(),
-    )
-
-
-def _heard(samples: list[_Spoken], script: Script, clock: Stopwatch) -> list[_Spoken]:
-    """Return the samples with what a Whisper wrote down: the one that was asked for, or one at hand that costs less than the speech did.
-
-    Raises:
-        SourceError: the one that was asked for cannot be loaded.
-    """
-    spent = sum(spoken.sample.synthesis_seconds for spoken in samples)
-    used = script.whisper or whisper.affordable(script.at_hand, len(samples), spent)
-    if used is None:
-        return samples
-    sounds = [(spoken.sample.samples, spoken.sample.rate_hz) for spoken in samples]
-    with clock.step("hear", "writing down what was said"):
-        if script.whisper:
-            transcripts = whisper.hear(used, sounds, script.language)
-        else:
-            transcripts = whisper.hear_unasked(used, sounds, script.language, spent)
-    return (
-        [_held(spoken, text, used.name) for spoken, text in zip(samples, transcripts, strict=True)]
-        if transcripts
-        else samples
-    )
-
-
-def _held(spoken: _Spoken, transcript: str, heard_by: str) -> _Spoken:
-    """Return a sample with its transcript, held against its text."""
-    sample = spoken.sample
-    rate = transcription.character_error_rate(sample.text, transcript, sample.language)
-    return replace(
-        spoken,
-        checks=(*spoken.checks, transcription.error_check(rate, transcript)),
-        transcript=transcript,
-        character_error_rate=round(rate, 3),
-        word_errors=transcription.word_errors(sample.text, transcript, sample.language),
-        heard_by=heard_by,
-    )
 
 
 def _planned_samples(script: Script, job: Job) -> Iterator[tuple[str, int, str]]:
@@ -223,7 +140,7 @@ def _voice(plan: Plan, script: Script, model: Xtts, device: str, clock: Stopwatc
 
 def _speak_sample(
     model: Xtts, voice: Voice, script: Script, text: str, seed: int, name: str, text_check: Check, clock: Stopwatch
-) -> _Spoken:
+) -> Spoken:
     """Synthesize one sentence with one seed and judge it."""
     language = script.language
     steps = synthesis.speaking_steps(model, text, language)
@@ -234,7 +151,7 @@ def _speak_sample(
         similarity = speaker_similarity(model, voice, sample)
         of_voice = voice_check(similarity, voice.stranger)
     checks = (text_check, *judged, stop_check(sample), *((of_voice,) if of_voice else ()))
-    return _Spoken(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
+    return Spoken(sample=sample, name=name, checks=checks, speaker_similarity=similarity)
 
 
 def _similarity_of_base(tuned: Plan, script: Script, sample: Sample, device: str, clock: Stopwatch) -> float | None:

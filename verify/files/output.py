@@ -16,8 +16,8 @@ from verify.files.remote import RemotePath
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: devices, also with an ending; a dot or a space at the end is lost.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?|.*[. ]", re.IGNORECASE)
 _TAKE = re.compile(
-    r"(?:(?:sample|elsewhere|[A-Z])-\d{2,3}|[A-Z]-stream)\.wav"
-)  # of sentences and seeds, other Pythons, models
+    r"(?:(?:sample|elsewhere|held-out|[A-Z])-\d{2,3}|[A-Z]-stream)\.wav"
+)  # of sentences and seeds, other Pythons, copies of recordings, models
 
 
 def default_output(source: Location) -> Path:

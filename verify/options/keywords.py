@@ -30,6 +30,8 @@ class Options(SourceOptions, total=False):
     output: AnyPath | None
     texts: str | Iterable[str]
     standard_texts: bool
+    held_out: str | None  # "auto", or the folder or the metadata file of the dataset
+    held_out_clips: int
     language: str | None
     seed: int
     seeds: int

@@ -48,7 +48,7 @@ def render(folder: Path, document: dict[str, Any], command: str) -> str:
         use=use(document),
         settings=settings,
         streamed=streamed,
-        clips=_clips(folder, samples[:MOST_SAMPLES]),
+        clips=_clips(folder, samples[:MOST_SAMPLES], document.get("held_out") or {}),
         unheard=len(samples[MOST_SAMPLES:]),
         ticks=pictures.ticks(),
         bars=pictures.key_bar(document["ledger"]["groups"]),
@@ -76,9 +76,14 @@ def headline(document: dict[str, Any]) -> str:
             "It loads, but sounds wrong: listen before you use it" if first_sample else "It loads, but a check failed"
         )
     verdict = "It loads and speaks" if first_sample else "It loads; it was not heard"
-    if first_sample and any(not check["ok"] and not check["demanded"] for check in document["checks"]):
+    if first_sample and any(_is_not_asked(check) for check in document["checks"]):
         verdict = "It loads and makes sound, and no more was asked of it"
     return f"{verdict}, with a warning" if document["verdict"] == "warn" else verdict
+
+
+def _is_not_asked(check: dict[str, Any]) -> bool:
+    """Whether a check failed that `--expect` does not ask for; what the recordings excuse is another matter."""
+    return not (check["ok"] or check["demanded"] or check.get("excused"))
 
 
 def use(document: dict[str, Any]) -> str:
@@ -117,19 +122,40 @@ def _with_bars(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**check, "bar": pictures.limit_bar(check)} for check in checks]
 
 
-def _clips(folder: Path, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the first sample, the reference and the other samples with sound and pictures, as far as there is room."""
+def _clips(folder: Path, samples: list[dict[str, Any]], held_out: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the first sample, the reference and the other samples with sound and pictures, as far as there is room.
+
+    A sample of a sentence that the speaker has recorded has the recording beside it, once for each sentence.
+    """
     in_order = [*samples[:1], None, *samples[1:]]
     names = [sample["path"] or "" if sample else "reference.wav" for sample in in_order]
-    lengths = [_seconds(folder / name) if name else 0.0 for name in names]
+    beside = _recordings(in_order, held_out.get("recordings", []))
+    files = [
+        (name, recording["path"] or "" if recording else "") for name, recording in zip(names, beside, strict=True)
+    ]
+    lengths = [sum(_seconds(folder / name) for name in pair if name) for pair in files]
     form = "wav" if sum(lengths) <= WAV_SECONDS else "mp3"
     clips, room = [], WAV_SECONDS if form == "wav" else MP3_SECONDS
-    for name, seconds, sample in zip(names, lengths, in_order, strict=True):
+    for (name, other), seconds, sample, recording in zip(files, lengths, in_order, beside, strict=True):
         room -= seconds
-        sound = _sounding(folder / name, form) if seconds and room >= 0 else {"file": seconds and name, "audio": None}
-        if seconds or sample:
-            clips.append({"sample": sample, "checks": sample.get("checks") or [] if sample else [], **sound})
+        clip = _clip(folder, name, form, is_heard=room >= 0)
+        if clip["file"] or sample:
+            own = {**recording, **_clip(folder, other, form, is_heard=room >= 0)} if recording else None
+            checks = sample.get("checks") or [] if sample else []
+            clips.append({"sample": sample, "checks": checks, "recording": own, **clip})
     return clips
+
+
+def _recordings(samples: list[dict[str, Any] | None], recordings: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
+    """Return for each sample the recording that goes beside it: where a sentence was said several times, beside the first."""
+    left = dict(enumerate(recordings, 1))
+    return [left.pop(sample.get("recording") or 0, None) if sample else None for sample in samples]
+
+
+def _clip(folder: Path, name: str, form: str, is_heard: bool) -> dict[str, Any]:
+    """Return the sound of a file with its pictures, or only its name where the page has no room for it; without one, nothing."""
+    there = bool(name) and (folder / name).is_file()
+    return _sounding(folder / name, form) if there and is_heard else {"file": name if there else "", "audio": None}
 
 
 def _seconds(path: Path) -> float:

@@ -10,11 +10,13 @@ from verify.diagnosis.attribution import summary
 from verify.errors import counted
 from verify.report.words import (
     check_state,
+    gap_limit,
     loss_words,
     number,
     percent,
     place_packages,
     place_words,
+    signed,
     size,
     token_words,
     word_errors,
@@ -56,10 +58,11 @@ def _engine() -> Any:
         "loss": loss_words,
         "number": number,
         "percent": percent,
+        "signed": signed,
         "size": size,
         "word_errors": word_errors,
     }
-    words = (check_state, place_packages, place_words, token_words)
+    words = (check_state, gap_limit, place_packages, place_words, token_words)
     engine.globals |= {function.__name__: function for function in words}
     return engine
 

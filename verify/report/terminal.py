@@ -10,6 +10,7 @@ from rich.text import Text
 from verify.audio.causes import SoundCause, evidence
 from verify.checks import SCALE, TRAINED, WORD_CHECKS, ZEROED, Check
 from verify.errors import counted
+from verify.report import beside
 from verify.report.details import checks_table, heard, ledger_table, show_samples, source_table
 from verify.report.screen import bar, say, show_cause, show_verdict
 from verify.report.words import (
@@ -46,6 +47,11 @@ class TerminalWatch:
             self.screen.print(source_table(report))
             self.screen.print(ledger_table(report))
 
+    def announce(self, line: str) -> None:
+        """Print what the long work that follows will take."""
+        with contextlib.suppress(OSError):
+            say(line, self.screen)
+
     @contextlib.contextmanager
     def step(self, name: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
         """Show the step until the block ends."""
@@ -71,6 +77,8 @@ def show(report: Result, watch: TerminalWatch) -> None:
     show_reasons(report, screen, MOST_NAMES)
     if not watch.has_details:
         _show_said(report, screen)
+    if report.held_out:
+        beside.show(report.held_out, report.demanded, screen, watch.has_details)
     if report.samples and not any(check.name in WORD_CHECKS for check in report.checks or ()):
         say(UNCHECKED_WORDS, screen)
     _show_places(report, screen)
@@ -134,11 +142,16 @@ def passing(report: Result) -> str:
     checks = report.checks or ()
     if not checks:
         return ""
-    passed = sum(check.ok for check in checks)
+    passed, excused = sum(check.ok for check in checks), sum(check.excused for check in checks)
     if passed == len(checks):
         return f"all {counted(passed, 'check')} pass" if passed > 1 else "the one check passes"
     counts = f"{passed} of {len(checks)} checks pass"
-    if passed + len(report.failed_checks) == len(checks):
+    counts += (
+        f", {excused} more {'fails' if excused == 1 else 'fail'} no further from the recordings than is asked"
+        if excused
+        else ""
+    )
+    if passed + len(report.failed_checks) + excused == len(checks):
         return counts
     asked = "--expect sound asks for" if report.samples else "is asked for without a sample"
     return f"{counts}, {'but not ' if report.failed_checks else ''}all that {asked}"

@@ -20,6 +20,19 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
 
 
+def signed(value: float) -> str:
+    """Return a difference with its sign, as people read it."""
+    text = number(abs(value), 2)
+    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
+
+
+def gap_limit(low: float | None, high: float | None) -> str:
+    """Return how far a figure may be from the recording's; empty where nothing is asked of it."""
+    if low is None or high is None:
+        return f">= {signed(low)}" if low is not None else f"<= {signed(high)}" if high is not None else ""
+    return f"{signed(low)} to {signed(high)}"
+
+
 PAGE = "report.html"
 UNCHECKED_WORDS = "words not checked: add --transcribe to hold what was said against the text"
 VERDICTS = {"pass": "bold green", "warn": "bold yellow", "fail": "bold red", "error": "bold red"}

@@ -75,6 +75,7 @@ class ComparedModel:
             "load": asdict(report.load) if report and report.load else None,
             "samples": list(self.samples) or None,
             "checks": [check_as_json(check, self.demands(check)) for check in self.checks] or None,
+            "held_out": report.held_out.to_json() if report and report.held_out else None,
         }
 
 
@@ -160,6 +161,7 @@ def figures(model: ComparedModel) -> dict[str, float | None]:
     samples = model.samples
     return {
         "speaker similarity": median([sample["speaker_similarity"] for sample in samples]),
+        "similarity to recordings": median([sample.get("held_out_similarity") for sample in samples]),
         "real-time factor": median([sample["real_time_factor"] for sample in samples]),
         "seconds spoken": sum(sample["seconds"] for sample in samples) if samples else None,
         "stop tokens": sum(sample["stopped"] for sample in samples) if samples else None,

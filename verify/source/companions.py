@@ -12,7 +12,7 @@ from verify.files.location import Location, local_path, parse_location
 from verify.options import Job
 from verify.source import sentences
 from verify.source.config import read_json
-from verify.source.sentences import datasets, is_local
+from verify.source.dataset import datasets, is_local
 
 MAX_VOCAB_BYTES = 8 * 2**20  # the v2.0.3 vocab.json has 0.4 MB
 

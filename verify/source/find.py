@@ -9,6 +9,7 @@ from verify.errors import Cause, NoCheckpointError, SourceError
 from verify.files.local import missing, require_regular_file
 from verify.files.location import Location, local_path, parse_location, refresh
 from verify.options import Job
+from verify.source.held_out import AUTO
 
 _BEST = re.compile(r"best_model_(\d+)\.pth")
 _DEEPEST = 3  # levels below the folder that a recipe calls OUT_PATH: some put a run into OUT_PATH/run/training
@@ -137,5 +138,6 @@ def _is_model(folder: Path) -> bool:
 def input_paths(job: Job) -> list[Location]:
     """Return every path that the user named as input: none of them may become the output."""
     voices = [parse_location(spoken.partition("=")[2]) for spoken in job.speakers if "=" in spoken]
-    named = [job.source, job.config, job.vocab, job.base, *job.speaker_wavs, *voices]
+    held_out = [parse_location(job.held_out)] if job.held_out and job.held_out != AUTO else []
+    named = [job.source, job.config, job.vocab, job.base, *job.speaker_wavs, *voices, *held_out]
     return [*(path for path in named if path is not None), find_checkpoint(run_of(job.source), job.checkpoint)]

@@ -1,29 +1,16 @@
 """Find a short sentence of a run in a language: its test sentences, else a line of its dataset's metadata."""
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from verify import resources
-from verify.errors import SourceError
-from verify.files.local import file_bytes, open_regular
+from verify.source.dataset import datasets, is_local, read_lines, rows
 
 _READ_BYTES = 2**18  # of a metadata file: its first lines
 _MOST_LINES = 2000
 # A default sentence has a few words; a longer one takes long to speak, and coqui cuts at 250 characters.
 FEWEST_CHARACTERS, MOST_CHARACTERS = 8, 120
-
-
-def is_local(name: Any) -> TypeGuard[str]:
-    """Whether a name in a config is neither a URL nor a network share, which Windows would contact."""
-    return isinstance(name, str) and bool(name) and "://" not in name and name[:2].strip("/\\") != ""
-
-
-def datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the datasets that a run's config names."""
-    named = config.get("datasets")
-    return [item for item in named[:10] if isinstance(item, dict)] if isinstance(named, list) else []
 
 
 def of_run(config: dict[str, Any], follow: bool) -> dict[str, str]:
@@ -58,19 +45,6 @@ def _short_lines(dataset: dict[str, Any]) -> Iterator[str]:
     folder, name = dataset.get("path"), dataset.get("meta_file_train")
     if not (is_local(folder) and isinstance(name, str) and name):
         return
-    cells = (line.split("|") for line in islice(_lines(Path(folder) / name), _MOST_LINES))
-    texts = [row[1].strip() for row in cells if len(row) > 1 and row[0].strip() != "audio_file" and _is_short(row[1])]
+    lines = read_lines(Path(folder) / name, _READ_BYTES)
+    texts = [row.text for row in rows(lines, str(dataset.get("formatter")), _MOST_LINES) if _is_short(row.text)]
     yield from sorted(texts, key=lambda text: any(char.isdigit() for char in text))
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the first lines of a text file; none where it cannot be read."""
-    if file_bytes(path) <= 0:
-        return []
-    try:
-        with open_regular(path) as file:
-            data = file.read(_READ_BYTES)
-    except (OSError, SourceError):
-        return []
-    lines = data.decode("utf-8-sig", errors="replace").splitlines()
-    return [line for line in (lines[:-1] if len(data) == _READ_BYTES else lines) if "\ufffd" not in line]

@@ -3,6 +3,7 @@
 import os
 import platform
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,11 @@ def _work(task: Task, coqui: Any) -> Outcome:
             result = coqui.load_and_speak(result, task.script, data, clock, folder=Path(folder))
         except ConversionError as error:
             cause = error.cause
-        files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
-    result = with_seconds(result, clock)
+        # The recordings are the same for all, and lie in the dataset.
+        kept = [file for file in Path(folder).iterdir() if not file.name.startswith("held-out-")]
+        files = {file.name: file.read_bytes() for file in kept}
+    held_out = result.held_out.without_copies() if result.held_out else None
+    result = with_seconds(replace(result, held_out=held_out), clock)
     # The samples also depend on the processor and the threads.
     worker = {"threads": task.threads, "machine": platform.node(), "instructions": coqui.cpu_capability()}
     report = {

@@ -7,8 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from verify.audio.clips import Clip
 from verify.audio.prompts import Script
-from verify.commands.steps import require_sayable
+from verify.commands.steps import require_sayable, tell_cost
 from verify.diagnosis import environment
 from verify.errors import Cause, OutputError
 from verify.files.location import local_path
@@ -32,9 +33,19 @@ from verify.sweeping.workers import environment_of, gpus_for, job_count, run_tas
 
 FOLDER = "sweep"
 # Options of speech that say nothing of how the model is made or used.
-LEFT_OUT = {"texts", "standard_texts", "seed", "seeds", "device"}
+LEFT_OUT = {"texts", "standard_texts", "held_out", "held_out_clips", "seed", "seeds", "device"}
 # Options that are settled before the first word: the script says what came of them.
-SETTLED = {"speaker_wavs", "texts", "standard_texts", "language", "seed", "seeds", "transcribe"}
+SETTLED = {
+    "speaker_wavs",
+    "texts",
+    "standard_texts",
+    "held_out",
+    "held_out_clips",
+    "language",
+    "seed",
+    "seeds",
+    "transcribe",
+}
 
 
 def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None = None) -> SweepReport:
@@ -60,6 +71,7 @@ def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None 
     lead = next((candidate for candidate in prepared if candidate.plan), None)
     if lead is None or lead.script is None:
         return _report(prepared, {}, None, workers, began)
+    tell_cost(lead.script, job, watch, sum(bool(item.plan and not item.copy_of) for item in prepared))
     settings = _settings(job, lead.script, workers)
     with store.opened(target, inputs, settings, job.force) as opened:
         try:
@@ -76,9 +88,6 @@ def sweep(job: Job, runs: Sequence[Path], workers: Workers, watch: Watch | None 
 
 def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
     """Return everything but their own weights that the samples of all checkpoints depend on."""
-    voice = sha256()
-    for clip in script.clips:
-        voice.update(str(clip.rate_hz).encode() + clip.samples.tobytes())
     asked = {
         item.name: getattr(job, item.name)
         for item, option in options_of(job)
@@ -89,13 +98,22 @@ def _settings(job: Job, script: Script, workers: Workers) -> dict[str, Any]:
         "texts": list(script.texts),
         "seeds": list(range(job.seed, job.seed + job.seeds)),
         "language": script.language,
-        "reference": voice.hexdigest(),
+        "reference": _digest(script.clips),
+        **({"held_out": _digest(script.held_out.clips)} if script.held_out else {}),
         "whisper": str(script.whisper.folder) if script.whisper else None,
         "base": str(job.base) if job.base else None,
         **asked,
         "threads": workers.threads,
         "packages": packages,
     }
+
+
+def _digest(clips: Sequence[Clip]) -> str:
+    """Return a hash of the sound of clips."""
+    digest = sha256()
+    for clip in clips:
+        digest.update(str(clip.rate_hz).encode() + clip.samples.tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

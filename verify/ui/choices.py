@@ -18,6 +18,8 @@ ELSEWHERE = {
     "profile",
     "force",
     "follow",
+    "held_out",
+    "held_out_clips",
 }  # fields of their own, or ours to decide
 _PRIVATE = {("compare", "output")}  # its page lies in a folder of ours, where it is shown from
 _SWITCHES = {"transcribe"}  # options that take a value or none, here only none

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from verify.report.words import number
+from verify.report.words import number, signed
 from verify.results.gate import Gate, GatedModel
 from verify.results.paired import AS_GOOD, BETTER, UNTOLD, WORSE, Paired, PairedDifference
 from verify.results.trend import DECLINING, IMPROVING, LEVEL, NO, PERHAPS, YES, Trend
@@ -24,12 +24,6 @@ def sentence(paired: Paired) -> str:
 def answer_class(answer: str) -> str:
     """Return the class that an answer has on a page."""
     return _ANSWERS[answer]
-
-
-def signed(value: float) -> str:
-    """Return a difference with its sign, as people read it."""
-    text = number(abs(value), 2)
-    return text if float(text) == 0 else f"{'+' if value > 0 else '−'}{text}"
 
 
 def span(item: PairedDifference) -> str:

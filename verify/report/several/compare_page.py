@@ -23,7 +23,7 @@ def write_page(report: ComparisonReport, folder: Path) -> Path:
 def render(report: ComparisonReport, folder: Path) -> str:
     """Return the page as HTML that needs nothing but itself."""
     judged = [model for model in report.models if model.checks]
-    table = rows(judged)
+    table, told = rows(judged), [(model, figures(model)) for model in judged]
     return templating.render(
         "compare.html.j2",
         **listen_page.listening(folder, _takes(report, folder), report.reference),
@@ -37,7 +37,8 @@ def render(report: ComparisonReport, folder: Path) -> str:
         answers=answers,
         gain_bar=pictures.gain_bar,
         judged=judged,
-        figures=[(model, figures(model)) for model in judged],
+        figures=told,
+        figure_names=[name for name in told[0][1] if any(of[name] is not None for _, of in told)] if told else [],
         rows=table,
         failing=[row for row in table if any(check and not check.ok for check in row.cells)],
         bars={row.name: _bar(row, judged) for row in table},

@@ -13,7 +13,7 @@ from verify.report.details import check_cell, facts
 from verify.report.screen import say, show_cause, show_verdict, table
 from verify.report.several import answers
 from verify.report.terminal import show_failures
-from verify.report.words import number, percent, printable
+from verify.report.words import number, percent, printable, signed
 from verify.results.comparison import ComparedModel, ComparisonReport, Row, figures, rows
 from verify.results.paired import Paired
 
@@ -181,8 +181,8 @@ def _differences(paired: Sequence[Paired]) -> Table:
     shown = table("figure", "models", *numbers, "over", "answer", right=numbers, title=Text("Take by take", "bold"))
     for pair in paired:
         for item in pair.figures:
-            ends = [answers.signed(end) if end is not None else "–" for end in (item.low, item.high)]
-            numbers_of = (answers.signed(item.mean), *ends, number(item.margin))
+            ends = [signed(end) if end is not None else "–" for end in (item.low, item.high)]
+            numbers_of = (signed(item.mean), *ends, number(item.margin))
             shown.add_row(
                 item.figure, f"{pair.model} less {pair.against}", *numbers_of, answers.over(item), item.answer
             )
