@@ -18,12 +18,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.performance import pictures, scripts, sizes
+from benchmarks.performance import floors, pictures, scripts, sizes
 from benchmarks.performance.measure import (
     PYTHON,
     ROOT,
@@ -37,10 +38,12 @@ from benchmarks.performance.measure import (
     table,
     times,
 )
+from verify.checkpoint.archive import read_archive
 
 DOCS = ROOT / "docs"
 PAGE, PICTURES = DOCS / "performance.md", DOCS / "performance"
 CP, OURS = "cp of the output", "this project"
+HALVES = ("float16", "bfloat16")
 SHORT = "Hello there."  # about 3 s with untrained weights, which do not stop by themselves
 
 
@@ -53,6 +56,11 @@ class Bench:
         self.model = folder / "converted"
         run(ours(self.checkpoint, "--no-verify", "-o", self.model))
         self.output, self.target, self.again = self.model / "model.pth", folder / "target.pth", folder / "again"
+
+    @cached_property
+    def floors(self) -> floors.Floors:
+        """What nothing can be faster than here."""
+        return floors.measured(self.output, self.cp(), self.rounds)
 
     def stripper(self, script: str) -> Route:
         return Route(command=python(script, self.checkpoint, self.target), leaves=(self.target,))
@@ -70,6 +78,10 @@ class Bench:
         return python(template.format(**values), "", self.folder / "coqui.wav")
 
 
+def floor(bench: Bench) -> str:
+    return bench.floors.rows()
+
+
 def convert(bench: Bench) -> str:
     def routes() -> dict[str, Route]:
         fixed = {CP: bench.cp(), OURS: bench.ours("--no-verify")}
@@ -82,16 +94,17 @@ def convert(bench: Bench) -> str:
         measure(cold, min(bench.rounds, 3), drop_caches)
         bench.checkpoint.read_bytes()[:0]  # warm again
     pictures.bars(PICTURES / "convert.svg", "convert a training checkpoint", "seconds", _medians(warm), (OURS,))
-    return table(warm, CP, cold)
+    return table(warm, CP, cold, {OURS: bench.floors.convert})
 
 
 def formats(bench: Bench) -> str:
-    routes = {CP: bench.cp()}
-    for options in (("--dtype", "float16"), ("--dtype", "bfloat16"), ("--format", "safetensors")):
-        routes[f"{OURS}, {' '.join(options)}"] = bench.ours("--no-verify", *options)
+    halves = {f"{OURS}, --dtype {dtype}": bench.ours("--no-verify", "--dtype", dtype) for dtype in HALVES}
+    safetensors = f"{OURS}, --format safetensors"
+    routes = {CP: bench.cp(), **halves, safetensors: bench.ours("--no-verify", "--format", "safetensors")}
     routes |= {name: bench.stripper(script) for name, script in scripts.CASTING.items()}
     measure(routes, bench.rounds)
-    return table(routes, CP)
+    limits = {**dict.fromkeys(halves, bench.floors.halves), safetensors: bench.floors.convert}
+    return table(routes, CP, floors=limits)
 
 
 def inspect(bench: Bench) -> str:
@@ -101,27 +114,28 @@ def inspect(bench: Bench) -> str:
         name: bench.stripper(scripts.LIST_KEYS),
     }
     measure(routes, bench.rounds)
-    count = int(run(python(scripts.BYTES_READ, bench.checkpoint))[2])
-    return f"{table(routes, name)}\n\n`inspect` read {count:,} bytes of the file's {bench.checkpoint.stat().st_size:,}."
+    count = int(run(python(scripts.BYTES_READ, bench.checkpoint)).out)
+    rows = table(routes, name, floors={f"{OURS}: inspect": bench.floors.python})
+    return f"{rows}\n\n`inspect` read {count:,} bytes of the file's {bench.checkpoint.stat().st_size:,}."
 
 
 def load(bench: Bench) -> str:
+    ours_loads, maps = f"{OURS}: build, compare, strict load", bench.script(scripts.MAPPED_LOAD, bench.output)
+    mapped = Route(command=maps, prints=True)
     routes = {
-        f"{OURS}: build, compare, strict load": Route(
-            command=bench.script(scripts.OUR_LOAD, bench.output), prints=True
-        ),
+        ours_loads: Route(command=bench.script(scripts.OUR_LOAD, bench.output), prints=True),
         "coqui, the new file": Route(command=bench.script(scripts.COQUI, bench.output, speak=False), prints=True),
         "coqui, the training file": Route(
             command=bench.script(scripts.COQUI, bench.checkpoint, speak=False), prints=True
         ),
     }
-    measure(routes, bench.rounds)
-    return table(routes, "coqui, the training file")
+    measure({**routes, "torch.load(mmap=True) alone": mapped}, bench.rounds)
+    return table(routes, "coqui, the training file", floors={ours_loads: mapped.median})
 
 
 def job(bench: Bench) -> str:
     report = json.loads(
-        run(ours(bench.checkpoint, "-o", bench.again, "--text", SHORT, "--device", "cpu", "--force", "--json"))[2]
+        run(ours(bench.checkpoint, "-o", bench.again, "--text", SHORT, "--device", "cpu", "--force", "--json")).out
     )
     spoken = report["sample"]
     reference = bench.folder / "reference.wav"
@@ -139,7 +153,7 @@ def job(bench: Bench) -> str:
     }
     measure(routes, bench.rounds)
     pictures.steps(PICTURES / "steps.svg", "where the time of one run goes", _steps(report["seconds"]))
-    return table(routes, loads)
+    return table(routes, loads, floors={f"{OURS}, --no-sample": bench.floors.job})
 
 
 def _steps(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -197,19 +211,19 @@ def by_size(bench: Bench) -> str:
 
 def speech(bench: Bench) -> str:
     rows = [
-        "| threads | arithmetic | GPT tokens a second | x real time | latents against float32, cosine: median, least |",
-        "|---|---|---|---|---|",
+        "| threads | arithmetic | GPT tokens a second | as far as memory goes | x real time | latents against float32, cosine: median, least |",
+        "|---|---|---|---|---|---|",
     ]
-    reference = None
+    reference, most = None, bench.floors.gigabytes_a_second * 1e9 / gpt_bytes(bench.output)
     for threads, dtype in [(1, "float32"), (os.cpu_count() or 1, "float32"), (os.cpu_count() or 1, "bfloat16")]:
         out = bench.folder / f"{threads}-{dtype}.npz"
         command = [PYTHON, "-m", "benchmarks.performance.speech", str(bench.model), str(out), str(threads), dtype]
-        rates = [json.loads(run(command)[2].split()[-1]) for _ in range(min(bench.rounds, 3))]
+        rates = [json.loads(run(command).out.split()[-1]) for _ in range(min(bench.rounds, 3))]
         latents = np.load(out)["latents"]
         reference = latents if reference is None else reference
         rate = float(np.median(rates))
         rows.append(
-            f"| {threads} | {dtype} | {rate:.1f} | {rate * 1024 / 22050:.2f} | {_likeness(latents, reference)} |"
+            f"| {threads} | {dtype} | {rate:.1f} | {most:.1f} | {rate * 1024 / 22050:.2f} | {_likeness(latents, reference)} |"
         )
     return "\n".join(rows)
 
@@ -221,7 +235,12 @@ def _likeness(latents: np.ndarray, reference: np.ndarray) -> str:
     return f"{np.median(cosine):.4f}, {cosine.min():.4f}"
 
 
-SECTIONS = {"convert": convert, "formats": formats, "inspect": inspect, "load": load, "job": job, "many": many, "sizes": by_size, "speech": speech}  # fmt: skip
+def gpt_bytes(model: Path) -> int:
+    """Return the bytes of the GPT's layers, each of which is read for each token."""
+    return sum(record.bytes for record in read_archive(model).tensors if record.key.startswith("gpt.gpt.h."))
+
+
+SECTIONS = {"floors": floor, "convert": convert, "formats": formats, "inspect": inspect, "load": load, "job": job, "many": many, "sizes": by_size, "speech": speech}  # fmt: skip
 
 
 def _medians(routes: Mapping[str, Route]) -> dict[str, float]:

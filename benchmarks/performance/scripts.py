@@ -52,10 +52,16 @@ report = model.compare(skeleton, records)
 assert model.load_strictly(skeleton, model.map_written(Path({checkpoint!r})), report).strict
 print(time.perf_counter() - began)
 """
+MAPPED_LOAD = """
+import time, torch
+began = time.perf_counter()
+torch.load({checkpoint!r}, map_location="cpu", mmap=True, weights_only=True)
+print(time.perf_counter() - began)
+"""
 BYTES_READ = """
 import io, os, sys
 from pathlib import Path
-from verify.checkpoint import archive, handle
+from verify.checkpoint import archive
 total = 0
 class Counting(io.FileIO):
     def read(self, size=-1):

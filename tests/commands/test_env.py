@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -162,3 +163,10 @@ def test_a_package_of_another_version_is_a_warning(monkeypatch, capsys):
     assert "than what this was tested with (==1.0.*)" in warnings[0]
     assert warnings[1] == "no-such-package is not installed: tested with >=2"
     assert "verdict: warn" in err
+
+
+def test_the_installed_packages_are_listed_once_while_coqui_tts_is_imported():
+    listed = metadata.packages_distributions
+    with environment._packages_listed_once():
+        assert metadata.packages_distributions() is metadata.packages_distributions()
+    assert metadata.packages_distributions is listed

@@ -60,6 +60,24 @@ def test_a_cast_is_torchs_own_bit_for_bit(old, new):
     assert bytes(ours) == theirs.contiguous().view(torch.uint8).numpy().tobytes()
 
 
+@pytest.mark.parametrize(("dtype", "least", "most"), [("float16", 2**-14, 1e5), ("bfloat16", 2**-126, 3.4e38)])
+def test_what_a_cast_costs_is_counted_among_numbers_of_every_kind(dtype, least, most):
+    import torch
+
+    drawn = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
+    drawn[::7], drawn[::11] = least * drawn[::7], 0
+    chunk = np.concatenate([drawn, np.float32([2**-140, most, np.inf, np.nan])])
+    loss = cast.Loss()
+    cast._cast_chunk(memoryview(chunk.tobytes()), "float32", dtype, cast.Scratch(len(chunk), "float32"), loss)
+    old = torch.from_numpy(drawn).double()
+    new = torch.from_numpy(drawn).to(getattr(torch, dtype)).double()
+    normal = old.abs() >= least
+    assert loss.worst == pytest.approx(float(((new - old).abs() / old.abs())[normal].max()), rel=1e-6)
+    assert loss.relative == pytest.approx(float((new - old).norm() / old.norm()), rel=1e-5)
+    assert loss.to_zero == int(((new == 0) & (old != 0)).sum()) + 1
+    assert loss.overflow == pytest.approx(most)
+
+
 def test_float64_becomes_float32_as_torch_makes_it():
     import torch
 

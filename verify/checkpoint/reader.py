@@ -21,12 +21,15 @@ Progress = Callable[[int], None]  # called with the number of bytes done since t
 class TensorReader:
     """Reads tensors in bounded chunks, from the files that their records name, and collects statistics of their values.
 
+    Args:
+        has_values: whether to collect them: no, where the same values were seen before.
+
     Raises on exit:
         ArchiveError: a file changed while it was read.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, progress: Progress, has_values: bool = True) -> None:
+        self.progress, self.has_values = progress, has_values
         self.files: dict[Location, tuple[BinaryIO, Stamp]] = {}
         self.free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         for _ in range(_BUFFERS):
@@ -84,7 +87,7 @@ class TensorReader:
             else self._gather(record)
         )
         for chunk in pieces:
-            if is_float(record.dtype):
+            if self.has_values and is_float(record.dtype):
                 self.values.setdefault(record, Values()).update(record, chunk)
             self.done_bytes += len(chunk)
             self.progress(len(chunk))
@@ -212,7 +215,10 @@ def equal_data(a: TensorRecord, b: TensorRecord) -> bool:
     Raises:
         ArchiveError: the source is damaged.
     """
-    with TensorReader(lambda _: None) as reader_a, TensorReader(lambda _: None) as reader_b:
+    with (
+        TensorReader(lambda _: None, has_values=False) as reader_a,
+        TensorReader(lambda _: None, has_values=False) as reader_b,
+    ):
         reader_a.announce([a])
         reader_b.announce([b])
         equal = True

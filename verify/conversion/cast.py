@@ -22,11 +22,14 @@ class _Half:
 
     dropped: int  # bits at the end of the fraction
     bias: int  # what is taken off the exponent, in its place in the result
-    first: int  # bits of the smallest float32 that is a normal number in it
-    end: int  # bits of the smallest float32 that would round to Inf
+    first: float  # the smallest normal number in it
+    end: float  # the smallest float32 that would round to Inf
 
 
-_HALVES = {"float16": _Half(13, 112 << 10, 0x38800000, 0x477FF000), "bfloat16": _Half(16, 0, 0x00800000, 0x7F7F8000)}
+_HALVES = {
+    "float16": _Half(13, (112 << 10) % 2**16, _SMALLEST_NORMAL["float16"], 65520.0),
+    "bfloat16": _Half(16, 0, _SMALLEST_NORMAL["bfloat16"], float.fromhex("0x1.ffp+127")),
+}
 
 
 @dataclass(slots=True)
@@ -52,25 +55,33 @@ class Loss:
             if len(lost):
                 self.overflow = max(float(lost[np.abs(lost).argmax()]), self.overflow or 0.0, key=abs)
             old, new = old[kept], new[kept]
-        # of bools: four times as fast as of floats
-        mask = scratch.mask[: len(old)]
+        mask = scratch.mask[: len(old)]  # of bools: counted four times as fast as floats
         was, stayed = (int(np.count_nonzero(np.not_equal(values, 0, out=mask))) for values in (old, new))
         self.to_zero += was - stayed
-        self.update_finite(slice(0), old, new, dtype, scratch)
+        size = np.abs(old, out=scratch.size[: len(old)])
+        small = np.flatnonzero(np.less(size, _SMALLEST_NORMAL[dtype], out=mask))
+        difference = np.subtract(new, old, out=scratch.difference[: len(old)])
+        self.squares += float(np.dot(size, size))
+        self.lost_squares += float(np.dot(difference, difference))
+        self._relate(difference, size, small)
 
-    def update_finite(
-        self, excluded: np.ndarray | slice, old: np.ndarray, new: np.ndarray, dtype: str, scratch: "Scratch"
-    ) -> None:
-        """Add the loss of elements that stayed finite, except those at the indices `excluded`."""
-        count = len(old)
-        difference, size, mask = scratch.difference[:count], scratch.size[:count], scratch.mask[:count]
-        np.abs(np.subtract(new, old, out=difference), out=difference)
-        np.abs(old, out=size)
+    def update_normal(self, size: np.ndarray, old: np.ndarray, new: np.ndarray, excluded: np.ndarray) -> None:
+        """Add elements, except those at the indices `excluded`, that are normal numbers before and after the cast.
+
+        Args:
+            size: the absolute values of `old`; it and `new` hold something else afterwards.
+        """
+        difference = np.subtract(new, old, out=new)
         difference[excluded] = size[excluded] = 0
         self.squares += float(np.dot(size, size))
         self.lost_squares += float(np.dot(difference, difference))
-        np.putmask(size, np.less(size, _SMALLEST_NORMAL[dtype], out=mask), np.inf)  # these do not count as worst
-        self.worst = max(self.worst, float(np.divide(difference, size, out=difference).max(initial=0)))
+        self._relate(difference, size, excluded)
+
+    def _relate(self, difference: np.ndarray, size: np.ndarray, excluded: np.ndarray) -> None:
+        """Look for the largest relative error among elements, except those at the indices `excluded`."""
+        difference[excluded], size[excluded] = 0, 1
+        relative = np.divide(difference, size, out=difference)
+        self.worst = max(self.worst, float(relative.max(initial=0)), -float(relative.min(initial=0)))
 
 
 class Scratch:
@@ -79,8 +90,7 @@ class Scratch:
     def __init__(self, elements: int, dtype: str) -> None:
         floats = np.float64 if dtype == "float64" else np.float32
         self.difference, self.size = np.empty(elements, floats), np.empty(elements, floats)
-        self.back = np.empty(elements, np.float32)
-        self.bits, self.sign = np.empty(elements, np.uint32), np.empty(elements, np.uint32)
+        self.back, self.bits = np.empty(elements, np.float32), np.empty(elements, np.uint32)
         self.mask = np.empty(elements, bool)
 
 
@@ -105,7 +115,10 @@ def cast(floats: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _rounded(bits: np.ndarray, dropped: int, out: np.ndarray) -> np.ndarray:
-    """Return the bits of float32 elements, rounded to nearest and to even at the last that is not dropped."""
+    """Return the bits of float32 elements, rounded to nearest and to even at the last that is not dropped.
+
+    Those that are dropped hold something.
+    """
     np.bitwise_and(np.right_shift(bits, dropped, out=out), 1, out=out)
     out += (1 << (dropped - 1)) - 1
     out += bits
@@ -152,10 +165,7 @@ def _cast_chunk(chunk: memoryview, old: str, dtype: str, scratch: Scratch, loss:
     floats = as_floats(chunk, old)
     with np.errstate(over="ignore", invalid="ignore"):
         if dtype in _HALVES and floats.dtype == np.float32:
-            new, back, odd = _halve(floats, dtype, scratch)
-            if len(odd):
-                loss.update(floats[odd], back[odd], dtype, scratch)
-            loss.update_finite(odd, floats, back, dtype, scratch)
+            new = _halve(floats, dtype, scratch, loss)
         else:
             new = cast(floats, dtype)
             loss.update(floats, _widen(new, dtype), dtype, scratch)
@@ -175,23 +185,32 @@ def _every_float16() -> np.ndarray:
     return np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
-def _halve(floats: np.ndarray, dtype: str, scratch: Scratch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return float32 elements as those of 16 bits, the same as float32, and the indices of those that `cast` had to do.
+def _halve(floats: np.ndarray, dtype: str, scratch: Scratch, loss: Loss) -> np.ndarray:
+    """Return float32 elements as those of 16 bits, and record the loss.
 
     NumPy casts to float16 one by one, in three times as long; by their bits, many are cast at once, where both dtypes
-    hold them as normal numbers.
+    hold them as normal numbers. `cast` does the others.
     """
     half, bits, count = _HALVES[dtype], floats.view(np.uint32), len(floats)
-    rounded, sign, back = scratch.bits[:count], scratch.sign[:count], scratch.back[:count]
-    np.subtract(np.bitwise_and(bits, 0x7FFFFFFF, out=rounded), half.first, out=rounded)  # below it wraps round
-    odd = np.flatnonzero(np.greater_equal(rounded, half.end - half.first, out=scratch.mask[:count]))
-    np.right_shift(_rounded(bits, half.dropped, rounded), half.dropped, out=rounded)
-    np.left_shift(rounded, half.dropped, out=back.view(np.uint32))
+    size = np.abs(floats, out=scratch.size[:count])
+    odd = _not_normal(size, half, scratch.mask[:count])
+    rounded, back = scratch.bits[:count], scratch.back[:count]
+    np.bitwise_and(_rounded(bits, half.dropped, rounded), -1 << half.dropped & 0xFFFFFFFF, out=back.view(np.uint32))
+    new = np.right_shift(rounded, half.dropped, out=rounded).astype(np.uint16)
     if half.bias:
-        rounded -= half.bias
-        rounded |= np.bitwise_and(np.right_shift(bits, 16, out=sign), 0x8000, out=sign)
-    new = rounded.astype(np.uint16)
+        new -= half.bias
+        new |= np.right_shift(bits, 16, out=rounded).astype(np.uint16) & 0x8000  # the sign
+    loss.update_normal(size, floats, back, odd)
     if len(odd):
         few = cast(floats[odd], dtype)
-        new[odd], back[odd] = few.view(np.uint16), _widen(few, dtype)
-    return new, back, odd
+        new[odd] = few.view(np.uint16)
+        loss.update(floats[odd], _widen(few, dtype), dtype, scratch)
+    return new
+
+
+def _not_normal(size: np.ndarray, half: _Half, mask: np.ndarray) -> np.ndarray:
+    """Return the indices of absolute values that are not both before and after the cast normal numbers."""
+    odd = np.less(size, half.first, out=mask)
+    if not size.max(initial=0) < half.end:  # or one is NaN
+        odd |= ~(size < half.end)
+    return np.flatnonzero(odd)

@@ -1,8 +1,11 @@
 """Say which packages are installed, and turn errors of other packages into causes with a next step."""
 
+import contextlib
+import functools
 import os
 import platform
-from importlib import import_module
+from collections.abc import Iterator
+from importlib import import_module, metadata
 from typing import Any
 
 from verify import __version__, resources
@@ -57,10 +60,24 @@ def import_coqui(name: str) -> Any:
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its warnings about token ids mean nothing for XTTS
     try:
-        with without_garbage_collection():
+        with without_garbage_collection(), _packages_listed_once():
             return import_module(name)
     except IMPORT_ERRORS as error:
         raise fault("coqui-tts cannot be imported", error) from error
+
+
+@contextlib.contextmanager
+def _packages_listed_once() -> Iterator[None]:
+    """Let the standard library list the installed packages once until the block ends.
+
+    coqui-tts asks for the list twice and transformers once, and each time the files of every package are read: 0.2 s.
+    """
+    listed = metadata.packages_distributions
+    metadata.packages_distributions = functools.cache(listed)
+    try:
+        yield
+    finally:
+        metadata.packages_distributions = listed
 
 
 def fault(what: str, error: BaseException | None = None) -> EnvironmentFault:
