@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from verify import Job, resources
-from verify.audio import whisper
+from verify.audio import transcription, whisper
 from verify.commands.steps import script_of
 from verify.errors import SourceError
 from verify.plan import plan
@@ -68,6 +68,13 @@ def test_nobody_asked_for_what_is_at_hand_so_it_fails_in_silence_and_may_not_tak
     with pytest.raises(SourceError, match="cannot be loaded"):
         whisper.hear(broken, [sound], "en")
     assert whisper.hear_unasked(broken, [sound], "en", 60) is None
+
+
+def test_unasked_only_another_text_is_refused():
+    """A small Whisper errs more often than people bear who did not ask for it."""
+    for rate, asked, unasked in ((0.2, True, True), (0.5, False, True), (0.9, False, False)):
+        checks = (transcription.error_check(rate, "x"), transcription.error_check(rate, "x", unasked=True))
+        assert [check.ok for check in checks] == [asked, unasked]
 
 
 def test_the_main_job_takes_what_is_at_hand_and_none_means_none(genuine_run):

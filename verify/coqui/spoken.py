@@ -66,13 +66,14 @@ def heard(
             transcripts = whisper.hear_unasked(used, sounds, script.language, spent)
     if not transcripts:
         return stick, samples
-    told = [_told(spoken, text, used.name) for spoken, text in zip(samples, transcripts, strict=False)]
+    unasked = script.whisper is None
+    told = [_told(spoken, text, used.name, unasked) for spoken, text in zip(samples, transcripts, strict=False)]
     return stick.transcribed(transcripts[len(samples) :], script.language) if stick else None, told
 
 
-def _told(spoken: Spoken, transcript: str, heard_by: str) -> Spoken:
+def _told(spoken: Spoken, transcript: str, heard_by: str, unasked: bool) -> Spoken:
     """Return a sample with its transcript, held against its text."""
-    found, check = transcription.against(spoken.sample.text, transcript, spoken.sample.language)
+    found, check = transcription.against(spoken.sample.text, transcript, spoken.sample.language, unasked)
     return replace(spoken, checks=(*spoken.checks, check), heard_by=heard_by, **found)
 
 
