@@ -17,7 +17,7 @@ def markdown(rows, half):
     real = [row for row in clean if row["source"] not in SYNTHESIZERS]
     lines = [
         f"Half: {half}. Real speech: {sum(bool(row['failed']) for row in real)} false alarms on {len(real)} clips. "
-        f"Damage that a listener would reject: {caught} of {len(wrong)} caught, {caught / len(wrong):.1%} "
+        f"Damage that a listener would reject: {caught} of {len(wrong)} caught, {caught / (len(wrong) or 1):.1%} "
         f"({kinds} kinds, {settings} settings).",
         "",
         *_clean(clean),

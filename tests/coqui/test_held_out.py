@@ -57,7 +57,7 @@ def test_the_model_stands_beside_the_recording_of_its_speaker(spoken_demo, datas
     assert [sample["text"] for sample in document["samples"]] == [TEXT, TEXT]
     assert document["samples"][0]["recording"] == 1
     held_out = document["held_out"]
-    assert held_out["trained_on"] == "the run's config does not name it"
+    assert held_out["trained_on"] == "the run's config does not name this metadata file"
     (recording,) = held_out["recordings"]
     assert (recording["clip"], recording["text"], recording["path"]) == ("hear", TEXT, "held-out-01.wav")
     overall = next(figure for figure in held_out["figures"] if figure["figure"] == "DNSMOS overall")

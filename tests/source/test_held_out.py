@@ -55,7 +55,7 @@ def test_where_nothing_tells_the_rows_were_perhaps_trained_on(dataset):
     other = held_out_rows("auto", config_of(dataset, formatter="own"), True, "en")
     assert (clips(other)[0], other.origin.split(" of ")[0]) == ("clip9", "the last rows")
     strange = held_out_rows(str(dataset), {}, False, "en")
-    assert strange.trained_on == "the run's config does not name it"
+    assert strange.trained_on == "the run's config does not name this metadata file"
 
 
 @pytest.mark.parametrize(

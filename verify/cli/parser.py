@@ -39,6 +39,7 @@ COMMANDS = {
             "runs/XTTS_FT-November-23 --speaker-wav me.wav --vocab vocab.json",
             "best_model_4400.pth -o voice --config config.json --vocab vocab.json",
             "runs/XTTS_FT-November-23 --checkpoint last --texts lines.txt --seeds 3",
+            "runs/XTTS_FT-November-23 --held-out",
             "runs/XTTS_FT-November-23 --profile ebook2audiobook",
             "runs/XTTS_FT-November-23 --dry-run",
         ),

@@ -135,7 +135,11 @@ def _held_out(metadata: _Metadata, found: list[Row], config: dict[str, Any]) -> 
         return replace(about, rows=tuple(found[::-1]), origin=f"the last rows of {metadata.path}", trained_on=why)
     if metadata.dataset.get("formatter") in SPLIT_ALIKE:
         return _split(about, _items(metadata, found), config)
-    why = "which of them the run held out is not known" if metadata.dataset else "the run's config does not name it"
+    why = (
+        "which of them the run held out is not known"
+        if metadata.dataset
+        else "the run's config does not name this metadata file"
+    )
     return replace(about, rows=tuple(found[::-1]), origin=f"the last rows of {metadata.path}", trained_on=why)
 
 
