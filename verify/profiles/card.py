@@ -126,7 +126,7 @@ def _speech(samples: Sequence[SampleResult], has_words: bool) -> str:
     first = samples[0]
     words = "its words were held against the text" if has_words else "its words were not checked"
     if first.transcript is not None:
-        words = f"{_plain(first.heard_by or 'a Whisper')} heard “{_plain(first.transcript)}” (character error rate {first.character_error_rate or 0:.2f})"
+        words = f"the Whisper {_plain(first.heard_by or '?')} heard “{_plain(first.transcript)}” (character error rate {first.character_error_rate or 0:.2f})"
     more = f", and {counted(len(samples) - 1, 'sample')} more" if len(samples) > 1 else ""
     clip = f"[{first.path}]({first.path}): " if first.path else ""
     return f"{clip}“{_plain(first.text)}” ({first.language}, {first.seconds:.1f} s, seed {first.seed}){more}; {words}"

@@ -87,7 +87,7 @@ def heard(sample: SampleResult) -> str:
     """Return what a Whisper heard, and how far that is from the text."""
     wrong = word_errors(asdict(sample.word_errors) if sample.word_errors else None)
     rate = f"character error rate {sample.character_error_rate or 0:.2f}{wrong}"
-    return f"heard: “{sample.transcript}” by {sample.heard_by or 'a Whisper'}, {rate}"
+    return f"heard: “{sample.transcript}” (Whisper {sample.heard_by}), {rate}"
 
 
 def show_samples(report: Result, screen: Console) -> None:
