@@ -13,7 +13,7 @@ import soundfile
 
 from tests.support.helpers import run_cli
 from verify import Job, resources
-from verify.audio import causes, cost, whisper
+from verify.audio import causes, cost, transcription, whisper
 from verify.audio.checks import judge_speech
 from verify.audio.clips import Clip, Sample, read_clip
 from verify.audio.recordings import HeldOut, Recording
@@ -120,6 +120,13 @@ def test_a_recording_that_says_another_text_is_told_and_its_words_are_held_again
         assert [cause.code for cause in stick.causes] == ([] if text == TEXT else ["held-out-text"])
         assert ("character error rate" in stick.heard[0].figures) == (text == TEXT)
         assert "DNSMOS overall" in stick.heard[0].figures
+    # What a Whisper at hand makes of right texts differs by chance, so that gap is asked of one that was asked for.
+    own, _ = transcription.against(TEXT, "Can you here mean?", "en")
+    rate = transcription.error_check(own["character_error_rate"], "")
+    for unasked in (False, True):
+        stick = stick_of(recording).transcribed(["Can you hear me?"], "en", unasked)
+        checks, _ = stick.hold(TEXT, [*recording.checks, rate], own["word_errors"], None, 1.0)
+        assert ("character error rate gap" in {check.name for check in checks}) == (not unasked)
 
 
 @pytest.mark.parametrize(("strangers_are", "other_speaker"), [(0.3, False), (0.9, False), (0.3, True)])

@@ -68,7 +68,7 @@ def heard(
         return stick, samples
     unasked = script.whisper is None
     told = [_told(spoken, text, used.name, unasked) for spoken, text in zip(samples, transcripts, strict=False)]
-    return stick.transcribed(transcripts[len(samples) :], script.language) if stick else None, told
+    return stick.transcribed(transcripts[len(samples) :], script.language, unasked) if stick else None, told
 
 
 def _told(spoken: Spoken, transcript: str, heard_by: str, unasked: bool) -> Spoken:
