@@ -1,6 +1,7 @@
 """The page of `ui`: what it may open, who may ask it, and in a real Chromium from the first click to the download."""
 
 import http.client
+import json
 import os
 import pickle
 import shutil
@@ -12,12 +13,14 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support import seeds
 from verify.checks import WORD_CHECKS, Check
 from verify.cli import main, parser
 from verify.errors import ConversionError
 from verify.options import UiOptions
 from verify.resources import DEFAULT_REFERENCE
 from verify.ui import choices, roots, views
+from verify.ui.tasks import Asked, Tasks
 from verify.ui.work import Work, Workshop
 
 EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{constructor}}'\"\u202e"
@@ -61,6 +64,23 @@ def test_nothing_outside_of_the_folders_is_opened_by_whatever_way(tmp_path):
         assert refused.value.cause.code == "bad-option"
     with pytest.raises(ConversionError, match="is not a folder"):
         roots.opened([inside / "none"], dropped)
+
+
+@pytest.mark.parametrize("named", ["clip", "sentence"])
+def test_nothing_outside_is_read_because_a_config_names_it(tmp_path, named):
+    inside, outside = tmp_path / "runs", tmp_path / "private"
+    (outside / "wavs").mkdir(parents=True)
+    if named == "clip":
+        shutil.copyfile(DEFAULT_REFERENCE, outside / "wavs" / "a.wav")
+    (outside / "list.txt").write_text("a|my secret sentence|x\n")
+    dataset = {"path": str(outside), "meta_file_train": "list.txt", "language": "xx"}
+    seeds.run_folder(inside / "run", config=json.dumps({**seeds.CONFIG, "datasets": [dataset]}).encode())
+    tasks = Tasks(roots=roots.opened([inside], tmp_path / "dropped"), workshop=Workshop(tmp_path))
+    source = tasks.inspect(Asked(source="run")).source
+    assert (source.clips, dict(source.sentences)) == ((), {})
+    within = Tasks(roots=roots.opened([tmp_path], tmp_path / "dropped"), workshop=tasks.workshop)
+    source = within.inspect(Asked(source="runs/run")).source
+    assert bool(source.clips) if named == "clip" else dict(source.sentences) == {"xx": "my secret sentence"}
 
 
 def test_every_option_that_takes_a_path_is_held_to_the_folders_and_none_starts_a_program(tmp_path):

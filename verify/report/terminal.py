@@ -229,7 +229,7 @@ def _show_said(report: Result, screen: Console) -> None:
         if samples[0].stream:
             say(f"streamed: {streamed(asdict(samples[0].stream))}", screen)
     if len(texts) > MOST_TEXTS:
-        say(f"and {len(texts) - MOST_TEXTS} more sentences", screen)
+        say(f"and {counted(len(texts) - MOST_TEXTS, 'more sentence')}", screen)
 
 
 def _show_places(report: Result, screen: Console) -> None:

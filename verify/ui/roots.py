@@ -9,6 +9,7 @@ from verify import shell
 from verify.errors import MissingError, OptionError, SourceError
 from verify.files.location import Location, local_path
 from verify.source.companions import Source
+from verify.source.dataset import datasets, is_local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,10 @@ class Roots:
                 return path
         return None
 
+    def leads_out(self, source: Source) -> bool:
+        """Whether a file that was found, or a dataset's metadata, from which a sentence may come, lies outside."""
+        return self.stray(source) is not None or not all(self._holds(_resolved(path)) for path in _metadata_of(source))
+
     def _holds(self, path: Path) -> bool:
         return any(path.is_relative_to(root) for root in (*self.folders, self.dropped))
 
@@ -70,6 +75,13 @@ def outside(name: str, folders: Sequence[Path]) -> SourceError:
 def _resolved(path: Path) -> Path:
     """Return the absolute path with links followed, as far as there is anything."""
     return Path(os.path.realpath(path))
+
+
+def _metadata_of(source: Source) -> Iterator[Path]:
+    for dataset in datasets(source.config):
+        folder, name = dataset.get("path"), dataset.get("meta_file_train")
+        if is_local(folder) and isinstance(name, str) and name and (path := Path(folder) / name).exists():
+            yield path
 
 
 def _files_of(source: Source) -> Iterator[Location]:

@@ -169,7 +169,7 @@ class Tasks:
             ConversionError: it cannot be used, or a link leads outside.
         """
         report = api.inspect(job)
-        if job.follow and self.roots.stray(report.source):
+        if job.follow and self.roots.leads_out(report.source):
             report = api.inspect(replace(job, follow=False))
         if stray := self.roots.stray(report.source):
             raise outside(str(stray), self.roots.folders)
