@@ -31,6 +31,7 @@ STAGES = {
     "speak": "while it spoke",
 }
 _MOST_CHARACTERS = 300  # of its last words
+_MOST_NAMES = 4  # of checks that fail
 _FAULT = "most recent call first"  # what faulthandler prints where Python crashes or hangs
 
 
@@ -134,7 +135,8 @@ def _sound(place: PlaceResult, result: Result) -> list[Cause]:
     failed = place.failed_checks
     if not failed:
         return []
-    names = ", ".join(check.name for check in failed)
+    names = ", ".join(check.name for check in failed[:_MOST_NAMES])
+    names += f" and {len(failed) - _MOST_NAMES} more" if len(failed) > _MOST_NAMES else ""
     heard = diagnose(failed, [check for check in place.checks if check.ok])
     words = f"{heard.says} ({names})" if heard else f"these checks fail: {names}"
     if result.failed_checks:
