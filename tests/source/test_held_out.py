@@ -1,8 +1,11 @@
 """Which rows of a dataset a run was not trained on, as far as its config tells."""
 
+from pathlib import Path
+
 import pytest
 
 from verify.errors import ConversionError
+from verify.source.dataset import metadata_for_training
 from verify.source.held_out import held_out_rows
 
 ROWS = [f"clip{number}|text number {number}|text number {number}" for number in range(10)]
@@ -87,3 +90,11 @@ def test_a_header_tells_the_columns_of_other_layouts(tmp_path):
     assert [(row.clip, row.text) for row in held_out_rows(str(tmp_path), {}, True, "en").rows] == [
         ("clips/a.flac", "One, two, and three.")
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["//host/share/list.csv", r"\\host\share\list.csv", "https://example.org/list.csv", "", 7]
+)
+def test_metadata_on_another_machine_is_not_asked_for(name):
+    assert metadata_for_training({"path": "/data", "meta_file_train": name}) is None
+    assert metadata_for_training({"path": "/data", "meta_file_train": "list.csv"}) == Path("/data/list.csv")

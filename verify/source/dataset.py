@@ -41,6 +41,12 @@ def datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in named[:10] if isinstance(item, dict)] if isinstance(named, list) else []
 
 
+def metadata_for_training(dataset: dict[str, Any]) -> Path | None:
+    """Return the metadata file that a dataset of a config was trained by; None where it names none on this machine."""
+    folder, name = dataset.get("path"), dataset.get("meta_file_train")
+    return Path(folder) / name if is_local(folder) and is_local(name) else None
+
+
 def read_lines(path: Path, most_bytes: int) -> list[str]:
     """Return the lines of a text file, as far as its first bytes hold them whole; none where it cannot be read."""
     if file_bytes(path) <= 0:

@@ -1,11 +1,10 @@
 """Find a short sentence of a run in a language: its test sentences, else a line of its dataset's metadata."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TypeGuard
 
 from verify import resources
-from verify.source.dataset import datasets, is_local, read_lines, rows
+from verify.source.dataset import datasets, metadata_for_training, read_lines, rows
 
 _READ_BYTES = 2**18  # of a metadata file: its first lines
 _MOST_LINES = 2000
@@ -42,9 +41,7 @@ def _short_lines(dataset: dict[str, Any]) -> Iterator[str]:
 
     Nobody cleans the text of such a language, so a number would be read digit by digit.
     """
-    folder, name = dataset.get("path"), dataset.get("meta_file_train")
-    if not (is_local(folder) and isinstance(name, str) and name):
-        return
-    lines = read_lines(Path(folder) / name, _READ_BYTES)
+    path = metadata_for_training(dataset)
+    lines = read_lines(path, _READ_BYTES) if path else []
     texts = [row.text for row in rows(lines, str(dataset.get("formatter")), _MOST_LINES) if _is_short(row.text)]
     yield from sorted(texts, key=lambda text: any(char.isdigit() for char in text))

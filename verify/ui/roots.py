@@ -9,7 +9,7 @@ from verify import shell
 from verify.errors import MissingError, OptionError, SourceError
 from verify.files.location import Location, local_path
 from verify.source.companions import Source
-from verify.source.dataset import datasets, is_local
+from verify.source.dataset import datasets, metadata_for_training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +78,8 @@ def _resolved(path: Path) -> Path:
 
 
 def _metadata_of(source: Source) -> Iterator[Path]:
-    for dataset in datasets(source.config):
-        folder, name = dataset.get("path"), dataset.get("meta_file_train")
-        if is_local(folder) and isinstance(name, str) and name and (path := Path(folder) / name).exists():
-            yield path
+    named = map(metadata_for_training, datasets(source.config))
+    return (path for path in named if path and path.exists())
 
 
 def _files_of(source: Source) -> Iterator[Location]:
