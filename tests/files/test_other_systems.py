@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
+import subprocess
 import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
 
+from tests.support.helpers import ROOT
 from verify.errors import OutputError
 from verify.files import local, locking, output, staging
 from verify.files.location import parse_location
@@ -138,3 +141,21 @@ def test_every_text_file_is_opened_with_its_encoding_named():
             if name in ("read_text", "write_text") and "encoding" not in given and not node.args[1:]:
                 strays.append(f"{path.name}:{node.lineno}")
     assert [stray for stray in strays if not stray.startswith("workers.py")] == []  # files of Linux, in ASCII
+
+
+def test_the_tool_forks_nowhere_and_asks_for_nothing_that_linux_alone_has():
+    """Windows has no fork; neither it nor macOS has /proc, namespaces or copy_file_range."""
+    absent = re.compile(r"os\.(fork|forkpty|copy_file_range|unshare)\b|get_context\((?!\"spawn\"\))|\"/proc\b")
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "verify").rglob("*.py")}
+    assert [path for path, source in sources.items() if absent.search(source)] == []
+    assert sum('get_context("spawn")' in source for source in sources.values()) == 1
+
+
+def test_where_windows_has_no_other_signals_ctrl_c_is_heard():
+    code = (
+        "import signal\nfor name in ('SIGTERM', 'SIGHUP'):\n    hasattr(signal, name) and delattr(signal, name)\n"
+        "from verify.cli import signals\nsignals.listen()\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    print(signals.exit_status())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "130"
